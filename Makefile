@@ -1,0 +1,52 @@
+# Everything runs from .venv, which is made from requirements.lock alone: a fresh machine needs python3, pip and make.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+
+.PHONY: demo test lint types unit notebooks lab install lock wheel benchmarks clean
+
+install: .venv/.installed
+
+# --only-binary: nothing is compiled here; the package itself is installed from this folder, without its index.
+.venv/.installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "installing from requirements.lock …"
+	@$(BIN)/uv pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --compile-bytecode --python $(BIN)/python --editable .
+	@touch $@
+
+demo: install
+	@$(BIN)/routebench demo --out results/demo
+
+test: lint types unit notebooks
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest
+
+# The notebooks answer from recorded completions of the real models, so their tables are the same everywhere.
+notebooks: install
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider notebooks
+
+lab: install
+	$(BIN)/jupyter lab notebooks/01-first-run.ipynb
+
+lock: install
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra lab --group embedded --group dev --output-file requirements.lock --quiet
+
+wheel: install
+	$(BIN)/python -m hatchling build --target wheel
+
+benchmarks: install
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,280 @@
+"""bench.yaml: a suite, models, limits and a budget, checked before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from routebench.errors import ConfigError, InputError, nearest
+from routebench.types import Message, Model, Price
+from routebench.yaml_source import YamlSource, parse_yaml
+
+SCHEMA = "routebench/bench/v1"
+
+_Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Positive = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class PriceSettings(_Strict):
+    """What a model charges; leave a price out when you do not know it."""
+
+    input_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens."""
+    output_usd_per_mtok: _Usd | None = None
+    """US dollars for a million output tokens."""
+    cached_input_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens read from the provider's cache."""
+    cache_write_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens written to the provider's cache."""
+    usd_per_request: _Usd | None = None
+    """US dollars for every request."""
+    cpu_usd_per_hour: _Usd | None = None
+    """Nominal US dollars for an hour of CPU time of a local model."""
+
+
+class ModelSettings(_Strict):
+    """A model: a provider, a model id and the parameters around it."""
+
+    provider: str
+    """Which adapter speaks to it, such as `openai`."""
+    model: str
+    """The provider's id of the model."""
+    base_url: str | None = None
+    """Where an OpenAI-compatible server listens, with its `/v1`."""
+    key_env: str | None = None
+    """The environment variable that holds the key; the key itself is never written."""
+    params: dict[str, Any] = {}
+    """Request parameters, such as temperature and max_tokens."""
+    system: str | None = None
+    """A system prompt, for requests that bring none."""
+    few_shot: str | list[dict[str, Any]] | None = None
+    """Demonstrations: a JSON Lines file of messages, or the messages themselves."""
+    price: PriceSettings | None = None
+    """What it charges."""
+    context_window: _Positive | None = None
+    """Tokens that fit into its context."""
+    max_output: _Positive | None = None
+    """Tokens that it can answer."""
+    capabilities: list[Literal["tools", "json_schema", "vision"]] | None = None
+    """What it can do; left out means unknown, and unknown is not refused."""
+    region: str | None = None
+    """Where it runs."""
+
+
+class NamedModelSettings(ModelSettings):
+    """A model of a bench.yaml."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """What suites, strategies and rules call it."""
+
+
+class SuiteSettings(_Strict):
+    """A suite file whose columns have other names."""
+
+    path: str
+    """The file."""
+    name: str | None = None
+    """The suite's name, else the file's stem."""
+    fields: dict[str, str] | None = None
+    """Our field -> the file's column."""
+
+
+class ProviderLimits(_Strict):
+    """Limits of one provider."""
+
+    max_concurrency: _Positive
+    """Calls in flight at once."""
+
+
+class LimitSettings(_Strict):
+    """How fast a run may go."""
+
+    max_concurrency: _Positive = 64
+    """Calls in flight at once, per provider."""
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest time for one attempt."""
+    max_attempts: _Positive = 4
+    """Attempts for one call, the first included."""
+    per_provider: dict[str, ProviderLimits] = {}
+    """Limits of single providers."""
+
+
+class BenchSettings(_Strict):
+    """A bench.yaml."""
+
+    schema_: Annotated[Literal["routebench/bench/v1"], Field(alias="schema")] = SCHEMA
+    """The version of this format."""
+    suite: str | SuiteSettings
+    """The suite file, relative to this file."""
+    store: str | None = None
+    """The DuckDB file; results/<this file's stem>.duckdb when left out."""
+    models: Annotated[list[NamedModelSettings], Field(min_length=1)]
+    """The models to run."""
+    guards: list[dict[str, Any]] = []
+    """Guards that every tuned rule set must carry, in the form of a rules.yaml."""
+    samples: _Positive = 1
+    """Independent answers for every case and model."""
+    limits: LimitSettings = LimitSettings()
+    """How fast a run may go."""
+    budget_usd: _Usd | None = None
+    """Hard cap on what a run is billed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchConfig:
+    """A checked bench.yaml, with paths resolved and models as values."""
+
+    path: Path
+    suite_path: Path
+    suite_name: str | None
+    suite_fields: Mapping[str, str] | None
+    store_path: Path
+    models: tuple[Model, ...]
+    guards: tuple[Mapping[str, Any], ...]
+    samples: int
+    limits: LimitSettings
+    budget_usd: float | None
+
+
+def load_config(path: str | Path) -> BenchConfig:
+    """Reads a bench.yaml.
+
+    Raises:
+        ConfigError: the file cannot be read or used; every problem is named with its line and the mend.
+    """
+    path = Path(path)
+    try:
+        source = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        settings = BenchSettings.model_validate(source.data)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `routebench demo` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(describe(error, source))) from None
+    except InputError as error:
+        raise ConfigError(str(error)) from None
+    folder = path.parent
+    suite = SuiteSettings(path=settings.suite) if isinstance(settings.suite, str) else settings.suite
+    return BenchConfig(
+        path=path,
+        suite_path=folder / suite.path,
+        suite_name=suite.name,
+        suite_fields=suite.fields,
+        store_path=folder / settings.store if settings.store else Path("results") / f"{path.stem}.duckdb",
+        models=_models(settings.models, source, folder),
+        guards=tuple(settings.guards),
+        samples=settings.samples,
+        limits=settings.limits,
+        budget_usd=settings.budget_usd,
+    )
+
+
+def describe(error: ValidationError, source: YamlSource) -> list[str]:
+    """Returns one sentence a problem, each with its place in the file and the mend."""
+    return [f"{source.where(problem['loc'])}: {_sentence(problem)}" for problem in error.errors(include_url=False)]
+
+
+def to_model(name: str, settings: ModelSettings, few_shot: Sequence[Message]) -> Model:
+    """Turns settings into a Model."""
+    price = None if settings.price is None else Price(**settings.price.model_dump())
+    return Model(
+        name=name,
+        provider=settings.provider,
+        model=settings.model,
+        base_url=settings.base_url,
+        key_env=settings.key_env,
+        params=settings.params,
+        system=settings.system,
+        few_shot=tuple(few_shot),
+        price=price,
+        price_source=_price_source(price),
+        context_window=settings.context_window,
+        max_output=settings.max_output,
+        capabilities=None if settings.capabilities is None else frozenset(settings.capabilities),
+        region=settings.region,
+    )
+
+
+def _price_source(price: Price | None) -> str | None:
+    if price is None:
+        return None
+    return "nominal CPU rate" if price.cpu_usd_per_hour is not None else "user"
+
+
+def _models(settings: Sequence[NamedModelSettings], source: YamlSource, folder: Path) -> tuple[Model, ...]:
+    models: dict[str, Model] = {}
+    for index, one in enumerate(settings):
+        where = source.where(("models", index, "name"))
+        if one.name in models:
+            raise ConfigError(f"{where}: model {one.name!r} stands twice; give each configuration its own name")
+        shots = source.where(("models", index, "few_shot"))
+        models[one.name] = to_model(one.name, one, _few_shot(one.few_shot, folder, shots))
+    return tuple(models.values())
+
+
+def _few_shot(value: str | list[dict[str, Any]] | None, folder: Path, where: str) -> list[Message]:
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return list(value)
+    path = folder / value
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise ConfigError(f"{where}: few-shot file {path} cannot be read ({error.strerror})") from None
+    messages: list[Message] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            message = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path}:{number}: not valid JSON ({error.msg})") from None
+        if not isinstance(message, dict) or "role" not in message or "content" not in message:
+            raise ConfigError(f'{path}:{number}: a demonstration is {{"role": …, "content": …}}')
+        messages.append(message)
+    return messages
+
+
+def _sentence(problem: Any) -> str:
+    kind, location = problem["type"], problem["loc"]
+    key = str(location[-1]) if location else ""
+    if kind == "extra_forbidden":
+        known = _known_keys(location)
+        return f"unknown key {key!r}{nearest(key, known)}; known here: {', '.join(known)}"
+    if kind == "missing":
+        return f"`{key}` is missing"
+    if kind == "greater_than_equal" and "price" in location:
+        return f"`{key}` is {problem['input']!r}; a price is not negative, and an unknown one is left out"
+    if kind in ("model_type", "dict_type") and not location:
+        return "a bench.yaml is a mapping with `suite` and `models`"
+    return f"`{key}`: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys of the settings class that a place in the file belongs to."""
+    owners: Mapping[str, type[BaseModel]] = {
+        "models": NamedModelSettings,
+        "price": PriceSettings,
+        "limits": LimitSettings,
+        "per_provider": ProviderLimits,
+        "suite": SuiteSettings,
+    }
+    for part in reversed(location[:-1]):
+        if isinstance(part, str) and part in owners:
+            return _keys(owners[part])
+    return _keys(BenchSettings)
+
+
+def _keys(settings: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in settings.model_fields.items()]

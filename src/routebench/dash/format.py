@@ -1,0 +1,55 @@
+"""Numbers as people read them; the same everywhere, and unknown is never zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from routebench.run import ModelProgress
+
+UNKNOWN = "n/a"
+PROGRESS_COLUMNS = ("model", "done", "ok", "failed", "abstained", "retries", "p50", "p95", "spent")
+
+
+def percent(value: float | None, ci95: Sequence[float] | None = None) -> str:
+    """`86.6% [85.1, 88.1]`."""
+    if value is None:
+        return UNKNOWN
+    text = f"{100 * value:.1f}%"
+    return text if not ci95 else f"{text} [{100 * ci95[0]:.1f}, {100 * ci95[1]:.1f}]"
+
+
+def points(value: float | None, ci95: Sequence[float] | None = None) -> str:
+    """`+0.5 pt [0.1, 1.0]`, a difference of two shares in points."""
+    if value is None:
+        return UNKNOWN
+    text = f"{100 * value:+.1f} pt"
+    return text if not ci95 else f"{text} [{100 * ci95[0]:+.1f}, {100 * ci95[1]:+.1f}]"
+
+
+def money(value: float | None) -> str:
+    """`$0.173`, three significant digits."""
+    if value is None:
+        return UNKNOWN
+    return "$0" if value == 0 else f"${value:.3g}" if value < 1000 else f"${value:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """`0.82 s`, or milliseconds below a tenth of a second."""
+    if value is None:
+        return UNKNOWN
+    return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.2f} s"
+
+
+def progress_cells(model: ModelProgress) -> tuple[str, ...]:
+    """A row of PROGRESS_COLUMNS."""
+    return (
+        model.name,
+        f"{model.done}/{model.calls}",
+        str(model.ok),
+        str(model.errors),
+        str(model.abstained),
+        str(model.retries),
+        seconds(model.latency_p50_s),
+        seconds(model.latency_p95_s),
+        money(model.cost_usd),
+    )

@@ -1,0 +1,87 @@
+"""A run and its tables in a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from routebench.dash.format import PROGRESS_COLUMNS, progress_cells
+from routebench.run import Progress, Run
+
+_REFRESH_S = 0.25
+_PLAIN_EVERY_S = 5.0
+
+
+def watch(run: Run, console: Console) -> Progress:
+    """Draws a run until it ends and returns its last progress.
+
+    Ctrl-C once lets the calls in flight finish, twice gives them up; both keep what was answered.
+    """
+    interrupts = 0
+    with _Screen(console) as screen:
+        while True:
+            try:
+                while run.running:
+                    screen.show(run.progress())
+                    time.sleep(_REFRESH_S)
+                progress = run.wait()
+                screen.show(progress, last=True)
+            except KeyboardInterrupt:
+                interrupts += 1
+                if interrupts == 1:
+                    run.stop()
+                    console.print("stopping after the calls in flight; Ctrl-C again gives them up")
+                else:
+                    run.abort()
+            else:
+                return progress
+
+
+class _Screen:
+    """A live panel where there is a terminal, a line now and then where there is none."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._next_s = 0.0
+
+    def __enter__(self) -> _Screen:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, progress: Progress, *, last: bool = False) -> None:
+        if self._live is not None:
+            self._live.update(panel(progress))
+        elif last or time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _PLAIN_EVERY_S
+            self._console.print(str(progress), highlight=False)
+        if last and self._live is not None:
+            self._live.stop()
+            self._console.print(str(progress), highlight=False)
+
+
+def panel(progress: Progress) -> Group:
+    """Returns a run's progress as a bar, a line of spend and a row a model."""
+    bar = ProgressBar(total=max(progress.calls, 1), completed=progress.done, width=60)
+    return Group(Text(str(progress)), bar, table(PROGRESS_COLUMNS, map(progress_cells, progress.models)))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:
+    """Returns a plain table; the first column is left-aligned, the others right."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="left" if index == 0 else "right", no_wrap=index == 0)
+    for row in rows:
+        made.add_row(*row)
+    return made

@@ -1,0 +1,107 @@
+"""Graders by name, and the checks of their options before any answer is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import jsonschema
+import re2
+
+from routebench.errors import SuiteError, nearest
+from routebench.grade.structured import json_schema
+from routebench.grade.text import choice, contains, exact, numeric, pattern, regex
+from routebench.suites import Suite
+from routebench.types import Case, Grade
+
+Grader = Callable[[Case, str], Grade]
+
+
+def none(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has this form
+    """Leaves the answer unscored."""
+    return Grade("none", None, "no grader")
+
+
+GRADERS: Mapping[str, Grader] = {
+    "exact": exact,
+    "contains": contains,
+    "regex": regex,
+    "numeric": numeric,
+    "choice": choice,
+    "json_schema": json_schema,
+    "none": none,
+}
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "numeric": frozenset({"tolerance"}),
+    "choice": frozenset({"choices"}),
+    "json_schema": frozenset({"schema"}),
+}
+
+
+def grade(case: Case, answer: str) -> Grade:
+    """Grades one answer with the case's grader."""
+    return GRADERS[case.grader.name](case, answer)
+
+
+def check_graders(suite: Suite) -> None:
+    """Checks every case's grader and its options.
+
+    Raises:
+        SuiteError: options that no grader can work with; the cases are named.
+    """
+    problems = [f"case {case.id!r}: {problem}" for case in suite if (problem := _problem(case)) is not None]
+    if problems:
+        raise SuiteError("\n".join(problems[:10]))
+
+
+def _problem(case: Case) -> str | None:
+    name, options = case.grader.name, case.grader.options
+    if name not in GRADERS:
+        return f"unknown grader {name!r}{nearest(name, GRADERS)}"
+    known = _OPTIONS.get(name, frozenset())
+    for option in options:
+        if option not in known:
+            return f"grader {name!r} has no option {option!r}{nearest(option, known)}"
+    check = _CHECKS.get(name)
+    return check(case) if check is not None else None
+
+
+def _choice_problem(case: Case) -> str | None:
+    choices = case.grader.options.get("choices")
+    if isinstance(choices, list) and case.target in choices:
+        return None
+    return "grader 'choice' needs a list `choices` that holds the target"
+
+
+def _regex_problem(case: Case) -> str | None:
+    try:
+        pattern(str(case.target))
+    except re2.error as error:
+        return f"the target is not an RE2 pattern: {error}"
+    return None
+
+
+def _numeric_problem(case: Case) -> str | None:
+    try:
+        float(case.target)
+    except (TypeError, ValueError):
+        return f"grader 'numeric' needs a number as target, got {case.target!r}"
+    return None
+
+
+def _schema_problem(case: Case) -> str | None:
+    schema = case.grader.options.get("schema")
+    if schema is None:
+        return None
+    try:
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        return f"the schema is not a JSON Schema: {error.message}"
+    return None
+
+
+_CHECKS: Mapping[str, Callable[[Case], str | None]] = {
+    "choice": _choice_problem,
+    "regex": _regex_problem,
+    "numeric": _numeric_problem,
+    "json_schema": _schema_problem,
+}

