@@ -14,6 +14,7 @@ install: .venv/.installed
 	@echo "installing from requirements.lock …"
 	@$(BIN)/uv pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --compile-bytecode --python $(BIN)/python --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: install

@@ -19,7 +19,7 @@ PACKAGE = Path(routebench.__file__).parent
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"yaml_source"}),
+    frozenset({"messages", "yaml_source"}),
     frozenset({"pricing", "redact", "config"}),
     frozenset({"suites", "providers", "store", "rules"}),
     frozenset({"run"}),
@@ -73,7 +73,9 @@ def test_every_room_has_a_tier() -> None:
     assert {room for room, _ in files()} == set(TIER)
 
 
-@pytest.mark.parametrize(("room", "path"), files(), ids=lambda value: str(value) if isinstance(value, str) else value.stem)
+@pytest.mark.parametrize(
+    ("room", "path"), files(), ids=lambda value: str(value) if isinstance(value, str) else value.stem
+)
 def test_imports_point_one_way(room: str, path: Path) -> None:
     for name in imports(path):
         parts = name.split(".")
@@ -84,7 +86,9 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
             assert TIER[other] < TIER[room], f"{room} may not import {other} ({path.name}: {name})"
 
 
-@pytest.mark.parametrize(("room", "path"), files(), ids=lambda value: str(value) if isinstance(value, str) else value.stem)
+@pytest.mark.parametrize(
+    ("room", "path"), files(), ids=lambda value: str(value) if isinstance(value, str) else value.stem
+)
 def test_libraries_stay_in_their_rooms(room: str, path: Path) -> None:
     for name in imports(path):
         owner = ONLY_IN.get(name.split(".")[0])
@@ -94,13 +98,22 @@ def test_libraries_stay_in_their_rooms(room: str, path: Path) -> None:
 def test_evaluation_touches_no_disk_clock_or_network() -> None:
     for room, path in files():
         if room == "evaluate":
-            outside = {name.split(".")[0] for name in imports(path)} & {"os", "pathlib", "time", "datetime", "socket", "io"}
+            outside = {name.split(".")[0] for name in imports(path)} & {
+                "os",
+                "pathlib",
+                "time",
+                "datetime",
+                "socket",
+                "io",
+            }
             assert not outside, f"{path.name} imports {outside}"
 
 
 def test_public_names_are_explicit_sorted_and_there() -> None:
     names = routebench.__all__
-    assert list(names) == sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name)) or list(names) == sorted(names)
+    assert list(names) == sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name)) or list(
+        names
+    ) == sorted(names)
     for name in names:
         assert getattr(routebench, name) is not None
     submodules = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
@@ -108,10 +121,14 @@ def test_public_names_are_explicit_sorted_and_there() -> None:
     assert set(names) <= set(dir(routebench))
 
 
-@pytest.mark.parametrize("room", ["suites", "providers", "store", "rules", "run", "grade", "evaluate", "strategies", "tune", "dash"])
+@pytest.mark.parametrize(
+    "room", ["suites", "providers", "store", "rules", "run", "grade", "evaluate", "strategies", "tune", "dash"]
+)
 def test_rooms_say_what_they_offer(room: str) -> None:
     module = importlib.import_module(f"routebench.{room}")
-    assert list(module.__all__) == sorted(module.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name))
+    assert list(module.__all__) == sorted(
+        module.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
     for name in module.__all__:
         assert hasattr(module, name)
 

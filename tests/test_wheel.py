@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ pytestmark = pytest.mark.wheel
 def call(*command: str | Path, cwd: Path, **environment: str) -> str:
     done = subprocess.run(
         [str(part) for part in command],
+        check=False,
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -37,13 +37,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     call(sys.executable, "-m", "venv", folder, cwd=folder)
     python = folder / "bin" / "python"
     # Wheels only: a machine without a compiler must do.
     call(python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", wheel, cwd=folder)
-    yield python
+    return python
 
 
 RULES = """\
@@ -68,8 +68,15 @@ def test_the_base_install_routes_and_stays_small(base: Path, tmp_path: Path) -> 
     assert call(base, "-c", code, cwd=tmp_path) == "('large', 'small')\n"
     assert "rule law" in call(base, "-m", "routebench", "explain", "rules.yaml", "--prompt", "a contract", cwd=tmp_path)
     site = Path(call(base, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
-    own = [path for path in site.iterdir() if path.name.partition("-")[0] not in ("pip", "setuptools", "_distutils_hack")]
-    size = sum(file.stat().st_size for part in own for file in ([part] if part.is_file() else part.rglob("*")) if file.is_file())
+    own = [
+        path for path in site.iterdir() if path.name.partition("-")[0] not in ("pip", "setuptools", "_distutils_hack")
+    ]
+    size = sum(
+        file.stat().st_size
+        for part in own
+        for file in ([part] if part.is_file() else part.rglob("*"))
+        if file.is_file()
+    )
     assert size < MAX_BASE_MB * 1e6
 
 

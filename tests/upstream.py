@@ -23,7 +23,9 @@ class Reply:
 
 def chat_stream(text: str, *, usage: dict[str, Any] | None = None, finish: str = "stop", done: bool = True) -> Reply:
     """A well-formed event stream that says `text`, a word an event."""
-    events: list[Any] = [{"model": "served-model", "choices": [{"index": 0, "delta": {"content": word + " "}}]} for word in text.split()]
+    events: list[Any] = [
+        {"model": "served-model", "choices": [{"index": 0, "delta": {"content": word + " "}}]} for word in text.split()
+    ]
     events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     events.append({"choices": [], "usage": usage or {"prompt_tokens": 10, "completion_tokens": 2}})
     pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events]

@@ -32,7 +32,6 @@ from routebench.store import Store, add_grades, read_cases, read_models, read_ou
 from routebench.strategies import with_baselines
 from routebench.suites import Suite, content_hash, load_suite
 from routebench.tune import Constraints, Tuned, tune
-from routebench.types import Model
 
 CACHE_VARIABLE = "ROUTEBENCH_CACHE"
 """Environment variable that sets the cache mode of every plan; `only` turns a notebook into a recorded one."""
@@ -76,9 +75,7 @@ class Bench:
         for model in self.config.models:
             if model.provider not in known:
                 raise ConfigError(f"{config}: model {model.name!r}: {unknown_provider(model.provider)}")
-        self.suite = load_suite(
-            self.config.suite_path, name=self.config.suite_name, fields=self.config.suite_fields
-        )
+        self.suite = load_suite(self.config.suite_path, name=self.config.suite_name, fields=self.config.suite_fields)
         check_graders(self.suite)
         self.models = self.config.models
         self.store = Store(store or self.config.store_path, lock_timeout_s=lock_timeout_s)

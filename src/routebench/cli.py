@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench import __version__
-from routebench.errors import InputError, MissingDependencyError, RoutebenchError
+from routebench.errors import InputError, RoutebenchError
 
 DONE, SHORT, BAD = 0, 1, 2
 
@@ -305,7 +305,9 @@ def make_parser() -> argparse.ArgumentParser:
     demo = add("demo", _demo, "the main job on embedded models: no key, no account")
     demo.add_argument("--out", type=Path, default=Path("results/demo"), help="folder for everything that it writes")
     demo.add_argument("--gemma", action="store_true", help="also run Gemma 3 270M (its own terms of use)")
-    demo.add_argument("--accept-gemma-terms", action="store_true", help="you have read and accept the Gemma Terms of Use")
+    demo.add_argument(
+        "--accept-gemma-terms", action="store_true", help="you have read and accept the Gemma Terms of Use"
+    )
     demo.add_argument("--recorded", action="store_true", help="answer from the packaged recording; runs no model")
 
     for name, command, text in (

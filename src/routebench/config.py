@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,17 +15,18 @@ from routebench.errors import ConfigError, InputError, nearest
 from routebench.types import Message, Model, Price
 from routebench.yaml_source import YamlSource, parse_yaml
 
-SCHEMA = "routebench/bench/v1"
-
 _Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Positive = Annotated[int, Field(gt=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+class Settings(BaseModel):
+    """Base of everything that a user writes in YAML: an unknown key is an error."""
+
+    # Built at first use: a process that only imports the rules room should not wait for every format.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
-class PriceSettings(_Strict):
+class PriceSettings(Settings):
     """What a model charges; leave a price out when you do not know it."""
 
     input_usd_per_mtok: _Usd | None = None
@@ -41,7 +43,7 @@ class PriceSettings(_Strict):
     """Nominal US dollars for an hour of CPU time of a local model."""
 
 
-class ModelSettings(_Strict):
+class ModelSettings(Settings):
     """A model: a provider, a model id and the parameters around it."""
 
     provider: str
@@ -77,7 +79,7 @@ class NamedModelSettings(ModelSettings):
     """What suites, strategies and rules call it."""
 
 
-class SuiteSettings(_Strict):
+class SuiteSettings(Settings):
     """A suite file whose columns have other names."""
 
     path: str
@@ -88,14 +90,14 @@ class SuiteSettings(_Strict):
     """Our field -> the file's column."""
 
 
-class ProviderLimits(_Strict):
+class ProviderLimits(Settings):
     """Limits of one provider."""
 
     max_concurrency: _Positive
     """Calls in flight at once."""
 
 
-class LimitSettings(_Strict):
+class LimitSettings(Settings):
     """How fast a run may go."""
 
     max_concurrency: _Positive = 64
@@ -108,10 +110,10 @@ class LimitSettings(_Strict):
     """Limits of single providers."""
 
 
-class BenchSettings(_Strict):
+class BenchSettings(Settings):
     """A bench.yaml."""
 
-    schema_: Annotated[Literal["routebench/bench/v1"], Field(alias="schema")] = SCHEMA
+    schema_: Annotated[Literal["routebench/bench/v1"], Field(alias="schema")] = "routebench/bench/v1"
     """The version of this format."""
     suite: str | SuiteSettings
     """The suite file, relative to this file."""
@@ -123,7 +125,7 @@ class BenchSettings(_Strict):
     """Guards that every tuned rule set must carry, in the form of a rules.yaml."""
     samples: _Positive = 1
     """Independent answers for every case and model."""
-    limits: LimitSettings = LimitSettings()
+    limits: Annotated[LimitSettings, Field(default_factory=LimitSettings)]
     """How fast a run may go."""
     budget_usd: _Usd | None = None
     """Hard cap on what a run is billed."""
@@ -160,7 +162,7 @@ def load_config(path: str | Path) -> BenchConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
-        raise ConfigError("\n".join(describe(error, source))) from None
+        raise ConfigError("\n".join(describe(error, source, BenchSettings))) from None
     except InputError as error:
         raise ConfigError(str(error)) from None
     folder = path.parent
@@ -179,9 +181,16 @@ def load_config(path: str | Path) -> BenchConfig:
     )
 
 
-def describe(error: ValidationError, source: YamlSource) -> list[str]:
-    """Returns one sentence a problem, each with its place in the file and the mend."""
-    return [f"{source.where(problem['loc'])}: {_sentence(problem)}" for problem in error.errors(include_url=False)]
+def describe(error: ValidationError, source: YamlSource, root: type[BaseModel]) -> list[str]:
+    """Returns one sentence a problem, each with its place in the file and the mend.
+
+    Args:
+        error: what pydantic found.
+        source: the document.
+        root: the settings class of the whole document.
+    """
+    problems = error.errors(include_url=False)
+    return [f"{source.where(problem['loc'])}: {_sentence(problem, root)}" for problem in problems]
 
 
 def to_model(name: str, settings: ModelSettings, few_shot: Sequence[Message]) -> Model:
@@ -246,35 +255,89 @@ def _few_shot(value: str | list[dict[str, Any]] | None, folder: Path, where: str
     return messages
 
 
-def _sentence(problem: Any) -> str:
+def _sentence(problem: Any, root: type[BaseModel]) -> str:
     kind, location = problem["type"], problem["loc"]
     key = str(location[-1]) if location else ""
     if kind == "extra_forbidden":
-        known = _known_keys(location)
+        known = _known_keys(root, location)
         return f"unknown key {key!r}{nearest(key, known)}; known here: {', '.join(known)}"
     if kind == "missing":
         return f"`{key}` is missing"
     if kind == "greater_than_equal" and "price" in location:
         return f"`{key}` is {problem['input']!r}; a price is not negative, and an unknown one is left out"
     if kind in ("model_type", "dict_type") and not location:
-        return "a bench.yaml is a mapping with `suite` and `models`"
+        return f"the file is not a mapping with keys such as {', '.join(_keys(root)[:4])}"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
     return f"`{key}`: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
 
 
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+def _known_keys(root: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """The keys of the settings class that a place in the file belongs to."""
-    owners: Mapping[str, type[BaseModel]] = {
-        "models": NamedModelSettings,
-        "price": PriceSettings,
-        "limits": LimitSettings,
-        "per_provider": ProviderLimits,
-        "suite": SuiteSettings,
-    }
+    owners = _owners(root)
     for part in reversed(location[:-1]):
         if isinstance(part, str) and part in owners:
             return _keys(owners[part])
-    return _keys(BenchSettings)
+    return _keys(root)
+
+
+def _owners(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Key -> the settings class of its value, for every key below a root."""
+    found: dict[str, type[BaseModel]] = {}
+    waiting = [root]
+    while waiting:
+        for name, field in waiting.pop().model_fields.items():
+            key = field.alias or name
+            for inner in _settings_in(field.annotation):
+                if key not in found:
+                    found[key] = inner
+                    waiting.append(inner)
+    return found
+
+
+def _settings_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [inner for argument in get_args(annotation) for inner in _settings_in(argument)]
 
 
 def _keys(settings: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in settings.model_fields.items()]
+
+
+def bench_json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a bench.yaml, for editors."""
+    return json_schema(BenchSettings, "bench.yaml")
+
+
+def json_schema(root: type[BaseModel], title: str) -> dict[str, Any]:
+    """Returns the JSON Schema of a settings class; the docstring under each field is its description.
+
+    Pydantic can read those docstrings too, but does so whenever the module is imported, which costs 100 ms.
+    """
+    schema = root.model_json_schema(by_alias=True)
+    schemas = {root.__name__: schema, **schema.get("$defs", {})}
+    for settings in {root, *_owners(root).values()}:
+        properties = schemas[settings.__name__]["properties"]
+        for name, text in _docstrings(settings).items():
+            field = settings.model_fields[name]
+            properties[field.alias or name]["description"] = text
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _docstrings(settings: type[BaseModel]) -> dict[str, str]:
+    import ast
+    import inspect
+
+    (owner,) = ast.parse(inspect.getsource(settings)).body
+    assert isinstance(owner, ast.ClassDef)
+    return {
+        field.target.id: text.value.value
+        for field, text in itertools.pairwise(owner.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+        and field.target.id in settings.model_fields
+    }

@@ -33,11 +33,15 @@ class YamlSource:
     places: dict[Path, tuple[int, int]]
 
     def where(self, path: Sequence[str | int]) -> str:
-        """Returns `name:line:column` of the value at a path, or of its closest known parent."""
-        parts = tuple(path)
-        while parts and parts not in self.places:
-            parts = parts[:-1]
-        line, column = self.places.get(parts, (1, 1))
+        """Returns `name:line:column` of the value at a path, or of its closest known parent.
+
+        Parts that the document does not have, such as the name of a union's branch in a validation error, are skipped.
+        """
+        found: Path = ()
+        for part in path:
+            if (*found, part) in self.places:
+                found = (*found, part)
+        line, column = self.places.get(found, (1, 1))
         return f"{self.name}:{line}:{column}"
 
 

@@ -90,7 +90,9 @@ def test_a_hostile_pattern_stays_linear() -> None:
         ("json_schema", {}, {"schema": {"type": "objekt"}}, "JSON Schema"),
     ],
 )
-def test_options_are_checked_before_anything_is_paid(grader: str, target: Any, options: dict[str, Any], words: str) -> None:
+def test_options_are_checked_before_anything_is_paid(
+    grader: str, target: Any, options: dict[str, Any], words: str
+) -> None:
     suite = Suite("s", (make_case("case-7", target=target, grader=grader, options=options),))
     with pytest.raises(SuiteError, match="case-7") as caught:
         check_graders(suite)

@@ -30,7 +30,9 @@ class Scripted:
 
     max_concurrency: int | None = None
 
-    def __init__(self, answer: Callable[[Call, int], Completion] | None = None, *, concurrency: int | None = None) -> None:
+    def __init__(
+        self, answer: Callable[[Call, int], Completion] | None = None, *, concurrency: int | None = None
+    ) -> None:
         self.calls: list[Call] = []
         self.closed = False
         self.max_concurrency = concurrency
@@ -49,7 +51,14 @@ def ok(text: str = "yes") -> Completion:
     return Completion(status="ok", text=text, usage=Usage(input_tokens=1000, output_tokens=500), latency_s=0.1)
 
 
-def start(store: Store, provider: Scripted, *models: Model, budget: float | None = None, limits: Limits | None = None, **plan: object) -> Run:
+def start(
+    store: Store,
+    provider: Scripted,
+    *models: Model,
+    budget: float | None = None,
+    limits: Limits | None = None,
+    **plan: object,
+) -> Run:
     chosen = models or (make_model(),)
     made = make_plan(SUITE, chosen, store, **plan)  # type: ignore[arg-type]
     register(
@@ -135,7 +144,9 @@ def test_the_budget_is_never_crossed_and_the_rest_is_left_for_later(tmp_path: Pa
     cheap = make_model(params={"max_tokens": 500})
     plan = make_plan(SUITE, [cheap], store)
     worst = max(value for value in plan.worst_case_usd.values() if value is not None)
-    provider = Scripted(lambda _call, _n: Completion(status="ok", text="x", usage=Usage(input_tokens=20, output_tokens=500)))
+    provider = Scripted(
+        lambda _call, _n: Completion(status="ok", text="x", usage=Usage(input_tokens=20, output_tokens=500))
+    )
     cap = worst * 3.5
     progress = start(store, provider, cheap, budget=cap).wait(10)
     assert progress.status == "budget"

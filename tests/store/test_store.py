@@ -32,7 +32,9 @@ def filled(path: Path, *models: Model) -> Store:
     store = Store(path)
     cases = [make_case("b", category="x", group="g", stakes_usd=5.0, tags=("public",)), make_case("a", split="test")]
     models = models or (make_model(),)
-    cells = [Cell(case.id, model.name, 0, f"m-{model.name}", f"{case.id}-{model.name}") for case in cases for model in models]
+    cells = [
+        Cell(case.id, model.name, 0, f"m-{model.name}", f"{case.id}-{model.name}") for case in cases for model in models
+    ]
     register(
         store,
         suite="s",
@@ -50,7 +52,9 @@ def row(key: str, run: str = "r1", **fields: object) -> dict[str, object]:
 
 
 def test_cases_and_models_come_back_as_they_were(tmp_path: Path) -> None:
-    model = make_model("m", system="Be brief.", few_shot=({"role": "user", "content": "q"},), capabilities=frozenset({"tools"}))
+    model = make_model(
+        "m", system="Be brief.", few_shot=({"role": "user", "content": "q"},), capabilities=frozenset({"tools"})
+    )
     store = filled(tmp_path / "s.duckdb", model)
     assert read_cases(store, "s") == [
         make_case("b", category="x", group="g", stakes_usd=5.0, tags=("public",)),

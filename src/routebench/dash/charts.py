@@ -23,7 +23,9 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
         reading: one sentence, also the chart's description for screen readers.
     """
     points = _placed(points)
-    x = alt.X("cost:Q", title="cost per 1,000 requests (USD, log scale)", scale=_cost_scale(points, hull), axis=_dollars())
+    x = alt.X(
+        "cost:Q", title="cost per 1,000 requests (USD, log scale)", scale=_cost_scale(points, hull), axis=_dollars()
+    )
     y = alt.Y("quality:Q", title="mean score", scale=_quality_scale(points), axis=alt.Axis(format=".0%"))
     ribbon = (
         alt.Chart(hull)
@@ -43,7 +45,9 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
     bars = (
         alt.Chart(points)
         .mark_rule(strokeWidth=1.5)
-        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=_quality_scale(points)), y2="high:Q", color=look["color"])
+        .encode(
+            x=x, y=alt.Y("low:Q", title="mean score", scale=_quality_scale(points)), y2="high:Q", color=look["color"]
+        )
     )
     marks = (
         alt.Chart(points)
@@ -69,7 +73,9 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
     ]
     chart: alt.LayerChart = (
         alt.layer(ribbon, line, bars, marks, *names)
-        .properties(width=620, height=360, title=alt.Title(title, subtitle=reading, anchor="start"), description=reading)
+        .properties(
+            width=620, height=360, title=alt.Title(title, subtitle=reading, anchor="start"), description=reading
+        )
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=13, gridOpacity=0.4)
     )

@@ -74,7 +74,7 @@ class Live:
         self._pause.disabled = self._stop.disabled = not self.run.running
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = self.widget._repr_mimebundle_(**kwargs)  # noqa: SLF001 - the display protocol of Jupyter
+        bundle = self.widget._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         # What remains when the kernel is gone: text, and a table without a widget.
         return {**(data or {}), "text/plain": str(self.run.progress()), "text/html": _page(self.run.progress())}
@@ -99,9 +99,9 @@ def _status(progress: Progress) -> str:
 def _models(progress: Progress) -> str:
     head = "".join(f"<th>{title}</th>" for title in PROGRESS_COLUMNS)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in progress_cells(model)) + "</tr>" for model in progress.models
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in progress_cells(model)) + "</tr>"
+        for model in progress.models
     )
     problems = "".join(f"<li>{html.escape(text[:300])}</li>" for text in progress.problems[-_PROBLEMS_SHOWN:])
     listed = f"<details><summary>Latest problems</summary><ul>{problems}</ul></details>" if problems else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{listed}"
-

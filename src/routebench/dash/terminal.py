@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -51,7 +52,7 @@ class _Screen:
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._next_s = 0.0
 
-    def __enter__(self) -> _Screen:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self

@@ -35,7 +35,7 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Peeking(Protocol):
-    """A reference, not a candidate: it looks at labels or outcomes of the cases it decides, and says so by this method."""
+    """A reference, not a candidate: it looks at labels or outcomes of what it decides, and says so by this method."""
 
     def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
         """Decisions at every operating point, with labels and outcomes in view."""

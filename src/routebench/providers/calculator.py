@@ -237,9 +237,7 @@ _ORDINALS: Mapping[str, int] = {
     for word in words.split()
 } | {"last": -1, "final": -1}
 _TIMES: Mapping[str, int] = {"once": 1, "twice": 2, "thrice": 3}
-_DESCENDING = re.compile(
-    r"descending|decreasing|(?:largest|biggest|highest|high|z)(?: to\b)|\breverse", re.IGNORECASE
-)
+_DESCENDING = re.compile(r"descending|decreasing|(?:largest|biggest|highest|high|z)(?: to\b)|\breverse", re.IGNORECASE)
 
 _Act = Callable[[re.Match[str], "_Texts"], str | None]
 
@@ -255,7 +253,7 @@ class _Texts:
         if re.fullmatch(_MARK, found):
             place = ord(found) - _FIRST_MARK
             return self._texts[place] if place < len(self._texts) else None
-        return None if re.search(_MARK, found) or found.split()[0].casefold() in _NO_TEXT else found
+        return None if re.search(_MARK, found) or found.split(maxsplit=1)[0].casefold() in _NO_TEXT else found
 
 
 def _mark(instruction: str) -> tuple[str, _Texts]:

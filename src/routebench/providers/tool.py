@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from routebench.errors import ConfigError, nearest
+from routebench.messages import last_user_text
 from routebench.providers.base import Call, failed, now
 from routebench.providers.calculator import answer as calculator
 from routebench.types import Completion, Usage
@@ -32,7 +33,7 @@ class Tool:
     async def complete(self, call: Call) -> Completion:
         """Runs the tool in this process; its CPU time is its cost."""
         tool = find_tool(call.model.model)
-        prompt = _last_user_text(call)
+        prompt = last_user_text(call.request.messages)
         started_at, start, cpu = now(), time.perf_counter(), time.thread_time()
         text = tool(prompt)
         cpu_s = time.thread_time() - cpu
@@ -58,16 +59,3 @@ class Tool:
 
     async def aclose(self) -> None:
         """Nothing to free."""
-
-
-def _last_user_text(call: Call) -> str:
-    for message in reversed(call.request.messages):
-        if message.get("role") == "user":
-            content = message.get("content")
-            if isinstance(content, str):
-                return content
-            parts = content or ()
-            return "\n".join(
-                part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
-            )
-    return ""

@@ -1,0 +1,26 @@
+"""The policy as a file, and at work: all that production needs."""
+
+from __future__ import annotations
+
+from routebench.rules.conditions import Condition
+from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
+from routebench.rules.reading import Reading
+from routebench.rules.ruleset import Default, Golden, Guard, Rule, RuleSet
+from routebench.rules.runtime import Router
+from routebench.rules.schema import rules_json_schema
+
+__all__ = [
+    "Condition",
+    "Default",
+    "Golden",
+    "GoldenCheck",
+    "GoldenFailure",
+    "Guard",
+    "Reading",
+    "Router",
+    "Rule",
+    "RuleSet",
+    "check_golden",
+    "make_golden",
+    "rules_json_schema",
+]

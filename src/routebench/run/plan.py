@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
 from routebench.errors import MissingCellsError
+from routebench.messages import estimate_input_tokens, text_of
 from routebench.pricing import list_cost_usd, worst_case_usd
 from routebench.providers import Call, model_key, prepare
 from routebench.store import Cell, Store, answered
 from routebench.suites import Suite
-from routebench.types import TRANSIENT_KINDS, ErrorKind, Model, Request, Usage
+from routebench.types import TRANSIENT_KINDS, ErrorKind, Model, Usage
 
 CacheMode = Literal["use", "refresh", "only", "off"]
-_CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,17 @@ class Plan:
         """One row a model; costs in US dollars, NaN while unknown."""
         columns = list(ModelPlan.__slots__)
         return pd.DataFrame([[getattr(part, name) for name in columns] for part in self.by_model], columns=columns)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that `plan --json` prints."""
+        return {
+            "suite": self.suite.name,
+            "plan_key": self.key,
+            "cells": len(self.cells),
+            "calls": len(self.calls),
+            "cost_high_usd": self.cost_high_usd,
+            "models": [asdict(part) for part in self.by_model],
+        }
 
     def _repr_html_(self) -> str:
         table = self.df().to_html(index=False, na_rep="unknown", border=0, float_format=lambda value: f"{value:.4g}")
@@ -149,7 +159,7 @@ def _model_plan(
 ) -> ModelPlan:
     own = [cell.request_key for cell in cells if cell.model == model.name]
     to_send = [key for key in dict.fromkeys(own) if key in open_keys]
-    tokens = [estimate_input_tokens(calls[key].request) for key in to_send]
+    tokens = [estimate_input_tokens(calls[key].request.messages) for key in to_send]
     lows = [list_cost_usd(Usage(input_tokens=n, output_tokens=0), model.price) for n in tokens]
     return ModelPlan(
         name=model.name,
@@ -164,25 +174,11 @@ def _model_plan(
     )
 
 
-def estimate_input_tokens(request: Request) -> int:
-    """Returns ceil(characters / 4) over all messages: the estimate that rules use too."""
-    characters = sum(len(_text(message.get("content"))) for message in request.messages)
-    return math.ceil(characters / _CHARACTERS_PER_TOKEN)
-
-
-def _text(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (list, tuple)):
-        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return ""
-
-
 def _worst_case(call: Call) -> float | None:
     params = call.request.params
     cap = params.get("max_completion_tokens") or params.get("max_tokens") or call.model.max_output
     # One token a character is the most that any tokenizer makes of a text, plus the chat template around it.
-    upper = estimate_input_tokens(call.request) * _CHARACTERS_PER_TOKEN + 16 * len(call.request.messages)
+    upper = sum(len(text_of(message)) for message in call.request.messages) + 16 * len(call.request.messages)
     return worst_case_usd(call.model.price, input_tokens=upper, max_output=cap, timeout_s=call.timeout_s)
 
 

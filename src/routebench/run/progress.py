@@ -6,7 +6,7 @@ import statistics
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from routebench.types import Completion
@@ -66,6 +66,10 @@ class Progress:
     def errors(self) -> int:
         """Calls that failed, abstentions not counted."""
         return sum(model.errors for model in self.models)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form that `run --json` prints."""
+        return {**asdict(self), "left": self.left, "errors": self.errors}
 
     def __str__(self) -> str:
         spent = f"${self.spent_usd:.4g}" + (f" of ${self.cap_usd:g}" if self.cap_usd is not None else "")

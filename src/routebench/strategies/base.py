@@ -1,4 +1,4 @@
-"""What every strategy of ours shares: it remembers what it was fitted on, and answers single requests through its curve."""
+"""What every strategy of ours shares: it remembers what it was fitted on, and decides single requests by its curve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.splits import folds
-from routebench.rules import last_user_text
+from routebench.messages import last_user_text
 from routebench.types import Decision, Request
 
 
@@ -136,4 +136,4 @@ def lambda_grid(costs: FloatArray, points: int = 41) -> FloatArray:
 
 def texts(requests: Sequence[Request]) -> list[str]:
     """Returns what the text strategies read of each request: the last user message."""
-    return [last_user_text(request) for request in requests]
+    return [last_user_text(request.messages) for request in requests]

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from routebench.evaluate.choices import BoolArray, FloatArray
-from routebench.rules import Condition, last_user_text
+from routebench.messages import last_user_text
+from routebench.rules import Condition
 from routebench.types import Request
 
 _WORD = re.compile(r"\w+")
@@ -74,10 +75,16 @@ class RuleList:
 def candidates(requests: Sequence[Request]) -> list[Candidate]:
     """Returns the conditions worth trying for requests like these: words, word pairs, forms and lengths."""
     n = len(requests)
-    found = _keyword_candidates([last_user_text(request).casefold() for request in requests])
+    found = _keyword_candidates([last_user_text(request.messages).casefold() for request in requests])
     whens: list[Mapping[str, Any]] = [{"regex": pattern} for pattern in _PATTERNS.values()]
-    whens += [{"has_code": True}, {"is_question": True}, {"is_question": False}, {"json_schema": True}, {"has_tools": True}]
-    words = np.array([len(_WORD.findall(last_user_text(request))) for request in requests])
+    whens += [
+        {"has_code": True},
+        {"is_question": True},
+        {"is_question": False},
+        {"json_schema": True},
+        {"has_tools": True},
+    ]
+    words = np.array([len(_WORD.findall(last_user_text(request.messages))) for request in requests])
     for cut in sorted({int(q) for q in np.quantile(words, [0.2, 0.4, 0.6, 0.8])}) if n else ():
         whens += [{"words": {"le": cut}}, {"words": {"gt": cut}}]
     for when in whens:
@@ -148,7 +155,9 @@ def _cover(
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = sums / total[:, None]
             variance = squares / total[:, None] - mean**2
-            smooth = (support[:, None] * np.maximum(variance, 0) + _PRIOR_CASES * pooled) / (support + _PRIOR_CASES)[:, None]
+            smooth = (support[:, None] * np.maximum(variance, 0) + _PRIOR_CASES * pooled) / (support + _PRIOR_CASES)[
+                :, None
+            ]
             error = np.sqrt(smooth / support[:, None])
             bound = np.where(support[:, None] >= _MIN_SUPPORT, (mean - z * error) * total[:, None], -np.inf)
         bound = np.nan_to_num(bound, nan=-np.inf)
@@ -156,7 +165,9 @@ def _cover(
         if bound[at, action] <= 0:
             break
         rules.append(
-            LearnedRule(found[at].when, int(action), int(support[at]), float(mean[at, action]), float(error[at, action]))
+            LearnedRule(
+                found[at].when, int(action), int(support[at]), float(mean[at, action]), float(error[at, action])
+            )
         )
         bound_total += float(bound[at, action])
         left = left * (1 - masks[at])

@@ -37,7 +37,9 @@ class RulesFile(Policy):
     def _fit(self, outcomes: Outcomes) -> None:
         unknown = [name for name in self.ruleset.models if name not in outcomes.models]
         if unknown:
-            raise OutcomesError(f"{self.name}: no outcomes of {', '.join(unknown)}; run these models on the suite first")
+            raise OutcomesError(
+                f"{self.name}: no outcomes of {', '.join(unknown)}; run these models on the suite first"
+            )
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point: the decisions of the rule set's own runtime."""
@@ -67,13 +69,13 @@ class Rules(Policy):
 
     def _fit(self, outcomes: Outcomes) -> None:
         self._chains = chains_to_try(outcomes)
-        self._lambdas = np.concatenate(([0.0], lambda_grid(_chain_costs(outcomes, self._chains).mean(axis=1), 41)[6:-4:3]))
+        self._lambdas = np.concatenate(
+            ([0.0], lambda_grid(_chain_costs(outcomes, self._chains).mean(axis=1), 41)[6:-4:3])
+        )
         self.rulesets_ = [self._to_ruleset(rules) for rules in self._learn(outcomes)]
 
     def _learn(self, outcomes: Outcomes) -> list[RuleList]:
-        replays = [
-            replay(outcomes, Choices.same(outcomes.models, chain, outcomes.n)) for chain in self._chains
-        ]
+        replays = [replay(outcomes, Choices.same(outcomes.models, chain, outcomes.n)) for chain in self._chains]
         scores = np.array([one.score for one in replays])
         costs = _chain_costs(outcomes, self._chains)
         known = ~np.isnan(scores).any(axis=0)

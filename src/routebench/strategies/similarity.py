@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from routebench.evaluate.choices import FloatArray
-from routebench.rules import last_user_text
+from routebench.messages import last_user_text
 from routebench.strategies.base import Predictive
 from routebench.types import Request
 
@@ -47,7 +47,7 @@ class Similarity(Predictive):
 
         means = self._known.mean(axis=0)
         row = np.array([scores.get(name, mean) for name, mean in zip(self.models_, means, strict=True)])
-        self._library = scipy.sparse.vstack([self._library, self._embed([last_user_text(request)])]).tocsr()
+        self._library = scipy.sparse.vstack([self._library, self._embed([last_user_text(request.messages)])]).tocsr()
         self._known = np.vstack([self._known, row])
 
     def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:

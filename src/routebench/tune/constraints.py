@@ -10,7 +10,7 @@ from routebench.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """The user's constraint: without a cost cap the cheapest rule set above the quality floor, with one the best under it.
+    """What is asked: without a cost cap the cheapest rule set above the quality floor, with one the best under it.
 
     Attributes:
         max_quality_drop: how far below the best single model the mean score may be, in [0, 1].

@@ -99,7 +99,9 @@ def read_outcome_files(outcomes: str | Path, prompts: str | Path) -> ImportedOut
         elif not 0 <= score <= 1:
             clipped["scores outside [0, 1]"] += 1
             score = min(1.0, max(0.0, score))
-        numbers = {name: _number(record.get(name)) for name in ("cost_usd", "latency_s", "input_tokens", "output_tokens")}
+        numbers = {
+            name: _number(record.get(name)) for name in ("cost_usd", "latency_s", "input_tokens", "output_tokens")
+        }
         for name, value in numbers.items():
             if value is not None and value < 0:
                 clipped[f"negative {name}, taken as unknown"] += 1
@@ -165,9 +167,7 @@ def _frame(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     for column in needed:
         if column not in frame.columns:
             columns = [str(name) for name in frame.columns]
-            raise OutcomesError(
-                f"{path}: no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
-            )
+            raise OutcomesError(f"{path}: no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}")
     return frame
 
 
