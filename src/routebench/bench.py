@@ -13,7 +13,7 @@ import pandas as pd
 
 from routebench.config import load_config
 from routebench.errors import ConfigError
-from routebench.evaluate.compare import Comparison, compare
+from routebench.evaluate import Comparison, compare
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Strategy
 from routebench.grade import check_graders, grade

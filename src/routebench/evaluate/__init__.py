@@ -1,0 +1,12 @@
+"""Which is better, and how sure that is: frames in, values out; no network, disk or clock."""
+
+from __future__ import annotations
+
+from routebench.evaluate.choices import Choices
+from routebench.evaluate.compare import compare
+from routebench.evaluate.comparison import Comparison, Evaluation
+from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.protocol import Peeking, Strategy
+from routebench.evaluate.replay import Replayed, replay
+
+__all__ = ["Choices", "Comparison", "Evaluation", "Outcomes", "Peeking", "Replayed", "Strategy", "compare", "replay"]

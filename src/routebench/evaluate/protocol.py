@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from routebench.evaluate.choices import Choices
 from routebench.evaluate.outcomes import Outcomes
 from routebench.types import Request
+
+Kind = Literal["model", "strategy", "reference"]
+"""One model for everything, a candidate for production, or a bar that candidates are held against."""
 
 
 class Strategy(Protocol):
@@ -16,9 +19,19 @@ class Strategy(Protocol):
     `fit` sees training outcomes only. `curve` gives the same number of operating points, in the same order, for any
     requests; a policy without a knob has one point. `train_curve` is the curve on the training cases with every
     prediction made out of fold, so that an operating point chosen on it is not flattered.
+
+    Attributes:
+        name: what tables call it.
+        abstained: after `fit`: whether the evidence was too thin and a fixed mix stands in.
     """
 
     name: str
+    abstained: bool
+
+    @property
+    def kind(self) -> Kind:
+        """What it is compared as."""
+        ...
 
     def fit(self, outcomes: Outcomes) -> Self:
         """Learns from training outcomes and returns self."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from routebench.rules.conditions import Condition
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
 from routebench.rules.reading import Reading
-from routebench.rules.ruleset import Default, Golden, Guard, Rule, RuleSet
+from routebench.rules.ruleset import Default, Golden, Guard, Rule, RuleSet, rules_json_schema
 from routebench.rules.runtime import Router
-from routebench.rules.schema import rules_json_schema
 
 __all__ = [
     "Condition",

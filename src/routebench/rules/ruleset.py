@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
-from pydantic import ValidationError
 
-from routebench.config import describe, to_model
 from routebench.errors import InputError, RulesError
-from routebench.rules.checks import problems_of
-from routebench.rules.schema import NOT_RUN_HERE, SCHEMA, GuardSettings, RulesSettings
 from routebench.types import Model, Request
 from routebench.yaml_source import YamlSource, parse_yaml
+
+if TYPE_CHECKING:
+    from routebench.rules.schema import RulesSettings
+
+SCHEMA = "routebench/rules/v1"
+
+NOT_RUN_HERE = ("budget", "cascade", "complexity", "health", "similarity")
+"""Keys of the format that this version cannot execute: better refused than ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Guard:
         Raises:
             RulesError: it is not a guard.
         """
+        from pydantic import ValidationError
+
+        from routebench.rules.schema import GuardSettings
+
         try:
             settings = GuardSettings.model_validate(data)
         except ValidationError as error:
@@ -118,6 +126,12 @@ class RuleSet:
         Raises:
             RulesError: it cannot be used.
         """
+        from pydantic import ValidationError
+
+        from routebench.config import describe
+        from routebench.rules.checks import problems_of
+        from routebench.rules.schema import RulesSettings
+
         try:
             source = parse_yaml(text, name)
             _refuse_what_is_not_run(source)
@@ -135,6 +149,8 @@ class RuleSet:
 
     @classmethod
     def _from_settings(cls, settings: RulesSettings, source: YamlSource) -> Self:
+        from routebench.config import to_model
+
         data = source.data
         whens = [rule["when"] for rule in data.get("rules") or ()]
         default = settings.default
@@ -184,6 +200,14 @@ class RuleSet:
         }
         kept = {key: value for key, value in body.items() if value not in ({}, [])}
         return yaml.dump(kept, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+
+
+def rules_json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a rules.yaml, for editors."""
+    from routebench.config import json_schema
+    from routebench.rules.schema import RulesSettings
+
+    return json_schema(RulesSettings, "rules.yaml")
 
 
 def request_from_dict(data: Mapping[str, Any]) -> Request:

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from routebench.config import ModelSettings, Settings, json_schema
+from routebench.config import ModelSettings, Settings
 from routebench.rules.reading import Scope
-
-SCHEMA = "routebench/rules/v1"
 
 _Words = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 _OneOrMore = str | Annotated[list[str], Field(min_length=1)]
@@ -199,12 +197,3 @@ class RulesSettings(Settings):
     """What was measured, and on what; routebench writes it."""
     golden: Annotated[list[GoldenSettings], Field(max_length=200)] = []
     """Decisions that `routebench check` holds the file to."""
-
-
-NOT_RUN_HERE = ("budget", "cascade", "complexity", "health", "similarity")
-"""Keys of the format that this version cannot execute: better refused than ignored."""
-
-
-def rules_json_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of a rules.yaml, for editors."""
-    return json_schema(RulesSettings, "rules.yaml")

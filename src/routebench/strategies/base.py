@@ -9,6 +9,7 @@ import numpy as np
 
 from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.protocol import Kind
 from routebench.evaluate.splits import folds
 from routebench.messages import last_user_text
 from routebench.types import Decision, Request
@@ -19,11 +20,13 @@ class Policy:
 
     Attributes:
         name: what tables call it.
+        kind: what it is compared as.
         abstained: after `fit`: whether the evidence was too thin and a fixed mix stands in.
         models_: after `fit`: the models it chooses among.
     """
 
     name: str = ""
+    kind: Kind = "strategy"
     abstained: bool = False
     models_: tuple[str, ...]
 

@@ -21,6 +21,8 @@ class Always(Policy):
         models: the chain, such as `"small"` or `"tool>small"`.
     """
 
+    kind = "model"
+
     def __init__(self, models: str) -> None:
         self.chain = tuple(part.strip() for part in models.split(">"))
         self.name = f"always:{'>'.join(self.chain)}"
@@ -39,6 +41,7 @@ class Always(Policy):
 class _ChosenOnTrain(Policy):
     """One model for every request, chosen by its training means."""
 
+    kind = "reference"
     model_: str
 
     def _fit(self, outcomes: Outcomes) -> None:
@@ -75,6 +78,7 @@ class RandomMix(Policy):
     """Every model with the same share."""
 
     name = "random_mix"
+    kind = "reference"
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point, in expectation over the draw."""
@@ -91,6 +95,7 @@ class FixedMix(Policy):
     """
 
     name = "fixed_mix"
+    kind = "reference"
 
     def __init__(self, points: int = 21) -> None:
         self.points = points
@@ -116,6 +121,7 @@ class Oracle(Policy):
     """Sees every outcome and picks the best for each case: the upper bound, no candidate."""
 
     name = "oracle"
+    kind = "reference"
 
     def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
         """One point a lambda, from quality at any price to the cheapest."""

@@ -161,7 +161,7 @@ def _cover(
             error = np.sqrt(smooth / support[:, None])
             bound = np.where(support[:, None] >= _MIN_SUPPORT, (mean - z * error) * total[:, None], -np.inf)
         bound = np.nan_to_num(bound, nan=-np.inf)
-        at, action = np.unravel_index(int(np.argmax(bound)), bound.shape)
+        at, action = (int(place) for place in np.unravel_index(int(np.argmax(bound)), bound.shape))
         if bound[at, action] <= 0:
             break
         rules.append(

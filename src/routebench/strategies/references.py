@@ -76,6 +76,7 @@ class CategoryTable(Policy):
     """The best model of every category, with the data set's own label given: what recognising the task could bring."""
 
     name = "category_table"
+    kind = "reference"
 
     def _fit(self, outcomes: Outcomes) -> None:
         scores = training_scores(outcomes)
