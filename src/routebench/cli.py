@@ -139,7 +139,7 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _tune(arguments: argparse.Namespace) -> int:
     from routebench.bench import open_outcomes, utc_now
-    from routebench.dash.terminal import tuned_table
+    from routebench.dash.terminal import comparison_table
     from routebench.store import Store, read_models
     from routebench.tune import Constraints, tune
 
@@ -165,7 +165,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         _print_json({"out": str(arguments.out), **tuned.as_dict()})
     else:
         print(tuned.reading)
-        _console().print(tuned_table(tuned))
+        _console().print(comparison_table(tuned.comparison))
         print(f"written: {arguments.out}")
     return SHORT if tuned.abstained else DONE
 

@@ -13,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from routebench.dash.format import PROGRESS_COLUMNS, progress_cells
-from routebench.run import Progress, Run
+from routebench.dash.tables import COMPARISON_COLUMNS, PLAN_COLUMNS, comparison_rows, plan_rows
+from routebench.evaluate import Comparison
+from routebench.run import Plan, Progress, Run
 
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 5.0
@@ -76,6 +78,16 @@ def panel(progress: Progress) -> Group:
     """Returns a run's progress as a bar, a line of spend and a row a model."""
     bar = ProgressBar(total=max(progress.calls, 1), completed=progress.done, width=60)
     return Group(Text(str(progress)), bar, table(PROGRESS_COLUMNS, map(progress_cells, progress.models)))
+
+
+def plan_table(plan: Plan) -> Table:
+    """Returns a plan as a table, a model a row."""
+    return table(PLAN_COLUMNS, plan_rows(plan))
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Returns a comparison as a table, a strategy a row."""
+    return table(COMPARISON_COLUMNS, comparison_rows(comparison))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:

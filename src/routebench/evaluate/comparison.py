@@ -61,6 +61,11 @@ class Half:
     oracle_quality: float
     index: IntArray
 
+    @property
+    def hull(self) -> Hull:
+        """What mixes of two single models reach on the test half."""
+        return Hull.of(self.singles)
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -146,12 +151,6 @@ class Comparison:
                 return evaluation
         names = [evaluation.name for evaluation in self.evaluations]
         raise OutcomesError(f"no strategy {name!r} was compared{nearest(name, names)}; there are {', '.join(names)}")
-
-    @property
-    def hull(self) -> pd.DataFrame:
-        """What mixes of two single models reach on the first test half: cost_usd_per_1k and quality."""
-        hull = Hull.of(self.half.singles)
-        return pd.DataFrame({"cost_usd_per_1k": 1000 * hull.cost_usd, "quality": hull.quality})
 
     @property
     def reading(self) -> str:
