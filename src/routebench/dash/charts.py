@@ -67,14 +67,14 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
     )
     names = [
         alt.Chart(points[points["side"] == side])
-        .mark_text(align=align, dx=dx, dy=-9, fontSize=12, color="currentColor")
+        .mark_text(align=align, dx=dx, dy=-9, fontSize=12, color="#1b1b1b")
         .encode(x=x, y=y, text="name:N")
         for side, align, dx in (("left", "right", -8), ("right", "left", 8))
     ]
     chart: alt.LayerChart = (
         alt.layer(ribbon, line, bars, marks, *names)
         .properties(
-            width=620, height=360, title=alt.Title(title, subtitle=reading, anchor="start"), description=reading
+            width=620, height=360, title=_title(title, reading), description=reading
         )
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=13, gridOpacity=0.4)
@@ -108,16 +108,27 @@ def model_mix(mix: pd.DataFrame, *, title: str, reading: str) -> alt.Chart:
             tooltip=["strategy:N", "model:N", alt.Tooltip("share:Q", format=".0%")],
         )
         .transform_calculate(rank=f"indexof({models!r}, datum.model)")
-        .properties(width=620, title=alt.Title(title, subtitle=reading, anchor="start"), description=reading)
+        .properties(width=620, title=_title(title, reading), description=reading)
         .configure_view(stroke=None)
     )
     return chart
+
+
+def svg(chart: Any) -> str:
+    """Returns the chart as SVG text, drawn here and now."""
+    import vl_convert
+
+    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
 
 
 def offline(chart: Any) -> Any:
     """Returns the chart as a widget that draws with no network in JupyterLab."""
     alt.JupyterChart.enable_offline()
     return alt.JupyterChart(chart)
+
+
+def _title(title: str, reading: str) -> alt.Title:
+    return alt.Title(title, anchor="start", **({"subtitle": reading} if reading else {}))
 
 
 def _placed(points: pd.DataFrame) -> pd.DataFrame:
