@@ -1,6 +1,103 @@
-"""routebench: find out which LLM routing rules are right for your prompts."""
+"""routebench: find out which LLM routing rules are right for your prompts.
+
+Everything here is imported when it is first used, so that `import routebench` costs nothing.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routebench.bench import Bench
+    from routebench.dash.live import live
+    from routebench.dash.panel import compare
+    from routebench.demonstration import demo
+    from routebench.errors import RoutebenchError
+    from routebench.evaluate import Comparison, Outcomes
+    from routebench.rules import Router, RuleSet
+    from routebench.strategies import (
+        Always,
+        BestSingle,
+        CategoryTable,
+        Cheapest,
+        FixedMix,
+        KnnTfidf,
+        LrTfidf,
+        Oracle,
+        RandomMix,
+        Rules,
+        RulesFile,
+        Similarity,
+    )
+    from routebench.suites import Suite, load_suite
+    from routebench.tune import Constraints, Tuned
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+
+_ROOM = {
+    "Always": "strategies",
+    "Bench": "bench",
+    "BestSingle": "strategies",
+    "CategoryTable": "strategies",
+    "Cheapest": "strategies",
+    "Comparison": "evaluate",
+    "Constraints": "tune",
+    "FixedMix": "strategies",
+    "KnnTfidf": "strategies",
+    "LrTfidf": "strategies",
+    "Oracle": "strategies",
+    "Outcomes": "evaluate",
+    "RandomMix": "strategies",
+    "RoutebenchError": "errors",
+    "Router": "rules",
+    "RuleSet": "rules",
+    "Rules": "strategies",
+    "RulesFile": "strategies",
+    "Similarity": "strategies",
+    "Suite": "suites",
+    "Tuned": "tune",
+    "compare": "dash.panel",
+    "demo": "demonstration",
+    "live": "dash.live",
+    "load_suite": "suites",
+}
+
+__all__ = [
+    "Always",
+    "Bench",
+    "BestSingle",
+    "CategoryTable",
+    "Cheapest",
+    "Comparison",
+    "Constraints",
+    "FixedMix",
+    "KnnTfidf",
+    "LrTfidf",
+    "Oracle",
+    "Outcomes",
+    "RandomMix",
+    "RoutebenchError",
+    "Router",
+    "RuleSet",
+    "Rules",
+    "RulesFile",
+    "Similarity",
+    "Suite",
+    "Tuned",
+    "__version__",
+    "compare",
+    "demo",
+    "live",
+    "load_suite",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOM[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOM})

@@ -277,6 +277,10 @@ def _console(*, stderr: bool = False) -> Any:
     return Console(stderr=stderr)
 
 
+Add = Callable[[str, Command, str], argparse.ArgumentParser]
+"""Adds a command by its name, what it calls, and its help."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Builds the parser of every command."""
     parser = argparse.ArgumentParser(
@@ -291,17 +295,13 @@ def make_parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command)
         return made
 
-    def add_store(made: argparse.ArgumentParser, *, required: bool, suite: bool = False) -> None:
-        made.add_argument("--store", type=Path, required=required, help="the DuckDB file")
-        made.add_argument("--lock-timeout-s", type=_positive, default=30.0, help="wait so long for another process")
-        if suite:
-            made.add_argument("--suite", required=required, help="the suite's name in the store")
+    _add_measuring(add)
+    _add_deciding(add)
+    return parser
 
-    def add_gates(made: argparse.ArgumentParser) -> None:
-        made.add_argument("--min-quality", type=_share, help="lowest mean score")
-        made.add_argument("--max-cost-usd-per-1k", type=_positive, help="highest mean cost of 1,000 requests")
-        made.add_argument("--max-latency-p95-s", type=_positive, help="highest 95th percentile of latency")
 
+def _add_measuring(add: Add) -> None:
+    """The commands that buy outcomes or bring them in."""
     demo = add("demo", _demo, "the main job on embedded models: no key, no account")
     demo.add_argument("--out", type=Path, default=Path("results/demo"), help="folder for everything that it writes")
     demo.add_argument("--gemma", action="store_true", help="also run Gemma 3 270M (its own terms of use)")
@@ -316,7 +316,7 @@ def make_parser() -> argparse.ArgumentParser:
     ):
         made = add(name, command, text)
         made.add_argument("bench", type=Path, metavar="bench.yaml")
-        add_store(made, required=False)
+        _add_store(made, required=False)
         made.add_argument("--cache", choices=("use", "refresh", "only", "off"), help="use what is known (default use)")
         made.add_argument("--retry-errors", action="store_true", help="also send again what failed for good")
         if name == "run":
@@ -324,27 +324,30 @@ def make_parser() -> argparse.ArgumentParser:
 
     made = add("grade", _grade, "grade the answers that have no grade yet")
     made.add_argument("bench", type=Path, metavar="bench.yaml")
-    add_store(made, required=False)
+    _add_store(made, required=False)
 
     made = add("import", _import, "bring outcomes from elsewhere into a store")
     made.add_argument("format", metavar="FORMAT", help="outcomes")
     made.add_argument("--outcomes", type=Path, help="prompt_id, model, score, cost_usd?, latency_s?, …")
     made.add_argument("--prompts", type=Path, help="prompt_id, prompt, category?, reference?, group?, weight?")
     made.add_argument("--name", required=True, help="the suite's name")
-    add_store(made, required=True)
+    _add_store(made, required=True)
 
+
+def _add_deciding(add: Add) -> None:
+    """The commands that use outcomes and rule sets."""
     made = add("compare", _compare, "replay strategies on held-out cases, beside the baselines")
-    add_store(made, required=True, suite=True)
+    _add_store(made, required=True, suite=True)
     made.add_argument("--strategies", help="names with commas between; default rules,similarity")
     made.add_argument("--seeds", type=_seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
     made.add_argument("--baseline", default="best_single", help="what the others are compared with")
     made.add_argument("--out", type=Path, help="also write a report")
 
     made = add("tune", _tune, "choose a rule set under a constraint and write it with its evidence")
-    add_store(made, required=True, suite=True)
+    _add_store(made, required=True, suite=True)
     made.add_argument("--out", type=Path, required=True, help="the rules.yaml to write")
     made.add_argument("--max-quality-drop", type=_share, default=0.01, help="below the best single model")
-    add_gates(made)
+    _add_gates(made)
     made.add_argument("--max-rules", type=int, default=12)
     made.add_argument("--golden", choices=("starter", "suite", "none"), default="suite")
     made.add_argument("--seed", type=int, default=42, help="of the half-and-half split")
@@ -355,17 +358,29 @@ def make_parser() -> argparse.ArgumentParser:
 
     made = add("check", _check, "does a rule set still decide, and measure, as its file says")
     made.add_argument("rules", type=Path, metavar="rules.yaml")
-    add_store(made, required=False, suite=True)
-    add_gates(made)
+    _add_store(made, required=False, suite=True)
+    _add_gates(made)
 
     made = add("report", _report, "one self-contained HTML page")
-    add_store(made, required=True, suite=True)
+    _add_store(made, required=True, suite=True)
     made.add_argument("--out", type=Path, required=True)
     made.add_argument("--share", action="store_true", help="hold no text of prompts or answers")
 
     made = add("schema", _schema, "the JSON Schema of a file format, for editors")
     made.add_argument("what", choices=("rules", "bench"))
-    return parser
+
+
+def _add_store(made: argparse.ArgumentParser, *, required: bool, suite: bool = False) -> None:
+    made.add_argument("--store", type=Path, required=required, help="the DuckDB file")
+    made.add_argument("--lock-timeout-s", type=_positive, default=30.0, help="wait so long for another process")
+    if suite:
+        made.add_argument("--suite", required=required, help="the suite's name in the store")
+
+
+def _add_gates(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--min-quality", type=_share, help="lowest mean score")
+    made.add_argument("--max-cost-usd-per-1k", type=_positive, help="highest mean cost of 1,000 requests")
+    made.add_argument("--max-latency-p95-s", type=_positive, help="highest 95th percentile of latency")
 
 
 def _positive(text: str) -> float:

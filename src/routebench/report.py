@@ -81,8 +81,8 @@ def _context(
     return {
         "title": f"Which rules are right for {comparison.suite}",
         "subtitle": (
-            f"{comparison.n_cases} cases, {len(comparison.models)} models, {len(comparison.seeds)} half-and-half splits; "
-            f"baseline {comparison.baseline}"
+            f"{comparison.n_cases} cases, {len(comparison.models)} models, {len(comparison.seeds)} half-and-half "
+            f"split{'s' if len(comparison.seeds) > 1 else ''}; baseline {comparison.baseline}"
         ),
         "demo": demo,
         "reading": comparison.reading,
@@ -92,7 +92,7 @@ def _context(
             "mix": svg(model_mix(mix_frame(comparison, names), title="Where the requests go", reading=mix_reading)),
         },
         "hidden": hidden,
-        "caption": f"Held-out halves of {comparison.n_test} cases; {comparison.n_left_out} left out for missing outcomes.",
+        "caption": f"Held out: {comparison.n_test} cases; {comparison.n_left_out} left out for lack of outcomes.",
         "table": {
             "columns": COMPARISON_COLUMNS,
             "rows": [{"pick": cells[0] == pick, "cells": cells} for cells in comparison_rows(comparison)],
@@ -133,7 +133,7 @@ def _categories(comparison: Comparison, names: Sequence[str]) -> list[dict[str, 
 def _examples(comparison: Comparison, pick: str, store: Store | None) -> list[dict[str, Any]]:
     if pick == comparison.baseline:
         return []
-    answers: dict[tuple[str, str], Mapping[str, Any]] = {}
+    answers: dict[tuple[str, str], Mapping[Any, Any]] = {}
     if store is not None:
         frame = read_answers(store, comparison.suite)
         answers = {(row["case_id"], row["model"]): row for row in frame.to_dict("records") if row["sample"] == 0}
@@ -141,7 +141,7 @@ def _examples(comparison: Comparison, pick: str, store: Store | None) -> list[di
     return [{"title": title, "cases": [_example(one, answers) for one in cases]} for title, cases in groups if cases]
 
 
-def _example(one: RoutedCase, answers: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def _example(one: RoutedCase, answers: Mapping[tuple[str, str], Mapping[Any, Any]]) -> dict[str, Any]:
     told = []
     for model, score in ((one.model, one.score), (one.baseline_model, one.baseline_score)):
         row = answers.get((one.case.id, model or ""))
@@ -177,7 +177,10 @@ def _provenance(comparison: Comparison, tuned: Tuned | None) -> list[tuple[str, 
         ("suite", comparison.suite),
         ("models", ", ".join(comparison.models)),
         ("splits", f"seeds {', '.join(map(str, comparison.seeds))}; half of the cases or groups each"),
-        ("intervals", ", ".join(sorted({one.quality_ci95.method for one in comparison.evaluations if one.quality_ci95}))),
+        (
+            "intervals",
+            ", ".join(sorted({one.quality_ci95.method for one in comparison.evaluations if one.quality_ci95})),
+        ),
         ("comparisons", "Holm over the candidates; " + "; ".join(_methods(comparison))),
         ("routebench", __version__),
     ]

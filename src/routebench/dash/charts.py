@@ -73,9 +73,7 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
     ]
     chart: alt.LayerChart = (
         alt.layer(ribbon, line, bars, marks, *names)
-        .properties(
-            width=620, height=360, title=_title(title, reading), description=reading
-        )
+        .properties(width=620, height=360, title=_title(title, reading), description=reading)
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=13, gridOpacity=0.4)
     )

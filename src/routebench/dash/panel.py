@@ -45,15 +45,17 @@ class ComparePanel:
             for cells in comparison_rows(self.result)
         )
         mark = "<strong>DEMO</strong> recorded answers of the embedded models. " if self.demo else ""
-        hidden = f"<p>Not drawn, failing more than half the cases: {', '.join(self._hidden)}.</p>" if self._hidden else ""
+        hidden = (
+            f"<p>Not drawn, failing more than half the cases: {', '.join(self._hidden)}.</p>" if self._hidden else ""
+        )
         return (
             f"<section><p>{mark}{html.escape(self.result.reading)}</p>"
-            f"<details open><summary>Numbers</summary><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f"</details>{hidden}</section>"
+            f"<details open><summary>Numbers</summary><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></details>{hidden}</section>"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = offline(self.chart)._repr_mimebundle_(**kwargs)  # noqa: SLF001 - the display protocol of Jupyter
+        bundle = offline(self.chart)._repr_mimebundle_(**kwargs)
         data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
         metadata = bundle[1] if isinstance(bundle, tuple) else {}
         # A notebook without widgets still shows sentence and numbers.
@@ -62,7 +64,7 @@ class ComparePanel:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        display(HTML(self._html()), offline(self.chart))  # type: ignore[no-untyped-call]
+        display(HTML(self._html()), offline(self.chart))
 
 
 def compare(comparison: Comparison) -> ComparePanel:

@@ -14,7 +14,7 @@ from routebench.errors import InputError
 from routebench.evaluate import Comparison, Evaluation, Outcomes, compare
 from routebench.evaluate.stats import Difference
 from routebench.rules import RuleSet
-from routebench.strategies import BestSingle, Cheapest, FixedMix, Oracle, RandomMix, RulesFile
+from routebench.strategies import RulesFile, with_baselines
 
 _DIGITS = 6
 _SAME = 1e-5
@@ -37,8 +37,7 @@ class Gates:
 
 def measure(ruleset: RuleSet, outcomes: Outcomes, seed: int) -> Comparison:
     """Replays a rule set on the test half of a split, beside the baselines."""
-    baselines = [BestSingle(), Cheapest(), RandomMix(), FixedMix(), Oracle()]
-    return compare(outcomes, [*baselines, RulesFile(ruleset)], seeds=[seed])
+    return compare(outcomes, with_baselines([RulesFile(ruleset)], outcomes.models), seeds=[seed])
 
 
 def make_evidence(

@@ -1,4 +1,4 @@
-"""tune: learn rule sets on the training half, choose one under the constraint, measure the written file on the other."""
+"""Learning rule sets on the training half, choosing one, and measuring its file on the other half."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from routebench.errors import InputError
-from routebench.evaluate import Choices, Comparison, Outcomes, Replayed, replay
+from routebench.evaluate import Choices, Comparison, Evaluation, Outcomes, Replayed, replay
 from routebench.evaluate.frontier import Hull, SingleModel, single_models, weighted_mean
 from routebench.evaluate.splits import split
 from routebench.evaluate.stats import paired
@@ -62,7 +62,7 @@ class Tuned:
         )
 
     @property
-    def own(self) -> Any:
+    def own(self) -> Evaluation:
         """The evaluation of the rule set."""
         return next(one for one in self.comparison.evaluations if one.kind == "strategy")
 
