@@ -16,6 +16,7 @@ from routebench import __version__
 from routebench.errors import InputError, RoutebenchError
 
 DONE, SHORT, BAD = 0, 1, 2
+_LOG_COLUMNS = 140
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -274,7 +275,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _console(*, stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    # A log file has no width: tables need not be folded there.
+    return console if console.is_terminal else Console(stderr=stderr, width=max(console.width, _LOG_COLUMNS))
 
 
 Add = Callable[[str, Command, str], argparse.ArgumentParser]

@@ -58,7 +58,7 @@ def _row(comparison: Comparison, one: Evaluation) -> tuple[str, ...]:
         one.name + (" (abstained)" if one.abstained else ""),
         percent(one.quality, None if interval is None else interval.ci95),
         "baseline" if base is None else _difference(base),
-        "" if base is None else base.verdict(comparison.margin).replace("_", " "),
+        "" if base is None or base.n_discordant == 0 else base.verdict(comparison.margin).replace("_", " "),
         UNKNOWN if one.versus_fixed_mix is None else _difference(one.versus_fixed_mix),
         money(one.cost_usd_per_1k),
         seconds(one.latency_s(0.5)),

@@ -94,7 +94,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str |
     """Returns a plain table; the first column is left-aligned, the others right."""
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index == 0 else "right", no_wrap=index == 0)
+        made.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
         made.add_row(*row)
     return made

@@ -106,6 +106,9 @@ def check_evidence(ruleset: RuleSet, outcomes: Outcomes, gates: Gates) -> dict[s
 def outcomes_sha256(outcomes: Outcomes) -> str:
     """Returns a digest of cases, models, states, scores and costs; latencies are left out, they never repeat."""
     digest = hashlib.sha256()
+    # In the order of names: where a model stood in its bench file changes nothing.
+    outcomes = outcomes.select(sorted(outcomes.models))
+    outcomes = outcomes.take(np.argsort([case.id for case in outcomes.cases], kind="stable"))
     for text in (*outcomes.models, *(case.id for case in outcomes.cases)):
         digest.update(text.encode() + b"\x00")
     digest.update(np.ascontiguousarray(outcomes.status).tobytes())
