@@ -75,7 +75,7 @@ def _context(
     shown = _shown(comparison)
     mixed = mix_rows(comparison, shown)
     pick = _pick(comparison)
-    mix_reading = f"Share of held-out requests that each model answers, over {len(comparison.seeds)} splits"
+    mix_reading = "Share of held-out requests that each model answers"
     chart = cost_quality(points, chart_hull(comparison), title="Cost and quality on held-out cases", reading="")
     names = [name for name in shown if not name.startswith("always:")]
     return {

@@ -25,7 +25,9 @@ ROWS = [
 
 
 def outcomes(rows: Sequence[tuple[object, ...]] = ROWS, cases: str = "abcde") -> Outcomes:
-    frame = pd.DataFrame(rows, columns=["case_id", "model", "status", "score", "cost_usd", "latency_s"]).assign(sample=0)
+    frame = pd.DataFrame(rows, columns=["case_id", "model", "status", "score", "cost_usd", "latency_s"]).assign(
+        sample=0
+    )
     return Outcomes.from_frame("s", [make_case(name) for name in cases], frame, models=("tool", "big"))
 
 
@@ -49,7 +51,10 @@ def test_a_mix_is_its_expectation_and_its_latencies_are_a_mixture() -> None:
     found = replay(outcomes(), mix)
     assert found.score[0] == pytest.approx(0.25 * 1 + 0.75 * 0.5)
     assert found.cost_usd[0] == pytest.approx(1.5)
-    alone = replay(outcomes().take([0]), Choices.mix([0.25, 0.75], [Choices.same(("tool", "big"), (name,), 1) for name in ("tool", "big")]))
+    alone = replay(
+        outcomes().take([0]),
+        Choices.mix([0.25, 0.75], [Choices.same(("tool", "big"), (name,), 1) for name in ("tool", "big")]),
+    )
     assert alone.latency_quantile(0.2) == 0.1
     assert alone.latency_quantile(0.5) == 1.0
 
@@ -76,8 +81,21 @@ def test_no_outcome_at_all_is_an_error() -> None:
 
 
 def many(n: int, **fields: object) -> Outcomes:
-    cases = [make_case(f"c{number}", **{key: value(number) if callable(value) else value for key, value in fields.items()}) for number in range(n)]
-    frame = pd.DataFrame({"case_id": [case.id for case in cases], "model": "m", "sample": 0, "status": "ok", "score": 1.0, "cost_usd": 1.0, "latency_s": 1.0})
+    cases = [
+        make_case(f"c{number}", **{key: value(number) if callable(value) else value for key, value in fields.items()})
+        for number in range(n)
+    ]
+    frame = pd.DataFrame(
+        {
+            "case_id": [case.id for case in cases],
+            "model": "m",
+            "sample": 0,
+            "status": "ok",
+            "score": 1.0,
+            "cost_usd": 1.0,
+            "latency_s": 1.0,
+        }
+    )
     return Outcomes.from_frame("s", cases, frame)
 
 
@@ -116,6 +134,8 @@ def test_the_shared_split_is_reproduced(shared_data: object) -> None:
     assert {"dataset", "prompt_id", "split"} <= set(columns), columns
     rows = duckdb.sql(f"SELECT prompt_id, split FROM '{path}' WHERE dataset = 'bfcl_lite'").fetchall()
     ids = [name for name, _ in rows]
-    frame = pd.DataFrame({"case_id": ids, "model": "m", "sample": 0, "status": "ok", "score": 1.0, "cost_usd": 1.0, "latency_s": 1.0})
+    frame = pd.DataFrame(
+        {"case_id": ids, "model": "m", "sample": 0, "status": "ok", "score": 1.0, "cost_usd": 1.0, "latency_s": 1.0}
+    )
     train, _ = split(Outcomes.from_frame("s", [make_case(name) for name in ids], frame), 42)
     assert {ids[place] for place in train} == {name for name, half in rows if half == "train"}

@@ -71,7 +71,14 @@ def test_callers_may_send_tags_tools_schemas_images_and_metadata() -> None:
         metadata={"plan": "free"},
         tags=("legal",),
     )
-    for when in ({"tag": "legal"}, {"has_tools": True}, {"has_images": True}, {"json_schema": True}, {"metadata.plan": "free"}, {"any_keyword": ["hi"]}):
+    for when in (
+        {"tag": "legal"},
+        {"has_tools": True},
+        {"has_images": True},
+        {"json_schema": True},
+        {"metadata.plan": "free"},
+        {"any_keyword": ["hi"]},
+    ):
         assert Condition.parse(when).matches(request), when
     assert not Condition.parse({"metadata.plan": ["pro"]}).matches(request)
 
@@ -91,9 +98,15 @@ def test_a_guard_wins_over_rules_and_names_directly() -> None:
     assert router.route(**user("a contract")).chain == ("large",)
     assert router.route(**user("hello")).chain == ("small",)
     # Guards read the whole conversation, and not what the operator wrote.
-    history = [{"role": "user", "content": "the contract"}, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "go on"}]
+    history = [
+        {"role": "user", "content": "the contract"},
+        {"role": "assistant", "content": "ok"},
+        {"role": "user", "content": "go on"},
+    ]
     assert router.route(history).chain == ("large",)
-    assert router.route([{"role": "system", "content": "contract"}, {"role": "user", "content": "go"}]).chain == ("small",)
+    assert router.route([{"role": "system", "content": "contract"}, {"role": "user", "content": "go"}]).chain == (
+        "small",
+    )
 
 
 def test_when_guards_leave_nothing_the_request_fails() -> None:
@@ -119,14 +132,21 @@ def test_a_conversation_stays_with_its_model_until_a_guard_moves_it() -> None:
     assert router.route(**user("a contract", previous="small")).chain == ("large",)
     free = make(sticky="none")
     assert free.route(**user("hi", previous="middle")).chain == ("small", "large")
-    assert free.route([{"role": "user", "content": "hi"}, {"role": "tool", "content": "42"}], previous="middle").chain[0] == "middle"
+    assert (
+        free.route([{"role": "user", "content": "hi"}, {"role": "tool", "content": "42"}], previous="middle").chain[0]
+        == "middle"
+    )
 
 
 def test_a_mix_is_drawn_once_for_a_conversation_and_keeps_its_shares() -> None:
     router = make(default=Default(mix=((0.3, ("small",)), (0.7, ("large",)))))
     first = [router.route(**user(f"question {number}")).chain for number in range(2000)]
     assert first.count(("small",)) / 2000 == pytest.approx(0.3, abs=0.04)
-    longer = [{"role": "user", "content": "question 7"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "more"}]
+    longer = [
+        {"role": "user", "content": "question 7"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "more"},
+    ]
     assert router.route(longer).chain == first[7]
 
 
@@ -141,9 +161,15 @@ chains = st.lists(st.sampled_from(sorted(MODELS)), min_size=1, max_size=3, uniqu
     text=st.text(alphabet="ab? ", max_size=12),
     previous=st.sampled_from([None, *sorted(MODELS)]),
 )
-def test_no_decision_ever_breaks_a_guard(guards: Any, rules: Any, default: Any, text: str, previous: str | None) -> None:
+def test_no_decision_ever_breaks_a_guard(
+    guards: Any, rules: Any, default: Any, text: str, previous: str | None
+) -> None:
     made = tuple(Guard(f"g{n}", when, **{kind: chain}) for n, (when, kind, chain) in enumerate(guards))
-    router = make(guards=made, rules=tuple(Rule(f"r{n}", when, chain) for n, (when, chain) in enumerate(rules)), default=Default(route=default))
+    router = make(
+        guards=made,
+        rules=tuple(Rule(f"r{n}", when, chain) for n, (when, chain) in enumerate(rules)),
+        default=Default(route=default),
+    )
     request = Request(({"role": "user", "content": text},))
     held = [guard for guard in made if Condition.parse(guard.when).matches(request)]
     allowed = set(MODELS)

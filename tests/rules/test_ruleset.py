@@ -50,7 +50,11 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
     [
         ("default:", "defualt:", "r.yaml:11:1: unknown key 'defualt' (did you mean 'default'?)"),
         ("any_keyword", "any_keywords", "unknown key 'any_keywords' (did you mean 'any_keyword'?)"),
-        ("route: [large]}\ndefault", "route: [larg]}\ndefault", "r.yaml:10:69: no model 'larg' (did you mean 'large'?)"),
+        (
+            "route: [large]}\ndefault",
+            "route: [larg]}\ndefault",
+            "r.yaml:10:69: no model 'larg' (did you mean 'large'?)",
+        ),
         ("regex: 'a table'", "regex: '(?=a)'", "RE2 syntax"),
         ("share: 0.3", "share: 0.4", "add up to 1.1"),
         ("0.1}", "-0.1}", "a price is not negative"),
@@ -83,7 +87,9 @@ def test_a_rule_that_nothing_reaches_is_an_error(first: str, second: str) -> Non
 
 
 def test_overlapping_rules_are_fine() -> None:
-    text = TEXT.replace("regex: 'a table'", "words: {gt: 30}").replace("words: {gt: 20}, not: {is_question: true}", "words: {gt: 20}")
+    text = TEXT.replace("regex: 'a table'", "words: {gt: 30}").replace(
+        "words: {gt: 20}, not: {is_question: true}", "words: {gt: 20}"
+    )
     assert len(RuleSet.parse(text).rules) == 2
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 
 MODEL, STRATEGY, REFERENCE = "model", "strategy", "reference"
 _COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", REFERENCE: "#767676"}
+_CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
+_NO_ANSWER = "#ffffff"
 _SHAPES = {MODEL: "circle", STRATEGY: "diamond", REFERENCE: "triangle-up"}
 
 
@@ -89,10 +91,10 @@ def model_mix(mix: pd.DataFrame, *, title: str, reading: str) -> alt.Chart:
         reading: one sentence, also the description for screen readers.
     """
     models = list(dict.fromkeys(mix["model"]))
-    shades = ["#00204d", "#575d6d", "#a69d75", "#ffea46"] if len(models) <= 4 else alt.Undefined
+    shades = [_NO_ANSWER if name == "no answer" else _shade(place, len(models)) for place, name in enumerate(models)]
     chart: alt.Chart = (
         alt.Chart(mix)
-        .mark_bar(stroke="white")
+        .mark_bar(stroke="#767676", strokeWidth=0.5)
         .encode(
             y=alt.Y("strategy:N", title=None, sort=list(dict.fromkeys(mix["strategy"]))),
             x=alt.X("share:Q", title="share of requests", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
@@ -123,6 +125,11 @@ def offline(chart: Any) -> Any:
     """Returns the chart as a widget that draws with no network in JupyterLab."""
     alt.JupyterChart.enable_offline()
     return alt.JupyterChart(chart)
+
+
+def _shade(place: int, count: int) -> str:
+    """Cividis from dark to light: neighbours differ in lightness, for every kind of colour vision and in grey."""
+    return _CIVIDIS[round(place * (len(_CIVIDIS) - 1) / max(1, count - 1))]
 
 
 def _title(title: str, reading: str) -> alt.Title:

@@ -31,7 +31,9 @@ class Constraints:
             raise InputError(f"max_rules is {self.max_rules}; a rule set needs room for at least one rule")
 
     def floor(self, best_single_quality: float) -> float:
-        """The lowest mean score that is acceptable."""
+        """The lowest mean score that is acceptable; under a cost cap alone there is none."""
+        if self.min_quality is None and self.max_cost_usd_per_1k is not None:
+            return float("-inf")
         return self.min_quality if self.min_quality is not None else best_single_quality - self.max_quality_drop
 
     def describe(self) -> str:

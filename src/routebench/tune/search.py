@@ -56,10 +56,9 @@ class Tuned:
         bounds = "" if interval is None or interval.ci95 is None else f" [{_points(interval.ci95)}]"
         cost = "an unknown cost" if own.cost_usd_per_1k is None else f"${own.cost_usd_per_1k:.3g} per 1,000 requests"
         n_rules = len(self.ruleset.rules)
-        what = "the fixed mix" if self.abstained else f"{n_rules} rule{'' if n_rules == 1 else 's'}"
-        return (
-            f"{self.why} Held out, {what} scores {100 * own.quality:.1f}%{bounds} for {cost}. {self.comparison.reading}"
-        )
+        what = "the fixed mix" if self.abstained else f"the rule set ({n_rules} rules)"
+        held_out = f"Held out, {what} scores {100 * own.quality:.1f}%{bounds} for {cost}."
+        return f"{self.why} {held_out} {self.comparison.reading}"
 
     @property
     def own(self) -> Evaluation:
@@ -213,7 +212,9 @@ def _mix(singles: Sequence[SingleModel], constraints: Constraints) -> Default:
     budgets = np.linspace(low, high, 101) if high > low else np.array([hull.cost_usd[-1]])
     points = [Point(place, hull.value(cost), 1000 * float(cost), None) for place, cost in enumerate(budgets)]
     point = choose(points, replace(constraints, max_latency_p95_s=None), best)
-    shares = hull.mix_at(float(budgets[point.index]) if point is not None else float("inf"))
+    # Where no mix meets the constraint: the cheapest under a cap, else the best.
+    closest = low if constraints.max_cost_usd_per_1k is not None else float("inf")
+    shares = hull.mix_at(float(budgets[point.index]) if point is not None else closest)
     order = sorted(singles, key=lambda single: -single.quality)
     rounded = _rounded(shares)
     if len(rounded) == 1:

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from routebench.errors import InputError
+from routebench.evaluate import Outcomes, compare
+from routebench.evaluate.outcomes import OK
+from routebench.rules import RuleSet, check_golden
+from routebench.strategies import with_baselines
+from routebench.tune import Constraints, Gates, Point, check_evidence, choose, tune
+from tests.conftest import make_case, make_model
+
+MODELS = (make_model("cheap"), make_model("dear"))
+DAY = date(2026, 11, 23)
+
+
+def outcomes(n: int = 240, *, signal: bool = True, seed: int = 3) -> Outcomes:
+    """Sums are right with either model; essays only with the dear one."""
+    rng = np.random.default_rng(seed)
+    sums = rng.random(n) < 0.5
+    known = rng.permutation(sums) if not signal else sums
+    cases = [
+        make_case(
+            f"c{number}",
+            f"add {number} and 3" if known[number] else f"write an essay on topic {number}",
+            tags=("public",),
+        )
+        for number in range(n)
+    ]
+    score = np.empty((n, 2, 1))
+    score[:, 0, 0] = np.where(sums, rng.random(n) < 0.9, rng.random(n) < 0.1)
+    score[:, 1, 0] = np.where(sums, rng.random(n) < 0.85, rng.random(n) < 0.9)
+    cost = np.broadcast_to(np.array([0.0001, 0.001])[None, :, None], score.shape).copy()
+    return Outcomes(
+        "s",
+        tuple(cases),
+        ("cheap", "dear"),
+        np.full(score.shape, OK, dtype=np.int8),
+        score,
+        cost,
+        np.full(score.shape, 0.5),
+    )
+
+
+def tuned(data: Outcomes, **constraints: float):  # type: ignore[no-untyped-def]
+    return tune(data, MODELS, Constraints(**constraints), name="s", created=DAY)  # type: ignore[arg-type]
+
+
+def test_rules_that_the_data_hold_are_found_and_their_file_checks(tmp_path: Path) -> None:
+    data = outcomes()
+    result = tuned(data, max_quality_drop=0.03)
+    assert not result.abstained
+    row = result.as_dict()
+    assert row["cost_usd_per_1k"] < 0.75
+    assert row["quality"] > 0.8
+    assert row["versus_fixed_mix"]["verdict"] == "better"
+    ruleset = RuleSet.load(result.export(tmp_path / "deep" / "rules.yaml"))
+    assert ruleset == result.ruleset
+    assert len(ruleset.golden) == 60
+    assert not check_golden(ruleset).failed
+    document = check_evidence(ruleset, data, Gates(min_quality=0.5, max_cost_usd_per_1k=0.1))
+    assert [(gate["name"], gate["ok"]) for gate in document["gates"]] == [
+        ("evidence", True),
+        ("min_quality", True),
+        ("max_cost_usd_per_1k", False),
+    ]
+    assert document["evidence"]["same_outcomes"]
+
+
+def test_evidence_that_was_edited_is_found_out(tmp_path: Path) -> None:
+    data = outcomes()
+    path = tuned(data).export(tmp_path / "rules.yaml")
+    document = yaml.safe_load(path.read_text())
+    document["evidence"]["quality"]["mean"] = 0.99
+    path.write_text(yaml.safe_dump(document))
+    gate = check_evidence(RuleSet.load(path), data, Gates())["gates"][0]
+    assert not gate["ok"]
+    assert "the file says 99.0%" in gate["reading"]
+    del document["evidence"]
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match="nothing to check"):
+        check_evidence(RuleSet.load(path), data, Gates())
+
+
+def test_where_prompts_say_nothing_the_fixed_mix_comes_out_and_says_so() -> None:
+    abstained = [tuned(outcomes(signal=False, seed=seed), max_cost_usd_per_1k=0.5).abstained for seed in range(8)]
+    assert sum(abstained) >= 6
+    seed = abstained.index(True)
+    result = tuned(outcomes(signal=False, seed=seed), max_cost_usd_per_1k=0.5)
+    assert not result.ruleset.rules
+    assert result.ruleset.default.mix is not None
+    assert result.ruleset.evidence["abstained"] is True
+
+
+def test_guards_are_carried_and_kept() -> None:
+    guard = {"name": "essays", "when": {"any_keyword": ["essay"]}, "at_least": "dear"}
+    result = tune(outcomes(), MODELS, Constraints(max_cost_usd_per_1k=0.2), name="s", guards=[guard], created=DAY)
+    assert result.ruleset.guards[0].at_least == "dear"
+    essays = [one for one in result.ruleset.golden if "essay" in str(one.request.messages[0]["content"])]
+    assert essays
+    assert all(one.decision == ("dear",) for one in essays)
+
+
+def test_a_point_that_is_unknown_does_not_keep_a_bound() -> None:
+    points = [Point(0, 0.9, None, None), Point(1, 0.85, 2.0, 1.0), Point(2, 0.8, 1.0, 1.0)]
+    assert choose(points, Constraints(max_quality_drop=0.05), 0.9) == points[1]
+    assert choose(points, Constraints(min_quality=0.8), 0.9) == points[2]
+    assert choose(points, Constraints(max_cost_usd_per_1k=1.5, min_quality=0), 0.9) == points[2]
+    assert choose(points, Constraints(min_quality=0.95), 0.9) is None
+
+
+def test_compare_holds_candidates_against_every_bar() -> None:
+    document = compare(outcomes(), with_baselines(None, ("cheap", "dear")), seeds=[42, 43]).as_dict()
+    rows = {row["name"]: row for row in document["strategies"]}
+    assert list(rows)[:7] == [
+        "always:cheap",
+        "always:dear",
+        "cheapest",
+        "best_single",
+        "random_mix",
+        "fixed_mix",
+        "oracle",
+    ]
+    assert rows["oracle"]["quality"] >= rows["rules"]["quality"] >= rows["cheapest"]["quality"]
+    assert rows["oracle"]["aiq"] >= rows["rules"]["aiq"] > document["zero_router"]["aiq"]
+    assert rows["rules"]["deployed_gain"] > 0.05
+    assert rows["rules"]["versus_fixed_mix"]["verdict"] == "better"
+    assert rows["rules"]["apgr"] > 0.6
+    assert rows["cheapest"]["constant_router"]
+    assert not rows["rules"]["constant_router"]
+    assert rows["best_single"]["versus_baseline"] is None
+    assert sum(rows["random_mix"]["mix"].values()) == pytest.approx(1)
