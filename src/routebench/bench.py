@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from routebench.config import load_config
-from routebench.errors import ConfigError
+from routebench.config import BenchConfig, load_config
+from routebench.errors import ConfigError, RulesError, nearest
 from routebench.evaluate import Comparison, compare
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Strategy
@@ -27,6 +27,7 @@ from routebench.providers import (
     unknown_provider,
 )
 from routebench.redact import Secrets
+from routebench.rules import Guard
 from routebench.run import CacheMode, Limits, Plan, Run, make_plan, recover
 from routebench.store import Store, add_grades, read_cases, read_models, read_outcomes, register, sql, ungraded
 from routebench.strategies import with_baselines
@@ -78,6 +79,7 @@ class Bench:
         self.suite = load_suite(self.config.suite_path, name=self.config.suite_name, fields=self.config.suite_fields)
         check_graders(self.suite)
         self.models = self.config.models
+        _check_guards(self.config)
         self.store = Store(store or self.config.store_path, lock_timeout_s=lock_timeout_s)
         self._recorded = None if recorded is None else Recorded(recorded)
         self._environment = os.environ if environment is None else environment
@@ -242,6 +244,22 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
     """Reads the outcome matrix of a suite from a store."""
     names = models or [model.name for model in read_models(store, suite)]
     return Outcomes.from_frame(suite, read_cases(store, suite), read_outcomes(store, suite), models=names)
+
+
+def _check_guards(config: BenchConfig) -> None:
+    names = [model.name for model in config.models]
+    for data in config.guards:
+        try:
+            guard = Guard.parse(data)
+        except RulesError as error:
+            raise ConfigError(f"{config.path}: {error}") from None
+        told = (*(guard.only or ()), *(guard.never or ()), *([guard.at_least] if guard.at_least else []))
+        for name in told:
+            if name not in names:
+                raise ConfigError(
+                    f"{config.path}: guard {guard.name!r}: no model {name!r}{nearest(name, names)}; "
+                    f"models here: {', '.join(names)}"
+                )
 
 
 def _check_cap(plan: Plan, cap: float) -> None:

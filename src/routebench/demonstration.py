@@ -67,13 +67,12 @@ def demonstrate(
         )
     start = time.monotonic()
     lay_out(out, gemma=gemma)
-    with as_file(DEMO / _RECORDING) as recording:
-        bench = Bench(out / "bench.yaml", recorded=recording if recorded else None)
-        plan = bench.plan()
-        console.print(f"[bold]1 Plan[/bold]  {plan}")
-        console.print(plan_table(plan))
-        console.print(f"[bold]2 Run[/bold]  {_LABEL}")
-        progress = watch(bench.run(plan), console)
+    bench = Bench(out / "bench.yaml", recorded=recording() if recorded else None)
+    plan = bench.plan()
+    console.print(f"[bold]1 Plan[/bold]  {plan}")
+    console.print(plan_table(plan))
+    console.print(f"[bold]2 Run[/bold]  {_LABEL}")
+    progress = watch(bench.run(plan), console)
     if progress.left:
         raise InputError(f"{progress.left} calls were not sent ({progress.status}); the same command goes on from here")
     console.print("[bold]3 Compare[/bold]  on held-out halves, five splits")
@@ -131,14 +130,19 @@ def lay_out(out: Path, *, gemma: bool = False) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from None
 
 
+def recording() -> Path:
+    """Returns the packaged answers of the demonstration's models, for `Bench(..., recorded=recording())`."""
+    with as_file(DEMO / _RECORDING) as path:
+        return path
+
+
 def demo() -> ComparePanel:
     """Opens the compare panel on packaged answers of the embedded models; no model is installed or run."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         lay_out(out)
-        with as_file(DEMO / _RECORDING) as recording:
-            bench = Bench(out / "bench.yaml", recorded=recording)
-            bench.run().wait()
+        bench = Bench(out / "bench.yaml", recorded=recording())
+        bench.run().wait()
         return ComparePanel(bench.compare(["rules", "similarity"], seeds=(_SEED,)), demo=True)
 
 
