@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routebench.rules import Router, RuleSet
     from routebench.strategies import (
         Always,
+        BestChain,
         BestSingle,
         CategoryTable,
         Cheapest,
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 _ROOM = {
     "Always": "strategies",
     "Bench": "bench",
+    "BestChain": "strategies",
     "BestSingle": "strategies",
     "CategoryTable": "strategies",
     "Cheapest": "strategies",
@@ -66,6 +68,7 @@ _ROOM = {
 __all__ = [
     "Always",
     "Bench",
+    "BestChain",
     "BestSingle",
     "CategoryTable",
     "Cheapest",

@@ -100,7 +100,8 @@ def chart_points(comparison: Comparison) -> tuple[pd.DataFrame, list[str]]:
     rows, hidden = [], []
     for one in comparison.evaluations:
         cost, interval = one.cost_usd_per_1k, one.quality_ci95
-        if one.name in _COINCIDE or not cost:
+        hidden_by_another = one.kind == "reference" and _same_as_baseline(one)
+        if one.name in _COINCIDE or hidden_by_another or not cost:
             continue
         if one.failed_share > _DRAWN_FAILED_SHARE:
             hidden.append(one.name.removeprefix("always:"))
@@ -118,6 +119,10 @@ def chart_points(comparison: Comparison) -> tuple[pd.DataFrame, list[str]]:
             }
         )
     return pd.DataFrame(rows, columns=["name", "kind", "cost", "quality", "low", "high"]), hidden
+
+
+def _same_as_baseline(one: Evaluation) -> bool:
+    return one.versus_baseline is not None and one.versus_baseline.n_discordant == 0
 
 
 def chart_hull(comparison: Comparison, steps: int = 25) -> pd.DataFrame:

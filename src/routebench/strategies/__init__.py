@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from routebench.errors import InputError, nearest
 from routebench.evaluate.protocol import Strategy
 from routebench.strategies.base import Policy
-from routebench.strategies.baselines import Always, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
+from routebench.strategies.baselines import Always, BestChain, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
 from routebench.strategies.references import CategoryTable, KnnTfidf, LrTfidf
 from routebench.strategies.rules import Rules, RulesFile, decide_all
 from routebench.strategies.similarity import Similarity
 
 BY_NAME: Mapping[str, Callable[[], Policy]] = {
+    "best_chain": BestChain,
     "best_single": BestSingle,
     "category_table": CategoryTable,
     "cheapest": Cheapest,
@@ -51,7 +52,7 @@ def parse_strategy(text: str) -> Policy:
 def with_baselines(wanted: Sequence[str | Strategy] | None, models: Sequence[str]) -> list[Strategy]:
     """Returns the baselines, then what was asked for (the default strategies for None), each name once."""
     baselines: list[Strategy] = [Always(model) for model in models]
-    baselines += [Cheapest(), BestSingle(), RandomMix(), FixedMix(), Oracle()]
+    baselines += [Cheapest(), BestSingle(), BestChain(), RandomMix(), FixedMix(), Oracle()]
     chosen = [parse_strategy(one) if isinstance(one, str) else one for one in (DEFAULT if wanted is None else wanted)]
     by_name = {strategy.name: strategy for strategy in (*baselines, *chosen)}
     return list(by_name.values())
@@ -61,6 +62,7 @@ __all__ = [
     "BY_NAME",
     "DEFAULT",
     "Always",
+    "BestChain",
     "BestSingle",
     "CategoryTable",
     "Cheapest",

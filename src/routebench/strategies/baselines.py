@@ -8,10 +8,14 @@ import numpy as np
 
 from routebench.errors import OutcomesError, nearest
 from routebench.evaluate.choices import Choices
-from routebench.evaluate.frontier import Hull, SingleModel, oracle_curve, single_models
+from routebench.evaluate.frontier import Hull, SingleModel, oracle_curve, single_models, weighted_mean
 from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.replay import replay
 from routebench.strategies.base import Policy
 from routebench.types import Request
+
+_FALLBACK_FROM = 0.02
+"""A model that fails more often than this on train is also tried as the head of a chain with a fallback."""
 
 
 class Always(Policy):
@@ -72,6 +76,27 @@ class Cheapest(_ChosenOnTrain):
     def _choose(self, singles: Sequence[SingleModel]) -> SingleModel:
         usable = [single for single in singles if single.usable] or list(singles)
         return min(usable, key=lambda single: (_cost(single), -single.quality))
+
+
+class BestChain(Policy):
+    """The best model with the best fallback, for every request: what a tool that abstains gives without any rule."""
+
+    name = "best_chain"
+    kind = "reference"
+    chain_: tuple[str, ...]
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        def quality_then_cost(chain: tuple[str, ...]) -> tuple[float, float]:
+            found = replay(outcomes, Choices.same(outcomes.models, chain, outcomes.n))
+            quality = weighted_mean(found.score, outcomes.weight)
+            cost = weighted_mean(found.cost_usd, outcomes.weight)
+            return (-1.0 if quality is None else quality, -float("inf") if cost is None else -cost)
+
+        self.chain_ = max(chains_to_try(outcomes), key=quality_then_cost)
+
+    def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        """One point."""
+        return [Choices.same(self.models_, self.chain_, len(requests), label=" > ".join(self.chain_))]
 
 
 class RandomMix(Policy):
@@ -135,3 +160,14 @@ class Oracle(Policy):
 def _cost(single: SingleModel) -> float:
     """An unknown cost sorts as the dearest."""
     return single.cost_usd if single.cost_usd is not None else float("inf")
+
+
+def chains_to_try(outcomes: Outcomes) -> list[tuple[str, ...]]:
+    """Returns every single model, and for models that often fail or abstain every pair with a fallback."""
+    singles = [(name,) for name in outcomes.models]
+    failing = [
+        name
+        for name in outcomes.models
+        if np.nanmean(replay(outcomes, Choices.same(outcomes.models, (name,), outcomes.n)).failed) > _FALLBACK_FROM
+    ]
+    return [*singles, *((head, name) for head in failing for name in outcomes.models if name != head)]

@@ -15,11 +15,9 @@ from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
 from routebench.rules import Default, Guard, Router, Rule, RuleSet
 from routebench.strategies.base import Policy, lambda_grid
+from routebench.strategies.baselines import chains_to_try
 from routebench.strategies.induce import RuleList, candidates, induce
 from routebench.types import Decision, Model, Request
-
-_FALLBACK_FROM = 0.02
-"""A model that fails more often than this on train is also tried as the head of a chain with a fallback."""
 
 
 class RulesFile(Policy):
@@ -133,17 +131,6 @@ def decide_all(router: Router, models: Sequence[str], requests: Sequence[Request
     for row, chain in enumerate(decided):
         chains[row, : len(chain)] = chain
     return Choices.single(models, chains, label)
-
-
-def chains_to_try(outcomes: Outcomes) -> list[tuple[str, ...]]:
-    """Returns every single model, and for models that often fail or abstain every pair with a fallback."""
-    singles = [(name,) for name in outcomes.models]
-    failing = [
-        name
-        for name in outcomes.models
-        if np.nanmean(replay(outcomes, Choices.same(outcomes.models, (name,), outcomes.n)).failed) > _FALLBACK_FROM
-    ]
-    return [*singles, *((head, name) for head in failing for name in outcomes.models if name != head)]
 
 
 def with_fallback(chain: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ def make_evidence(
         **_figures(own),
         "versus": {
             "best_single": _versus(comparison["best_single"], own.versus_baseline, comparison.margin),
+            "best_chain": _figures(comparison["best_chain"]),
             "cheapest": _figures(comparison["cheapest"]),
             "random_mix": _figures(comparison["random_mix"]),
             "fixed_mix": _difference(own.versus_fixed_mix, comparison.margin) | {"at": "the same cost"},
