@@ -57,9 +57,8 @@ class ComparePanel:
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = offline(self.chart)._repr_mimebundle_(**kwargs)
         data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
-        metadata = bundle[1] if isinstance(bundle, tuple) else {}
         # A notebook without widgets still shows sentence and numbers.
-        return {**data, "text/html": self._html(), "text/plain": repr(self.result)}, metadata
+        return {**data, "text/html": self._html(), "text/plain": repr(self.result)}
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display

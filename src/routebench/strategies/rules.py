@@ -13,7 +13,7 @@ from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
-from routebench.rules import Default, Guard, Router, Rule, RuleSet
+from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
 from routebench.strategies.base import Policy, lambda_grid
 from routebench.strategies.baselines import chains_to_try
 from routebench.strategies.induce import RuleList, candidates, induce
@@ -86,8 +86,9 @@ class Rules(Policy):
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point a lambda, from quality at any price to the cheapest."""
+        readings = [Reading(request) for request in requests]
         return [
-            decide_all(Router(ruleset), self.models_, requests, label=f"lambda={rate:.3g}")
+            decide_all(Router(ruleset), self.models_, readings, label=f"lambda={rate:.3g}")
             for ruleset, rate in zip(self.rulesets_, self._lambdas, strict=True)
         ]
 
@@ -97,7 +98,7 @@ class Rules(Policy):
         width = max(len(chain) for chain in self._chains) + 1
         chains: list[IntArray] = [np.full((self._train.n, width), -1, dtype=np.intp) for _ in self._lambdas]
         for inside, outside in folds(self._train, n_folds=5):
-            held_out = [requests[index] for index in outside]
+            held_out = [Reading(requests[index]) for index in outside]
             for point, rules in enumerate(self._learn(self._train.take(inside))):
                 decided = decide_all(Router(self._to_ruleset(rules)), self.models_, held_out).parts[0][1]
                 chains[point][outside, : decided.shape[1]] = decided
@@ -122,7 +123,9 @@ class Rules(Policy):
         return {name: given.get(name, Model(name, provider="recorded", model=name)) for name in self.models_}
 
 
-def decide_all(router: Router, models: Sequence[str], requests: Sequence[Request], label: str = "") -> Choices:
+def decide_all(
+    router: Router, models: Sequence[str], requests: Sequence[Request | Reading], label: str = ""
+) -> Choices:
     """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay."""
     place = {name: index for index, name in enumerate(models)}
     decided = [[place[name] for name in router.decide(request).chain] for request in requests]
