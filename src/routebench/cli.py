@@ -269,7 +269,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
     if arguments.json:
         _print_json(document)
-    return DONE
+    return SHORT if document["left"] else DONE
 
 
 def _console(*, stderr: bool = False) -> Any:
