@@ -10,6 +10,7 @@ import yaml
 from routebench.errors import InputError
 from routebench.evaluate import Outcomes, compare
 from routebench.evaluate.outcomes import OK
+from routebench.evaluate.splits import split
 from routebench.rules import RuleSet, check_golden
 from routebench.strategies import with_baselines
 from routebench.tune import Constraints, Gates, Point, check_evidence, choose, tune
@@ -128,3 +129,17 @@ def test_compare_holds_candidates_against_every_bar() -> None:
     assert not rows["rules"]["constant_router"]
     assert rows["best_single"]["versus_baseline"] is None
     assert sum(rows["random_mix"]["mix"].values()) == pytest.approx(1)
+
+
+def test_a_cost_that_is_unknown_on_the_test_half_is_not_taken_for_free() -> None:
+    data = outcomes()
+    _, outside = split(data, 42)
+    data.cost_usd[outside, 1] = np.nan
+    rows = {
+        row["name"]: row
+        for row in compare(data, with_baselines(["rules"], data.models), seeds=[42]).as_dict()["strategies"]
+    }
+    assert rows["always:dear"]["cost_usd_per_1k"] is None
+    for name in ("always:cheap", "rules"):
+        assert rows[name]["versus_fixed_mix"] is None
+        assert rows[name]["deployed_gain"] is None

@@ -190,10 +190,10 @@ def _deployed_gain(
     costs = np.array([cost for cost, _ in train])
     if high <= low or np.isnan(costs).any() or np.isnan([cost for cost, _ in test]).any():
         return None
-    by_name = {single.name: single for single in half.singles}
-    corners = [(by_name[name].cost_usd or 0.0, by_name[name].quality) for name in half.train_hull.names]
-    corners.sort()
-    mix_cost, mix_quality = np.array([x for x, _ in corners]), np.array([y for _, y in corners])
+    corners = _mix_corners(half)
+    if corners is None:
+        return None
+    mix_cost, mix_quality = np.array([cost for cost, _ in corners]), np.array([one.quality for _, one in corners])
     gains = []
     for budget in np.linspace(low, high, _BUDGETS):
         within = [int(place) for place in np.flatnonzero(costs <= budget)]
@@ -202,6 +202,14 @@ def _deployed_gain(
         cost, quality = test[at]
         gains.append(quality - float(np.interp(cost, mix_cost, mix_quality)))
     return float(np.mean(gains))
+
+
+def _mix_corners(half: Half) -> list[tuple[float, SingleModel]] | None:
+    """The models of the train-chosen mix with their test costs, cheapest first; None where a test cost is unknown."""
+    by_name = {single.name: single for single in half.singles}
+    corners = [(by_name[name].cost_usd, by_name[name]) for name in half.train_hull.names]
+    priced = [(cost, single) for cost, single in corners if cost is not None]
+    return sorted(priced, key=lambda corner: corner[0]) if len(priced) == len(corners) else None
 
 
 def _gap(half: Half, choices: Sequence[Choices]) -> tuple[float, float | None, float | None] | None:
@@ -244,14 +252,15 @@ def _versus_fixed_mix(half: Half, measured: Measured) -> Difference | None:
     if measured.cost_usd is None:
         return None
     test = half.test
-    by_name = {single.name: single for single in half.singles}
-    corners = sorted((by_name[name].cost_usd or 0.0, name) for name in half.train_hull.names)
+    corners = _mix_corners(half)
+    if corners is None:
+        return None
     cost = float(np.clip(measured.cost_usd, corners[0][0], corners[-1][0]))
     right = min(int(np.searchsorted([x for x, _ in corners], cost)), len(corners) - 1)
     left = max(0, right - 1)
     gap = corners[right][0] - corners[left][0]
     share = 1.0 if gap == 0 else (cost - corners[left][0]) / gap
-    parts = [Choices.same(test.models, (corners[place][1],), test.n) for place in (left, right)]
+    parts = [Choices.same(test.models, (corners[place][1].name,), test.n) for place in (left, right)]
     mix = replay(test, Choices.mix([1 - share, share], parts))
     return paired(measured.replayed.score, mix.score, test.keys, test.weight)
 
