@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test lint types unit notebooks lab install lock wheel benchmarks clean
+.PHONY: demo test lint types unit notebooks interop lab install lock wheel benchmarks clean
 
 install: .venv/.installed
 
@@ -36,6 +36,17 @@ unit: install
 notebooks: install
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider notebooks
 
+# LiteLLM lives in an environment of its own; the tests run in .venv and start it from there. Not part of `make test`.
+interop: install .venv-interop/.installed
+	$(BIN)/python -m pytest interop
+
+.venv-interop/.installed: interop/requirements.lock | install
+	@test -x .venv-interop/bin/python || $(BIN)/python -m venv --without-pip .venv-interop
+	@echo "installing LiteLLM from interop/requirements.lock …"
+	@$(BIN)/uv pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode \
+		--python .venv-interop/bin/python interop/requirements.lock
+	@touch $@
+
 lab: install
 	$(BIN)/jupyter lab notebooks/01-first-run.ipynb
 
@@ -50,4 +61,4 @@ benchmarks: install
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop build dist .mypy_cache .ruff_cache .pytest_cache

@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"evaluate"}),
     frozenset({"strategies"}),
     frozenset({"tune"}),
-    frozenset({"bench", "importing"}),
+    frozenset({"bench", "importing", "repricing"}),
     frozenset({"dash"}),
     frozenset({"report"}),
     frozenset({"demonstration"}),
@@ -39,6 +39,8 @@ TIER = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
 ONLY_IN = {
     "duckdb": {"store"},
     "httpx": {"providers"},
+    "pyreqwest": {"providers"},
+    "genai_prices": {"pricing"},
     "ipywidgets": {"dash"},
     "anywidget": {"dash"},
     "altair": {"dash"},

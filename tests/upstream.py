@@ -66,7 +66,7 @@ def serve(reply: Callable[[dict[str, Any], int], Reply]) -> Iterator[Upstream]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            answer = upstream.take(body, dict(self.headers))
+            answer = upstream.take(body, {name.lower(): value for name, value in self.headers.items()})
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

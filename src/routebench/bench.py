@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, get_args
 
 from routebench.config import BenchConfig, load_config
 from routebench.errors import ConfigError, RulesError, nearest
-from routebench.evaluate import Comparison, compare
-from routebench.evaluate.outcomes import Outcomes
-from routebench.evaluate.protocol import Strategy
-from routebench.grade import check_graders, grade
+from routebench.grade import Judging, check_graders, check_judges, grade_answers
 from routebench.providers import (
     Provider,
     Recorded,
-    check_models,
+    check_requests,
+    find_secrets,
     model_key,
-    open_provider,
-    provider_names,
-    unknown_provider,
+    provider_kind,
+    with_defaults,
 )
 from routebench.redact import Secrets
 from routebench.rules import Guard
-from routebench.run import CacheMode, Limits, Plan, Run, make_plan, recover
-from routebench.store import Store, add_grades, read_cases, read_models, read_outcomes, register, sql, ungraded
-from routebench.strategies import with_baselines
-from routebench.suites import Suite, content_hash, load_suite
-from routebench.tune import Constraints, Tuned, tune
+from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Run, make_plan, recover
+from routebench.store import Store, read_cases, read_models, read_outcomes, register, registered_mark, sql
+from routebench.suites import content_hash, load_suite
+from routebench.types import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from routebench.evaluate import Comparison
+    from routebench.evaluate.outcomes import Outcomes
+    from routebench.evaluate.protocol import Strategy
+    from routebench.tune import Tuned
+
+# Evaluation, strategies and tuning are imported when they are used: a run needs none of them, and they are heavy.
 
 CACHE_VARIABLE = "ROUTEBENCH_CACHE"
 """Environment variable that sets the cache mode of every plan; `only` turns a notebook into a recorded one."""
@@ -52,8 +58,11 @@ class Bench:
         config: the path of a bench.yaml.
         store: the DuckDB file, instead of the one that the bench.yaml names.
         recorded: a recording that answers in place of every provider; nothing is sent.
-        environment: where keys are looked up.
+        environment: where ROUTEBENCH_CACHE, and keys by default, are looked up.
+        secret: finds a key by the name in `key_env`, such as `lambda name: keyring.get_password("routebench", name)`;
+            the environment when left out.
         now: the wall clock.
+        lock_timeout_s: longest wait for another process that holds the store.
 
     Raises:
         ConfigError: the bench.yaml, or a provider in it, cannot be used.
@@ -68,78 +77,143 @@ class Bench:
         store: str | Path | None = None,
         recorded: str | Path | None = None,
         environment: Mapping[str, str] | None = None,
+        secret: Callable[[str], str | None] | None = None,
         now: Callable[[], datetime] = utc_now,
         lock_timeout_s: float = 30.0,
     ) -> None:
         self.config = load_config(config)
-        known = provider_names()
-        for model in self.config.models:
-            if model.provider not in known:
-                raise ConfigError(f"{config}: model {model.name!r}: {unknown_provider(model.provider)}")
+        self._now = now
         self.suite = load_suite(self.config.suite_path, name=self.config.suite_name, fields=self.config.suite_fields)
         check_graders(self.suite)
-        self.models = self.config.models
+        try:
+            self.models = tuple(with_defaults(model, now()) for model in self.config.models)
+            self.judges = tuple(with_defaults(model, now()) for model in self.config.judges)
+        except ConfigError as error:
+            raise ConfigError(f"{config}: {error}") from None
+        check_judges(self.suite, self.judges)
         _check_guards(self.config)
         self.store = Store(store or self.config.store_path, lock_timeout_s=lock_timeout_s)
         self._recorded = None if recorded is None else Recorded(recorded)
         self._environment = os.environ if environment is None else environment
-        self._now = now
+        self._secret = secret or self._environment.get
         recover(self.store)
 
-    def plan(self, *, cache: CacheMode | None = None, retry_errors: bool = False) -> Plan:
+    def plan(
+        self, *, cache: CacheMode | None = None, retry_errors: bool = False, shard: tuple[int, int] = (1, 1)
+    ) -> Plan:
         """Finds what is still to be sent, and what it may cost; sends nothing.
 
         Args:
             cache: `use` what is known (the default), `refresh` it, `only` it (an error where it does not suffice),
                 or `off`; the environment variable ROUTEBENCH_CACHE is used when left out.
             retry_errors: also send again what failed for good.
+            shard: (1, 2) is the first of two halves, for as many processes.
 
         Raises:
             MissingCellsError: cache mode `only`, and answers are missing.
+            ConfigError: a provider lacks what a model or a case asks of it.
+            MissingDependencyError: a model that would be asked is not installed.
         """
-        return make_plan(
+        limits = self.limits
+        plan = make_plan(
             self.suite,
             self.models,
             self.store,
             samples=self.config.samples,
-            timeout_s=self.config.limits.timeout_s,
+            timeout_s=limits.timeout_s,
             cache=cache or cache_mode(self._environment),
             retry_errors=retry_errors,
+            shard=shard,
+            concurrency={
+                model.provider: limits.concurrency(model.provider, provider_kind(model.provider).concurrency)
+                for model in self.models
+            },
+            salt=uuid.uuid4().hex,
+        )
+        plan = replace(plan, lines=(*plan.lines, *self._judging.expected_lines(plan)))
+        if self._recorded is None:
+            check_requests(self._called(plan), [case.request for case in self.suite])
+        return plan
+
+    def _called(self, plan: Plan) -> list[Model]:
+        """The models and judges that a plan asks."""
+        names = {line.name for line in plan.lines if line.calls}
+        return [model for model in (*self.models, *self.judges) if model.name in names]
+
+    @property
+    def limits(self) -> Limits:
+        """How fast a run may go, as the bench.yaml says."""
+        limits = self.config.limits
+        return Limits(
+            max_concurrency=limits.max_concurrency,
+            initial_concurrency=limits.initial_concurrency,
+            timeout_s=limits.timeout_s,
+            max_attempts=limits.max_attempts,
+            per_provider={
+                name: ProviderLimit(own.max_concurrency, own.requests_per_minute)
+                for name, own in limits.per_provider.items()
+            },
         )
 
-    def run(self, plan: Plan | None = None, *, budget_usd: float | None = None) -> Run:
+    def run(self, plan: Plan | None = None, *, budget_usd: float | None = None, max_calls: int | None = None) -> Run:
         """Sends a plan and returns at once; await the Run, or `run.wait()`.
+
+        Args:
+            plan: what to send; everything that is missing when left out.
+            budget_usd: hard cap on what is billed; the bench.yaml's when left out.
+            max_calls: hard cap on the requests that are sent, retries included.
 
         Raises:
             ConfigError: a key is missing, or a cap is set and the worst case of a model's calls is unknown.
         """
         plan = plan or self.plan()
-        cap = budget_usd if budget_usd is not None else self.config.budget_usd
-        if cap is not None:
-            _check_cap(plan, cap)
-        called = {call.model.name for call in plan.calls}
-        keys = {} if self._recorded else check_models([m for m in self.models if m.name in called], self._environment)
-        run_id = f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        run_id = self._run_id()
         self._register(plan, run_id)
+        return self._start(plan, run_id, budget_usd, max_calls)
+
+    def judge(self, *, budget_usd: float | None = None, max_calls: int | None = None) -> Run | None:
+        """Asks the judges about the answers that they have not seen, and returns at once; None when there are none.
+
+        `grade` reads their verdicts. The same caps, cache and journal hold as for any run.
+
+        Raises:
+            ConfigError: as for `run`.
+            MissingCellsError: cache mode `only`, and verdicts are missing.
+        """
+        plan = self._judging.plan(cache_mode(self._environment))
+        return None if plan is None else self._start(plan, self._run_id(), budget_usd, max_calls)
+
+    def _start(self, plan: Plan, run_id: str, budget_usd: float | None, max_calls: int | None) -> Run:
+        cap = budget_usd if budget_usd is not None else self.config.budget_usd
+        if cap is not None and max_calls is None:
+            _check_cap(plan, cap)
+        # Judges too: a missing key should show before anything is bought, and not after it.
+        secrets = {} if self._recorded else find_secrets(self._called(plan), self._secret)
         return Run(
             plan,
             self.store,
             run_id=run_id,
-            open_provider=lambda name: self._open(name, keys),
-            limits=Limits(
-                max_concurrency=self.config.limits.max_concurrency,
-                timeout_s=self.config.limits.timeout_s,
-                max_attempts=self.config.limits.max_attempts,
-                per_provider={k: v.max_concurrency for k, v in self.config.limits.per_provider.items()},
-            ),
+            open_provider=lambda name: self._recorded or self._open(name, secrets),
+            limits=self.limits,
             budget_usd=cap,
-            secrets=Secrets(keys.values()),
+            max_calls=max_calls,
+            secrets=Secrets(secrets.values()),
             now=self._now,
         ).start()
 
+    def _run_id(self) -> str:
+        return f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+
+    @property
+    def _judging(self) -> Judging:
+        return Judging(self.store, self.suite, self.judges, timeout_s=self.config.limits.timeout_s)
+
     def grade(self) -> int:
-        """Grades what has no grade yet and returns how many answers that were; calls no model."""
-        return grade_answers(self.store, self.suite, self._now())
+        """Grades what has no grade yet and returns how many answers that were; calls no model.
+
+        Answers that a judge is to grade get its verdict where it has been asked: see `judge`.
+        """
+        return grade_answers(self.store, self.suite, self._now()) + self._judging.grade(self._now())
 
     def outcomes(self) -> Outcomes:
         """Returns the outcome matrix of the suite, graded, with missing cells explicit."""
@@ -160,6 +234,9 @@ class Bench:
             seeds: one half-and-half split each.
             baseline: the strategy that the others are compared with.
         """
+        from routebench.evaluate import compare
+        from routebench.strategies import with_baselines
+
         outcomes = self.outcomes()
         return compare(outcomes, with_baselines(strategies, outcomes.models), seeds=seeds, baseline=baseline)
 
@@ -170,6 +247,8 @@ class Bench:
             seed: of the split.
             constraints: the fields of `Constraints`, such as `max_quality_drop=0.01`.
         """
+        from routebench.tune import Constraints, tune
+
         return tune(
             self.outcomes(),
             self.models,
@@ -184,18 +263,27 @@ class Bench:
         """Runs one query on the store and returns a pandas frame; also while a run goes."""
         return sql(self.store, query)
 
-    def _open(self, name: str, keys: Mapping[str, str]) -> Provider:
-        return self._recorded or open_provider(name, keys)
+    def _open(self, name: str, secrets: Mapping[str, str]) -> Provider:
+        return provider_kind(name).open(secrets)
 
     def _register(self, plan: Plan, run_id: str) -> None:
+        """Writes cases, models and cells, unless the very same are there already."""
+        models = [(model, model_key(model)) for model in self.models]
+        # A set has another order in every process.
+        told = [(replace(model, capabilities=None), sorted(model.capabilities or ())) for model in self.models]
+        named = repr((self.suite.fingerprint or self.suite.version, plan.key, told))
+        mark = hashlib.sha256(named.encode()).hexdigest()
+        if registered_mark(self.store, self.suite.name) == mark:
+            return
         register(
             self.store,
             suite=self.suite.name,
             run_id=run_id,
-            cases=[(case, content_hash(case)) for case in self.suite],
-            models=[(model, model_key(model)) for model in self.models],
-            cells=plan.cells,
+            cases=((case, content_hash(case)) for case in self.suite),
+            models=models,
+            cells=plan.cells(),
             at=self._now(),
+            mark=mark,
         )
 
     def __repr__(self) -> str:
@@ -216,32 +304,10 @@ def cache_mode(environment: Mapping[str, str]) -> CacheMode:
     raise ConfigError(f"{CACHE_VARIABLE}={value!r}: use one of {', '.join(get_args(CacheMode))}")
 
 
-def grade_answers(store: Store, suite: Suite, at: datetime) -> int:
-    """Grades every answer of a suite that its case's grader has not seen; returns how many that were."""
-    rows = []
-    for answer in ungraded(store, suite.name):
-        case = suite[answer.case_id]
-        graded = grade(case, answer.text)
-        rows.append(
-            {
-                "suite": suite.name,
-                "case_id": case.id,
-                "request_key": answer.request_key,
-                "run_id": answer.run_id,
-                "grader": case.grader.key,
-                "score": graded.score,
-                "detail": graded.detail,
-                "grader_cost_usd": 0.0,
-                "rater": None,
-                "graded_at": at,
-            }
-        )
-    add_grades(store, rows)
-    return len(rows)
-
-
 def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = None) -> Outcomes:
     """Reads the outcome matrix of a suite from a store."""
+    from routebench.evaluate.outcomes import Outcomes
+
     names = models or [model.name for model in read_models(store, suite)]
     return Outcomes.from_frame(suite, read_cases(store, suite), read_outcomes(store, suite), models=names)
 
@@ -263,9 +329,9 @@ def _check_guards(config: BenchConfig) -> None:
 
 
 def _check_cap(plan: Plan, cap: float) -> None:
-    unknown = sorted({call.model.name for call in plan.calls if plan.worst_case_usd[call.key] is None})
+    unknown = sorted({line.name for line in plan.lines if line.calls and line.cost_high_usd is None})
     if unknown:
         raise ConfigError(
             f"budget ${cap:g}: the most that a call of {', '.join(unknown)} can cost is unknown; give the model a "
-            "`price` and `max_tokens` in its `params`, or run without a budget"
+            "`price` and `max_tokens` in its `params`, or cap its calls: --max-calls N"
         )

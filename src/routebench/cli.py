@@ -55,12 +55,23 @@ def _print_json(document: Any) -> None:
     print(json.dumps(document, ensure_ascii=False, allow_nan=False, default=str))
 
 
-def _plan(arguments: argparse.Namespace) -> int:
+def _open_bench(arguments: argparse.Namespace) -> Any:
     from routebench.bench import Bench
+
+    return Bench(arguments.bench, store=arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+
+
+def _make_plan(arguments: argparse.Namespace, bench: Any) -> Any:
+    from routebench.run import read_shard
+
+    shard = read_shard(arguments.shard)
+    return bench.plan(cache=arguments.cache, retry_errors=arguments.retry_errors, shard=shard)
+
+
+def _plan(arguments: argparse.Namespace) -> int:
     from routebench.dash.terminal import plan_table
 
-    bench = Bench(arguments.bench, store=arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    plan = bench.plan(cache=arguments.cache, retry_errors=arguments.retry_errors)
+    plan = _make_plan(arguments, _open_bench(arguments))
     if arguments.json:
         _print_json(plan.as_dict())
     else:
@@ -70,28 +81,84 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from routebench.bench import Bench
+    from routebench.dash.terminal import summary, watch
+
+    bench = _open_bench(arguments)
+    console = _console(stderr=arguments.json)
+    plan = _make_plan(arguments, bench)
+    progress = watch(bench.run(plan, budget_usd=arguments.budget_usd, max_calls=arguments.max_calls), console)
+    graded = bench.grade()
+    judged = None if progress.left else _judge(arguments, bench, console, spent=progress)
+    if judged is not None:
+        graded += bench.grade()
+    left = progress.left + (judged.left if judged else 0)
+    if arguments.json:
+        document = {**progress.as_dict(), "graded": graded, "store": str(bench.store.path)}
+        _print_json({**document, "judging": None if judged is None else judged.as_dict()})
+    else:
+        for line in (*summary(progress), *(summary(judged) if judged else ())):
+            print(line)
+    return DONE if left == 0 else SHORT
+
+
+def _judge(arguments: argparse.Namespace, bench: Any, console: Any, *, spent: Any = None) -> Any:
+    """Asks the judges with what the caps have left; the Progress of that, None when there is nothing to ask."""
     from routebench.dash.terminal import watch
 
-    bench = Bench(arguments.bench, store=arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    plan = bench.plan(cache=arguments.cache, retry_errors=arguments.retry_errors)
-    progress = watch(bench.run(plan, budget_usd=arguments.budget_usd), _console(stderr=arguments.json))
-    graded = bench.grade()
-    if arguments.json:
-        _print_json({**progress.as_dict(), "graded": graded, "store": str(bench.store.path)})
-    elif progress.left:
-        print(f"{progress.left} calls were not sent ({progress.status}); the same command sends them")
-    return DONE if progress.left == 0 else SHORT
+    cap = arguments.budget_usd if arguments.budget_usd is not None else bench.config.budget_usd
+    calls = getattr(arguments, "max_calls", None)
+    if spent is not None:
+        cap = None if cap is None else max(0.0, cap - spent.spent_usd)
+        calls = None if calls is None else max(0, calls - spent.n_sent)
+    run = bench.judge(budget_usd=cap, max_calls=calls)
+    return None if run is None else watch(run, console)
 
 
 def _grade(arguments: argparse.Namespace) -> int:
-    from routebench.bench import Bench
+    from routebench.dash.terminal import summary
 
-    graded = Bench(arguments.bench, store=arguments.store, lock_timeout_s=arguments.lock_timeout_s).grade()
+    bench = _open_bench(arguments)
+    graded = bench.grade()
+    judged = _judge(arguments, bench, _console(stderr=arguments.json))
+    if judged is not None:
+        graded += bench.grade()
     if arguments.json:
-        _print_json({"graded": graded})
+        _print_json({"graded": graded, "judging": None if judged is None else judged.as_dict()})
     else:
         print(f"{graded} answers graded")
+        for line in summary(judged) if judged else ():
+            print(line)
+    return SHORT if judged is not None and judged.left else DONE
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from routebench.bench import utc_now
+    from routebench.dash.prices import BOOK_COLUMNS, book_rows
+    from routebench.dash.terminal import table
+    from routebench.providers import priced_models
+
+    entries = priced_models(utc_now(), provider=arguments.provider)
+    if arguments.json:
+        _print_json([entry.as_dict() for entry in entries])
+    else:
+        _console().print(table(BOOK_COLUMNS, book_rows(entries)))
+    return DONE
+
+
+def _reprice(arguments: argparse.Namespace) -> int:
+    from routebench.bench import utc_now
+    from routebench.config import load_prices
+    from routebench.repricing import reprice
+    from routebench.store import Store
+
+    prices, day = load_prices(arguments.prices, utc_now().date())
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    changed = reprice(store, prices, day)
+    if arguments.json:
+        _print_json([one.as_dict() for one in changed])
+    else:
+        for one in changed:
+            print(one)
     return DONE
 
 
@@ -322,12 +389,25 @@ def _add_measuring(add: Add) -> None:
         _add_store(made, required=False)
         made.add_argument("--cache", choices=("use", "refresh", "only", "off"), help="use what is known (default use)")
         made.add_argument("--retry-errors", action="store_true", help="also send again what failed for good")
+        made.add_argument("--shard", default="1/1", metavar="1/2", help="one of so many parts, a process each")
         if name == "run":
             made.add_argument("--budget-usd", type=_positive, help="hard cap on what the run is billed")
+            made.add_argument("--max-calls", type=_count, help="hard cap on requests sent, retries included")
 
     made = add("grade", _grade, "grade the answers that have no grade yet")
     made.add_argument("bench", type=Path, metavar="bench.yaml")
     _add_store(made, required=False)
+
+    made.add_argument("--budget-usd", type=_positive, help="hard cap on what judges are billed")
+
+    made = add("models", _models, "models of the price book: ids, prices, windows, announced ends")
+    made.add_argument("--provider", help="only those of one provider of a bench.yaml, or of the book")
+
+    made = add("reprice", _reprice, "cost stored tokens under other prices; calls no model")
+    made.add_argument(
+        "--prices", type=Path, required=True, help="a YAML file: prices: {model: {input_usd_per_mtok: …}}"
+    )
+    _add_store(made, required=True)
 
     made = add("import", _import, "bring outcomes from elsewhere into a store")
     made.add_argument("format", metavar="FORMAT", help="outcomes")
@@ -390,6 +470,13 @@ def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
 
 

@@ -6,8 +6,9 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +27,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
+class PriceTierSettings(Settings):
+    """Rates of a long prompt; they hold for every token of such a call."""
+
+    above_input_tokens: _Positive
+    """For calls with more tokens of input than this."""
+    input_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens."""
+    output_usd_per_mtok: _Usd | None = None
+    """US dollars for a million output tokens."""
+    cached_input_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens read from the provider's cache."""
+    cache_write_usd_per_mtok: _Usd | None = None
+    """US dollars for a million input tokens written to the provider's cache."""
+
+
 class PriceSettings(Settings):
     """What a model charges; leave a price out when you do not know it."""
 
@@ -41,6 +57,8 @@ class PriceSettings(Settings):
     """US dollars for every request."""
     cpu_usd_per_hour: _Usd | None = None
     """Nominal US dollars for an hour of CPU time of a local model."""
+    tiers: list[PriceTierSettings] = []
+    """Other rates for long prompts, shortest first."""
 
 
 class ModelSettings(Settings):
@@ -91,17 +109,21 @@ class SuiteSettings(Settings):
 
 
 class ProviderLimits(Settings):
-    """Limits of one provider."""
+    """Limits of one provider, for each of its accounts."""
 
-    max_concurrency: _Positive
+    max_concurrency: _Positive | None = None
     """Calls in flight at once."""
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Requests begun in a minute, evenly spread."""
 
 
 class LimitSettings(Settings):
     """How fast a run may go."""
 
     max_concurrency: _Positive = 64
-    """Calls in flight at once, per provider."""
+    """Calls in flight at once, per provider and account; the limit adapts itself below this."""
+    initial_concurrency: _Positive = 16
+    """Where that limit begins; it grows as long as the provider refuses nothing."""
     timeout_s: Annotated[float, Field(gt=0)] = 60.0
     """Longest time for one attempt."""
     max_attempts: _Positive = 4
@@ -121,6 +143,8 @@ class BenchSettings(Settings):
     """The DuckDB file; results/<this file's stem>.duckdb when left out."""
     models: Annotated[list[NamedModelSettings], Field(min_length=1)]
     """The models to run."""
+    judges: list[NamedModelSettings] = []
+    """Models that grade answers for the grader `judge`; they are not candidates for routing."""
     guards: list[dict[str, Any]] = []
     """Guards that every tuned rule set must carry, in the form of a rules.yaml."""
     samples: _Positive = 1
@@ -141,6 +165,7 @@ class BenchConfig:
     suite_fields: Mapping[str, str] | None
     store_path: Path
     models: tuple[Model, ...]
+    judges: tuple[Model, ...]
     guards: tuple[Mapping[str, Any], ...]
     samples: int
     limits: LimitSettings
@@ -154,17 +179,7 @@ def load_config(path: str | Path) -> BenchConfig:
         ConfigError: the file cannot be read or used; every problem is named with its line and the mend.
     """
     path = Path(path)
-    try:
-        source = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-        settings = BenchSettings.model_validate(source.data)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `routebench demo` writes one to start from") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except ValidationError as error:
-        raise ConfigError("\n".join(describe(error, source, BenchSettings))) from None
-    except InputError as error:
-        raise ConfigError(str(error)) from None
+    settings, source = _read(path, BenchSettings)
     folder = path.parent
     suite = SuiteSettings(path=settings.suite) if isinstance(settings.suite, str) else settings.suite
     return BenchConfig(
@@ -173,12 +188,30 @@ def load_config(path: str | Path) -> BenchConfig:
         suite_name=suite.name,
         suite_fields=suite.fields,
         store_path=folder / settings.store if settings.store else Path("results") / f"{path.stem}.duckdb",
-        models=_models(settings.models, source, folder),
+        models=_models("models", settings.models, source, folder),
+        judges=_models("judges", settings.judges, source, folder),
         guards=tuple(settings.guards),
         samples=settings.samples,
         limits=settings.limits,
         budget_usd=settings.budget_usd,
     )
+
+
+_Root = TypeVar("_Root", bound=Settings)
+
+
+def _read(path: Path, root: type[_Root]) -> tuple[_Root, YamlSource]:
+    try:
+        source = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        return root.model_validate(source.data), source
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `routebench demo` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except ValidationError as error:
+        raise ConfigError("\n".join(describe(error, source, root))) from None
+    except InputError as error:
+        raise ConfigError(str(error)) from None
 
 
 def describe(error: ValidationError, source: YamlSource, root: type[BaseModel]) -> list[str]:
@@ -195,7 +228,7 @@ def describe(error: ValidationError, source: YamlSource, root: type[BaseModel]) 
 
 def to_model(name: str, settings: ModelSettings, few_shot: Sequence[Message]) -> Model:
     """Turns settings into a Model."""
-    price = None if settings.price is None else Price(**settings.price.model_dump())
+    price = None if settings.price is None else Price.from_dict(settings.price.model_dump())
     return Model(
         name=name,
         provider=settings.provider,
@@ -220,13 +253,13 @@ def _price_source(price: Price | None) -> str | None:
     return "nominal CPU rate" if price.cpu_usd_per_hour is not None else "user"
 
 
-def _models(settings: Sequence[NamedModelSettings], source: YamlSource, folder: Path) -> tuple[Model, ...]:
+def _models(key: str, settings: Sequence[NamedModelSettings], source: YamlSource, folder: Path) -> tuple[Model, ...]:
     models: dict[str, Model] = {}
     for index, one in enumerate(settings):
-        where = source.where(("models", index, "name"))
+        where = source.where((key, index, "name"))
         if one.name in models:
             raise ConfigError(f"{where}: model {one.name!r} stands twice; give each configuration its own name")
-        shots = source.where(("models", index, "few_shot"))
+        shots = source.where((key, index, "few_shot"))
         models[one.name] = to_model(one.name, one, _few_shot(one.few_shot, folder, shots))
     return tuple(models.values())
 
@@ -263,7 +296,7 @@ def _sentence(problem: Any, root: type[BaseModel]) -> str:
         return f"unknown key {key!r}{nearest(key, known)}; known here: {', '.join(known)}"
     if kind == "missing":
         return f"`{key}` is missing"
-    if kind == "greater_than_equal" and "price" in location:
+    if kind == "greater_than_equal" and {"price", "prices"} & set(location):
         return f"`{key}` is {problem['input']!r}; a price is not negative, and an unknown one is left out"
     if kind in ("model_type", "dict_type") and not location:
         return f"the file is not a mapping with keys such as {', '.join(_keys(root)[:4])}"
@@ -303,6 +336,31 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _keys(settings: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in settings.model_fields.items()]
+
+
+class PriceListSettings(Settings):
+    """A file of prices for `routebench reprice`."""
+
+    prices: Annotated[dict[str, PriceSettings], Field(min_length=1)]
+    """A model's name in the store -> what it charges."""
+    date: str | None = None
+    """The day that the prices are for, such as 2026-11-24; today when left out."""
+
+
+def load_prices(path: str | Path, today: date) -> tuple[dict[str, Price], date]:
+    """Reads a file of prices: model name -> price, and the day that they are for.
+
+    Raises:
+        ConfigError: the file cannot be read or used; every problem is named with its line and the mend.
+    """
+    path = Path(path)
+    settings = _read(path, PriceListSettings)[0]
+    prices = {name: Price.from_dict(one.model_dump()) for name, one in settings.prices.items()}
+    try:
+        day = today if settings.date is None else date.fromisoformat(settings.date)
+    except ValueError:
+        raise ConfigError(f"{path}: `date` is {settings.date!r}; write a day such as {today.isoformat()}") from None
+    return prices, day
 
 
 def bench_json_schema() -> dict[str, Any]:

@@ -8,7 +8,8 @@ RoutebenchError                what a caller may catch; the CLI turns it into on
 │   └── OutcomesError          outcomes that cannot be imported or compared
 ├── MissingDependencyError     an optional package is not installed
 ├── StoreError                 the store cannot be opened, written or migrated
-│   └── StoreLockedError       another process holds the store
+│   ├── StoreLockedError       another process holds the store
+│   └── JournalError           an answer cannot be written to disk
 ├── ProviderError              a provider could not start; a failed *call* is a row, not an exception
 ├── MissingCellsError          nothing may be sent, and answers are missing
 └── NoEligibleModelError       guards and limits leave no model for a request
@@ -62,6 +63,10 @@ class StoreError(RoutebenchError):
 
 class StoreLockedError(StoreError):
     """Another process held the store for longer than the lock timeout."""
+
+
+class JournalError(StoreError):
+    """An answer could not be written to disk; the run ends, and what was reported before is kept."""
 
 
 class ProviderError(RoutebenchError):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from routebench.types import Message
+from routebench.types import Message, Request
 
 _CHARACTERS_PER_TOKEN = 4
+_TOKENS_AROUND_MESSAGE = 16
+"""More than any chat template puts around a message."""
+_TOKENS_AROUND_TOOLS = 1024
+"""More than the text with which any provider presents a list of tools to its model."""
 
 
 def text_of(message: Message) -> str:
@@ -32,3 +37,33 @@ def last_user_text(messages: Sequence[Message]) -> str:
 def estimate_input_tokens(messages: Iterable[Message]) -> int:
     """Returns ceil(characters / 4) over all messages: the one estimate that plan, rules and gateway share."""
     return math.ceil(sum(len(text_of(message)) for message in messages) / _CHARACTERS_PER_TOKEN)
+
+
+def most_input_tokens(request: Request) -> int | None:
+    """Returns a bound on the input tokens of a rendered request, None where there is none, as for images.
+
+    No tokenizer makes more than one token of a byte of UTF-8.
+    """
+    tokens = 0
+    for message in request.messages:
+        content = message.get("content")
+        if isinstance(content, str) and len(message) == 2:
+            tokens += len(content.encode(errors="replace")) + _TOKENS_AROUND_MESSAGE
+        elif _only_text(content):
+            tokens += (
+                len(json.dumps(dict(message), ensure_ascii=False).encode(errors="replace")) + _TOKENS_AROUND_MESSAGE
+            )
+        else:
+            return None
+    if request.tools:
+        tokens += len(json.dumps([dict(tool) for tool in request.tools], ensure_ascii=False).encode(errors="replace"))
+        tokens += _TOKENS_AROUND_TOOLS
+    if request.response_format is not None:
+        tokens += len(json.dumps(request.response_format, ensure_ascii=False).encode(errors="replace"))
+    return tokens
+
+
+def _only_text(content: Any) -> bool:
+    if content is None or isinstance(content, str):
+        return True
+    return all(isinstance(part, dict) and isinstance(part.get("text"), str) for part in content)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from typing import Any, Literal, get_args
 
 Message = Mapping[str, Any]
@@ -97,11 +97,23 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceTier:
+    """Rates of a long prompt: they hold for every token of a call with more than `above_input_tokens` of input."""
+
+    above_input_tokens: int
+    input_usd_per_mtok: float | None = None
+    output_usd_per_mtok: float | None = None
+    cached_input_usd_per_mtok: float | None = None
+    cache_write_usd_per_mtok: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """What a model charges; every field unknown (None) unless somebody said so.
 
     Attributes:
         cpu_usd_per_hour: nominal rate for a local model, multiplied with measured CPU time.
+        tiers: other token rates above some length of input, shortest first; only the price book knows them.
     """
 
     input_usd_per_mtok: float | None = None
@@ -110,6 +122,19 @@ class Price:
     cache_write_usd_per_mtok: float | None = None
     usd_per_request: float | None = None
     cpu_usd_per_hour: float | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that YAML and JSON hold: what is unknown is left out."""
+        rates = {name: value for name, value in asdict(self).items() if value is not None and name != "tiers"}
+        tiers = [{name: value for name, value in asdict(tier).items() if value is not None} for tier in self.tiers]
+        return {**rates, "tiers": tiers} if tiers else rates
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Price:
+        """Reads the form of `as_dict`."""
+        rates = {name: value for name, value in data.items() if name != "tiers"}
+        return cls(**rates, tiers=tuple(PriceTier(**tier) for tier in data.get("tiers") or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +144,8 @@ class Model:
     Attributes:
         name: what suites, strategies and rules call it.
         few_shot: demonstration messages put before the case's own.
-        price_source: where the price is from (`user`, `nominal`, ...); None while the price is unknown.
+        price_source: where the price is from (`user`, `genai-prices 0.2.3`, ...); None while the price is unknown.
+        price_date: the day that the price is for, where the source tells it.
     """
 
     name: str
@@ -132,6 +158,7 @@ class Model:
     few_shot: tuple[Message, ...] = ()
     price: Price | None = None
     price_source: str | None = None
+    price_date: date | None = None
     context_window: int | None = None
     max_output: int | None = None
     capabilities: frozenset[str] | None = None
@@ -151,34 +178,62 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool that the model asks for; `arguments` is the JSON text as the model wrote it."""
+
+    id: str | None
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One answer, or the typed error that stands in its place.
 
     Attributes:
+        reasoning: thoughts that the provider shows, kept apart from the answer's text.
+        finish_reason: `stop`, `length`, `tool_calls` or `other`; the provider's own word is `raw_finish_reason`.
+        served_model: the model that really answered, as the provider names it.
+        request_id: the provider's name for the exchange, for its support.
         latency_s: seconds from the send of the attempt that succeeded to the end of its answer.
-        ttft_s: seconds to the first token, None where the answer was not streamed.
+        ttft_s: seconds to the first token of text, reasoning or a tool call; None where the answer was not streamed.
         queue_s: seconds spent waiting in our own queue before that send.
         cpu_s: measured CPU seconds of a local model, None for remote ones.
         cost_usd: list price without cache effects, in US dollars, None while unknown.
-        billed_cost_usd: what was really paid, 0 for an answer from the store.
+        billed_cost_usd: what was really paid for all attempts, 0 for an answer from the store or a refused request.
+        reported_cost_usd: what the provider itself says that this attempt cost.
+        price_source: where `cost_usd` is from; `provider` for a reported one.
+        attempts: requests sent for this answer, the last included.
+        wasted_input_tokens: tokens of the attempts that failed before, as far as they were told.
+        wasted_cost_usd: what those attempts were billed, None while unknown for one of them.
+        retry_after_s: seconds that the provider asks to wait before its next request.
     """
 
     status: Literal["ok", "error"]
     text: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
     error_kind: ErrorKind | None = None
     error: str | None = None
     finish_reason: str | None = None
     raw_finish_reason: str | None = None
     served_model: str | None = None
+    request_id: str | None = None
     usage: Usage = field(default_factory=Usage)
     cpu_s: float | None = None
     cost_usd: float | None = None
     billed_cost_usd: float | None = None
+    reported_cost_usd: float | None = None
+    price_source: str | None = None
+    price_date: date | None = None
     service_tier: str = "standard"
     queue_s: float | None = None
     ttft_s: float | None = None
     latency_s: float | None = None
     attempts: int = 1
+    wasted_input_tokens: int = 0
+    wasted_output_tokens: int = 0
+    wasted_cost_usd: float | None = 0.0
     retry_after_s: float | None = None
     started_at: datetime | None = None
 

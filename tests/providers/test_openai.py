@@ -4,11 +4,12 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from routebench.providers import prepare
-from routebench.providers.openai import OpenAIChat
+from routebench.providers.http import HttpProvider
+from routebench.providers.openai import Dialect, OpenAIChat
+from routebench.providers.transport import open_transport
 from routebench.types import Completion, Request
 from tests.conftest import make_model
 from tests.upstream import Reply, chat_stream, error, serve
@@ -24,7 +25,7 @@ def ask(reply: Reply, **model: Any) -> tuple[Completion, dict[str, Any]]:
 
 def send(url: str, *, timeout_s: float = 5.0, keys: dict[str, str] | None = None, **model: Any) -> Completion:
     async def once() -> Completion:
-        provider = OpenAIChat(httpx.AsyncClient(trust_env=False), keys)
+        provider = HttpProvider(OpenAIChat(Dialect("test", "")), open_transport(), keys)
         call = prepare(make_model(base_url=url, **model), REQUEST, timeout_s=timeout_s)
         try:
             return await provider.complete(call)

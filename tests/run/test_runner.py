@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from routebench.errors import MissingCellsError
+from routebench.errors import MissingCellsError, StoreLockedError
 from routebench.providers import Call, completion_to_json, model_key
 from routebench.providers.base import failed
 from routebench.redact import Secrets
@@ -18,7 +22,7 @@ from routebench.run import Limits, Run, make_plan, recover
 from routebench.run.journal import Journal
 from routebench.store import Store, read_outcomes, register
 from routebench.suites import Suite, content_hash
-from routebench.types import Completion, Model, Usage
+from routebench.types import Completion, Model, ToolCall, Usage
 from tests.conftest import make_case, make_model
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -28,14 +32,9 @@ SUITE = Suite("s", tuple(make_case(f"c{i}", prompt=f"question {i}") for i in ran
 class Scripted:
     """A provider that answers what a function says, and remembers what it was asked."""
 
-    max_concurrency: int | None = None
-
-    def __init__(
-        self, answer: Callable[[Call, int], Completion] | None = None, *, concurrency: int | None = None
-    ) -> None:
+    def __init__(self, answer: Callable[[Call, int], Completion] | None = None) -> None:
         self.calls: list[Call] = []
         self.closed = False
-        self.max_concurrency = concurrency
         self._answer = answer or (lambda _call, _n: ok())
 
     async def complete(self, call: Call) -> Completion:
@@ -51,23 +50,31 @@ def ok(text: str = "yes") -> Completion:
     return Completion(status="ok", text=text, usage=Usage(input_tokens=1000, output_tokens=500), latency_s=0.1)
 
 
+async def no_sleep(seconds: float) -> None:
+    """Waits for nothing: what is asked for is held in other tests."""
+    await asyncio.sleep(0)
+
+
 def start(
     store: Store,
     provider: Scripted,
     *models: Model,
     budget: float | None = None,
+    max_calls: int | None = None,
+    suite: Suite = SUITE,
+    secrets: str = "sk-very-secret",
     limits: Limits | None = None,
     **plan: object,
 ) -> Run:
     chosen = models or (make_model(),)
-    made = make_plan(SUITE, chosen, store, **plan)  # type: ignore[arg-type]
+    made = make_plan(suite, chosen, store, **plan)  # type: ignore[arg-type]
     register(
         store,
-        suite=SUITE.name,
+        suite=suite.name,
         run_id="r",
-        cases=[(case, content_hash(case)) for case in SUITE],
+        cases=[(case, content_hash(case)) for case in suite],
         models=[(model, model_key(model)) for model in chosen],
-        cells=made.cells,
+        cells=made.cells(),
         at=AT,
     )
     return Run(
@@ -77,7 +84,9 @@ def start(
         open_provider=lambda _name: provider,
         limits=limits or Limits(max_concurrency=3, max_attempts=1),
         budget_usd=budget,
-        secrets=Secrets(["sk-very-secret"]),
+        max_calls=max_calls,
+        sleep=no_sleep,
+        secrets=Secrets([secrets]),
         now=lambda: AT,
     ).start()
 
@@ -143,7 +152,7 @@ def test_the_budget_is_never_crossed_and_the_rest_is_left_for_later(tmp_path: Pa
     store = Store(tmp_path / "s.duckdb")
     cheap = make_model(params={"max_tokens": 500})
     plan = make_plan(SUITE, [cheap], store)
-    worst = max(value for value in plan.worst_case_usd.values() if value is not None)
+    worst = max(value for value in (call.worst_case_usd for call in plan.calls) if value is not None)
     provider = Scripted(
         lambda _call, _n: Completion(status="ok", text="x", usage=Usage(input_tokens=20, output_tokens=500))
     )
@@ -236,28 +245,283 @@ def test_a_plan_is_priced_and_unknown_prices_stay_unknown(tmp_path: Path) -> Non
 
 def test_the_journal_of_a_killed_process_is_recovered_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.duckdb")
-    start(store, Scripted()).wait(10)
-
-    async def write() -> Path:
-        journal = Journal(store, "dead")
-        await journal.append("k1", completion_to_json(ok("kept")))
-        journal._file.close()
-        return journal.path
-
-    path = asyncio.run(write())
-    dead = path.with_name(path.name.replace(f".{os.getpid()}.", ".999999999."))
-    path.rename(dead)
-    with dead.open("ab") as file:
-        file.write(json.dumps({"request_key": "k2", "run_id": "dead"}).encode()[:20])
+    whole = {"request_key": "k1", "run_id": "dead", **completion_to_json(ok("kept"))}
+    cut = json.dumps({**whole, "request_key": "k2"})[:-20]
+    path = tmp_path / ".s.duckdb.dead.000001.journal"
+    path.write_text(json.dumps(whole) + "\n" + cut)
     assert recover(store) == 1
     assert recover(store) == 0
+    assert not list(tmp_path.glob(".s.duckdb*"))
     with store.connect() as con:
-        assert con.execute("SELECT text FROM completions WHERE run_id = 'dead'").fetchall() == [("kept",)]
+        assert con.execute("SELECT request_key, text FROM completions").fetchall() == [("k1", "kept")]
 
 
-def test_the_journal_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+def test_the_journal_of_a_run_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.duckdb")
-    path = tmp_path / f".s.duckdb.other.{os.getppid()}.journal"
-    path.write_text("")
-    assert recover(store) == 0
-    assert path.exists()
+
+    async def go() -> None:
+        journal = Journal(store, "alive", Secrets())
+        safe = asyncio.Event()
+        await journal.add("k1", completion_to_json(ok()), safe.set)
+        await safe.wait()
+        assert recover(store) == 0
+        await journal.close()
+
+    asyncio.run(go())
+    assert not list(tmp_path.glob(".s.duckdb*"))
+    with store.connect() as con:
+        assert con.execute("SELECT count(*) FROM completions").fetchall() == [(1,)]
+
+
+def column(store: Store, query: str) -> list[object]:
+    with store.connect() as con:
+        return [row[0] for row in con.execute(query).fetchall()]
+
+
+def test_every_attempt_is_reserved_and_no_cap_is_crossed_at_256_in_flight(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    many = Suite("many", tuple(make_case(f"c{i}", prompt=f"question {i}") for i in range(600)))
+    model = make_model(params={"max_tokens": 100})
+    worst = next(call.worst_case_usd for call in make_plan(many, [model], store).calls)
+    assert worst is not None
+    sent = 0
+
+    def answer(_call: Call, number: int) -> Completion:
+        nonlocal sent
+        sent += 1
+        if number % 3 == 0:
+            # Broken off, and perhaps charged: it counts at its worst.
+            return failed("incomplete", "cut")
+        return Completion(status="ok", text="x", usage=Usage(input_tokens=20, output_tokens=100))
+
+    limits = Limits(max_concurrency=256, initial_concurrency=256, max_attempts=4)
+    progress = start(store, Scripted(answer), model, suite=many, budget=worst * 300, limits=limits).wait(30)
+    assert progress.status == "budget"
+    assert progress.note is not None
+    assert "cap of $" in progress.note
+    assert progress.spent_usd <= worst * 300
+    # What was really asked cannot have cost more either.
+    assert sent * worst <= worst * 300 * 3
+    assert progress.left > 0
+    assert progress.n_sent == sent
+
+
+def test_max_calls_counts_every_request_also_of_models_without_a_price(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    provider = Scripted(lambda _call, number: failed("server", "oops") if number == 1 else ok())
+    model = make_model(price=None, price_source=None)
+    progress = start(store, provider, model, max_calls=4, limits=Limits(max_concurrency=1)).wait(10)
+    assert (len(provider.calls), progress.n_sent, progress.status) == (4, 4, "budget")
+    assert progress.done == 3
+    assert progress.n_cost_unknown == 4
+    assert "unknown price" in str(progress)
+    assert start(store, Scripted(), model).wait(10).done == 3
+
+
+def test_failed_attempts_are_counted_as_waste(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+
+    def answer(_call: Call, number: int) -> Completion:
+        if number == 1:
+            return failed("incomplete", "cut", usage=Usage(input_tokens=1000, output_tokens=100))
+        if number == 2:
+            return failed("rate_limited", "slow", billed_cost_usd=0.0)
+        return ok()
+
+    start(store, Scripted(answer), limits=Limits(max_concurrency=1)).wait(10)
+    with store.connect() as con:
+        row = con.execute(
+            "SELECT attempts, wasted_input_tokens, wasted_output_tokens, wasted_cost_usd, cost_usd, billed_cost_usd "
+            "FROM completions WHERE attempts > 1"
+        ).fetchone()
+    assert row == (3, 1000, 100, pytest.approx(0.0012), pytest.approx(0.002), pytest.approx(0.0032))
+
+
+def test_waste_of_an_unknown_price_stays_unknown(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    provider = Scripted(lambda _call, number: failed("timeout", "slow") if number == 1 else ok())
+    start(store, provider, limits=Limits(max_concurrency=1)).wait(10)
+    assert column(store, "SELECT wasted_cost_usd FROM completions WHERE attempts = 2") == [None]
+    assert column(store, "SELECT billed_cost_usd FROM completions WHERE attempts = 2") == [None]
+    assert column(store, "SELECT cost_usd FROM completions WHERE attempts = 2") == [pytest.approx(0.002)]
+
+
+def test_a_provider_that_only_fails_is_paused_and_the_others_go_on(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    many = Suite("many", tuple(make_case(f"c{i}", prompt=f"question {i}") for i in range(60)))
+
+    def answer(call: Call, _n: int) -> Completion:
+        return failed("auth", "HTTP 401: wrong key") if call.model.name == "locked" else ok()
+
+    provider = Scripted(answer)
+    progress = start(store, provider, make_model("locked"), make_model("open"), suite=many).wait(20)
+    locked, opened = progress.models
+    assert (opened.ok, opened.errors) == (60, 0)
+    assert locked.ok == 0
+    assert 5 <= locked.errors <= 8
+    assert progress.status == "stopped"
+    assert progress.left == 60 - locked.errors
+    assert "5 calls in a row failed (auth: HTTP 401: wrong key)" in progress.paused["locked"]
+    assert progress.errors_by_kind == {"auth": locked.errors}
+
+
+def test_a_very_long_wait_pauses_the_model_and_the_run_ends(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    provider = Scripted(lambda _call, _n: failed("rate_limited", "daily limit", retry_after_s=7200.0))
+    progress = start(store, provider, limits=Limits(max_concurrency=1)).wait(10)
+    assert len(provider.calls) == 1
+    assert "asks to wait 7200 s" in progress.paused["small"]
+
+
+def test_shards_share_no_call_and_make_a_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    first, second = Scripted(), Scripted()
+    one, two = start(store, first, shard=(1, 2)).wait(10), start(store, second, shard=(2, 2)).wait(10)
+    keys = {call.key for call in first.calls} | {call.key for call in second.calls}
+    assert len(first.calls) + len(second.calls) == len(keys) == 6
+    assert (one.left, two.left) == (0, 0)
+    assert start(store, Scripted()).wait(10).calls == 0
+
+
+def test_cache_mode_off_gives_every_cell_an_answer_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    twins = Suite("twins", (make_case("a", prompt="same"), make_case("b", prompt="same")))
+    shared = Scripted()
+    start(store, shared, suite=twins).wait(10)
+    assert len(shared.calls) == 1
+    own = Scripted()
+    start(store, own, suite=twins, cache="off", salt="once").wait(10)
+    assert len(own.calls) == 2
+    assert start(store, Scripted(), suite=twins).wait(10).calls == 0
+
+
+def test_what_a_provider_says_besides_text_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    told = Completion(
+        status="ok",
+        text="",
+        reasoning="hm",
+        tool_calls=(ToolCall("t1", "look", '{"a": 1}'),),
+        request_id="req-1",
+        served_model="really-this",
+        usage=Usage(10, 5, 4, None, 2, {"prompt_tokens": 10}),
+        reported_cost_usd=0.5,
+        service_tier="flex",
+    )
+    model = make_model(price_source="genai-prices 1", price_date=AT.date())
+    start(store, Scripted(lambda _call, _n: told), model).wait(10)
+    with store.connect() as con:
+        row = con.execute(
+            "SELECT reasoning, tool_calls->>'$[0].arguments', request_id, served_model, usage_raw->>'prompt_tokens', "
+            "reported_cost_usd, service_tier, cost_usd, billed_cost_usd, price_source, price_date, started_at "
+            "FROM completions LIMIT 1"
+        ).fetchone()
+    # Cached tokens make the reported cost depend on the order of the run: the list price is the book's.
+    listed = pytest.approx(20e-6)
+    assert row == (
+        "hm", '{"a": 1}', "req-1", "really-this", "10", 0.5, "flex", listed, 0.5, "genai-prices 1", AT.date(),
+        AT.replace(tzinfo=None),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        lambda key: f"Incorrect API key provided: {key}",
+        lambda key: f"https://host/?key={quote(key, safe='')}",
+        lambda key: "Basic " + base64.b64encode(f"user:{key}".encode()).decode(),
+        lambda key: base64.urlsafe_b64encode(f"xy{key}".encode()).decode(),
+        lambda key: json.dumps({"echo": key}),
+    ],
+)
+@pytest.mark.parametrize("field", ["error", "text", "reasoning", "raw"])
+def test_no_echo_of_a_key_reaches_the_store_or_the_progress(
+    tmp_path: Path, echo: Callable[[str], str], field: str
+) -> None:
+    key = 'sk-very"secret/key+1'
+    said = echo(key)
+    completion = {
+        "error": failed("auth", said),
+        "text": Completion(status="ok", text=said),
+        "reasoning": Completion(status="ok", text="", reasoning=said),
+        "raw": Completion(status="ok", text="", usage=Usage(raw={"echo": said})),
+    }[field]
+    store = Store(tmp_path / "s.duckdb")
+    run = start(store, Scripted(lambda _call, _n: completion), secrets=key)
+    progress = run.wait(10)
+    rows = column(store, "SELECT completions::VARCHAR FROM completions")
+    written = json.dumps([rows, str(progress), list(progress.problems), list(progress.paused.values())], default=str)
+    for form in (key, quote(key, safe=""), json.dumps(key)[1:-1], base64.b64encode(key.encode()).decode()[:20]):
+        assert form not in written
+    assert "[secret]" in written
+
+
+def test_a_full_disk_ends_the_run_keeps_what_was_reported_and_says_so(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from routebench.errors import StoreError
+from tests.run.test_runner import *
+store = Store(Path({store!r}))
+many = Suite("many", tuple(make_case(f"c{{i}}", prompt=f"question {{i}}") for i in range(400)))
+text = "x" * 2000
+def answer(_call, number):
+    if number >= 100:
+        # From here on no file of this process may grow beyond 64 KiB.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, resource.RLIM_INFINITY))
+    return Completion(status="ok", text=text, usage=Usage(input_tokens=1, output_tokens=1))
+run = start(store, Scripted(answer), suite=many)
+try:
+    run.wait(30)
+except StoreError as error:
+    print(type(error).__name__, error)
+print(run.progress().done)
+"""
+    root, store_path = str(Path(__file__).parents[2]), str(tmp_path / "s.duckdb")
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(root=root, store=store_path)], capture_output=True, text=True, check=False
+    )
+    assert "JournalError" in done.stdout, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert "File too large" in lines[0]
+    reported = int(lines[-1])
+    store = Store(store_path)
+    recover(store)
+    kept = column(store, "SELECT count(*) FROM completions")[0]
+    assert isinstance(kept, int)
+    assert kept >= reported
+    assert not list(tmp_path.glob(".s.duckdb*.journal"))
+
+
+def test_a_store_that_another_process_holds_costs_no_answer(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb", lock_timeout_s=0.2)
+    held, release = threading.Event(), threading.Event()
+
+    def answer(_call: Call, number: int) -> Completion:
+        if number == 1:
+            holder.start()
+            held.wait(10)
+        return ok()
+
+    def hold() -> None:
+        code = f"import duckdb, sys; con = duckdb.connect({str(store.path)!r}); print('held', flush=True); sys.stdin.read()"
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            held.set()
+            release.wait(20)
+
+    holder = threading.Thread(target=hold)
+    run = start(store, Scripted(answer), limits=Limits(max_concurrency=1))
+    try:
+        with pytest.raises(StoreLockedError, match="is held by process"):
+            run.wait(20)
+    finally:
+        release.set()
+        holder.join()
+    assert run.progress().done == 6
+    assert recover(store) == 6
+    assert start(store, Scripted()).wait(10).calls == 0

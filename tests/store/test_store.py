@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from routebench.store import (
     register,
     ungraded,
 )
+from routebench.store.migrations import MIGRATIONS, m001_first
 from routebench.suites import content_hash
 from routebench.types import Model
 from tests.conftest import make_case, make_model
@@ -104,13 +106,13 @@ def test_adding_twice_changes_nothing(tmp_path: Path) -> None:
 def test_a_grade_counts_only_for_the_case_s_own_grader(tmp_path: Path) -> None:
     store = filled(tmp_path / "s.duckdb")
     add_completions(store, [row("a-small")])
-    assert [answer.case_id for answer in ungraded(store, "s")] == ["a"]
+    assert [answer.case_id for answer in [answer for part in ungraded(store, "s") for answer in part]] == ["a"]
     grade = {"suite": "s", "case_id": "a", "request_key": "a-small", "run_id": "r1", "score": 1.0, "graded_at": AT}
     add_grades(store, [{**grade, "grader": "contains"}])
     assert read_outcomes(store, "s")["score"].isna().all()
     add_grades(store, [{**grade, "grader": "exact"}])
     assert read_outcomes(store, "s").set_index("case_id").loc["a", "score"] == 1.0
-    assert ungraded(store, "s") == []
+    assert [answer for part in ungraded(store, "s") for answer in part] == []
 
 
 def test_any_duckdb_client_opens_it_by_its_path(tmp_path: Path) -> None:
@@ -165,3 +167,55 @@ def test_a_store_held_by_another_process_names_it_after_waiting(tmp_path: Path) 
         assert naps
         holder.stdin.close()
     Store(path)
+
+
+def test_a_store_of_the_first_version_opens_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "old.duckdb"
+    con = duckdb.connect()
+    con.execute(f"ATTACH '{path}' AS old (STORAGE_VERSION 'v1.5.0')")
+    con.execute("USE old")
+    m001_first(con)
+    con.execute("CREATE TABLE schema_version (version INTEGER)")
+    con.execute("INSERT INTO schema_version VALUES (1)")
+    con.execute(
+        "INSERT INTO completions (request_key, run_id, status, text, attempts) VALUES ('k', 'r', 'ok', 'old', 2)"
+    )
+    con.close()
+    store = Store(path)
+    with store.connect() as con:
+        row = con.execute(
+            "SELECT text, attempts, wasted_cost_usd, price_source, tool_calls FROM completions"
+        ).fetchone()
+        assert row == ("old", 2, None, None, None)
+        assert con.execute("SELECT max(version) FROM schema_version").fetchone() == (len(MIGRATIONS),)
+    add_completions(store, [row_of_now])
+    assert answered(store, ["k", "new"]) == {"k": None, "new": None}
+
+
+row_of_now = {"request_key": "new", "run_id": "r", "status": "ok", "tool_calls": [{"name": "look"}], "started_at": AT}
+
+
+def test_a_file_is_held_only_while_it_is_used(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s.duckdb")
+    with store.connect() as con:
+        con.execute("BEGIN")
+        con.execute("DELETE FROM cases")
+    code = (
+        f"import duckdb; print(duckdb.connect({str(store.path)!r}).execute('SELECT count(*) FROM cases').fetchone()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    # What was not committed is undone.
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
+
+
+def test_many_threads_and_two_files_at_once(tmp_path: Path) -> None:
+    stores = [filled(tmp_path / f"{name}.duckdb") for name in ("one", "two")]
+
+    def work(number: int) -> None:
+        add_completions(stores[number % 2], [row(f"k{number}")])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    for store in stores:
+        with store.connect() as con:
+            assert con.execute("SELECT count(*) FROM completions").fetchone() == (20,)

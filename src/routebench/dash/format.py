@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from routebench.run import ModelProgress
+from routebench.run import LaneProgress, ModelProgress
 
 UNKNOWN = "n/a"
 PROGRESS_COLUMNS = ("model", "done", "ok", "failed", "abstained", "retries", "p50", "p95", "spent")
@@ -40,6 +40,14 @@ def seconds(value: float | None) -> str:
     return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value:.2f} s"
 
 
+def duration(value: float | None) -> str:
+    """`3 min 20 s`; what was never measured is not guessed."""
+    if value is None:
+        return UNKNOWN
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{value:.0f} s" if value >= 1 else seconds(value)
+
+
 def progress_cells(model: ModelProgress) -> tuple[str, ...]:
     """A row of PROGRESS_COLUMNS."""
     return (
@@ -53,3 +61,10 @@ def progress_cells(model: ModelProgress) -> tuple[str, ...]:
         seconds(model.latency_p95_s),
         money(model.cost_usd),
     )
+
+
+def lane_line(lane: LaneProgress) -> str:
+    """The limit of one account as a line: `openai: 12 of 32 in flight, cut 1 x, waits 3 s`."""
+    cut = f", cut {lane.cuts} x" if lane.cuts else ""
+    wait = f", waits {lane.wait_s:.0f} s as asked" if lane.wait_s >= 0.5 else ""
+    return f"{lane.name}: {lane.in_flight} of {lane.limit} in flight{cut}{wait}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from routebench.dash.format import PROGRESS_COLUMNS, progress_cells
+from routebench.dash.format import PROGRESS_COLUMNS, lane_line, progress_cells
 from routebench.run import Progress, Run
 
 _REFRESH_S = 0.5
@@ -102,6 +102,11 @@ def _models(progress: Progress) -> str:
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in progress_cells(model)) + "</tr>"
         for model in progress.models
     )
+    lanes = "".join(f"<div>{html.escape(lane_line(lane))}</div>" for lane in progress.lanes)
+    paused = "".join(
+        f"<div>{html.escape(name)} is paused: {html.escape(reason[:300])}</div>"
+        for name, reason in progress.paused.items()
+    )
     problems = "".join(f"<li>{html.escape(text[:300])}</li>" for text in progress.problems[-_PROBLEMS_SHOWN:])
     listed = f"<details><summary>Latest problems</summary><ul>{problems}</ul></details>" if problems else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{listed}"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{lanes}{paused}{listed}"

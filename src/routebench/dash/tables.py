@@ -10,9 +10,7 @@ import pandas as pd
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.evaluate import Choices, Comparison, Evaluation, replay
 from routebench.evaluate.stats import Difference, mean_interval
-from routebench.run import Plan
 
-PLAN_COLUMNS = ("model", "cells", "known", "to send", "input tokens", "at least", "at most", "price")
 COMPARISON_COLUMNS = (
     "strategy",
     "quality [95% CI]",
@@ -27,23 +25,6 @@ COMPARISON_COLUMNS = (
 _COINCIDE = ("best_single", "cheapest", "fixed_mix")
 """Bars that stand where a model or the hull's end already does; a second mark there would only hide it."""
 _DRAWN_FAILED_SHARE = 0.5
-
-
-def plan_rows(plan: Plan) -> list[tuple[str, ...]]:
-    """Rows of PLAN_COLUMNS, a model each."""
-    return [
-        (
-            part.name,
-            str(part.cells),
-            str(part.answered + part.kept_errors),
-            str(part.calls),
-            f"{part.input_tokens:,}",
-            money(part.cost_low_usd),
-            money(part.cost_high_usd),
-            part.price_source or "n/a (no price)",
-        )
-        for part in plan.by_model
-    ]
 
 
 def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:

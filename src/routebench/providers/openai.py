@@ -1,177 +1,239 @@
-"""OpenAI chat completions, and every server that speaks them; streamed, so that the time to first token is real."""
+"""OpenAI chat completions, and every server that speaks them."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
-from routebench.providers.base import Call, failed, now
-from routebench.providers.http import error_message, from_exception, from_status
-from routebench.types import Completion, Request, Usage
-
-OPENAI_URL = "https://api.openai.com/v1"
+from routebench.providers.answer import Answer, count, mapping, prompt_count, read_json, sequence
+from routebench.providers.base import Call
+from routebench.providers.faults import from_error_event
+from routebench.providers.http import Wire, WireRequest
+from routebench.providers.params import (
+    EVERYWHERE,
+    address,
+    check_everywhere,
+    check_names,
+    check_spelling,
+    extra_headers,
+    refuse,
+)
+from routebench.types import Model, Request, Usage
 
 _FINISH = {
     "stop": "stop",
+    "eos": "stop",
     "length": "length",
+    "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
-    "content_filter": "content_filter",
 }
+_FILTERED = frozenset({"content_filter", "safety"})
+_BROKEN = frozenset({"error"})
+OPENAI_PARAMS = frozenset(
+    """
+    frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities
+    n parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort response_format
+    safety_identifier seed service_tier stop store temperature tool_choice top_logprobs top_p user verbosity
+    web_search_options
+    """.split()
+)
 
 
-class OpenAIChat:
-    """Adapter for `POST {base_url}/chat/completions`.
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one server's chat completions differ from OpenAI's.
 
-    Args:
-        client: sends the requests; a test injects one with `httpx.MockTransport`.
-        keys: environment variable name -> secret value.
+    Attributes:
+        name: the preset, for messages to people.
+        base_url: where it is; empty where every installation has its own.
+        key_header: the header that carries the key.
+        key_prefix: what stands before the key in it.
+        params: the parameters that it has; None where the server is not known, and takes anything.
+        renamed: our parameter -> its.
+        only_at_home: parameters and names hold for `base_url` alone; elsewhere is another server of the same format.
+        json_schema: whether it can hold an answer to a JSON schema.
+        body: what every request carries besides.
+        cost_header: the response header in which a gateway tells what the call cost, in US dollars.
+        model_header: the response header in which a gateway tells which model really answered.
     """
 
-    max_concurrency: int | None = None
+    name: str
+    base_url: str
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    params: frozenset[str] | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    only_at_home: bool = False
+    json_schema: bool = True
+    body: Mapping[str, Any] = field(default_factory=dict)
+    cost_header: str | None = None
+    model_header: str | None = None
 
-    def __init__(self, client: httpx.AsyncClient, keys: Mapping[str, str] | None = None) -> None:
-        self._client = client
-        self._keys = dict(keys or {})
 
-    async def complete(self, call: Call) -> Completion:
-        """Sends one attempt; times are taken around the HTTP exchange alone."""
-        model = call.model
-        headers = {"accept": "text/event-stream"}
+class OpenAIChat(Wire):
+    """`POST {base_url}/chat/completions`."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    def check(self, model: Model, request: Request) -> None:
+        """Checks a rendered request.
+
+        Raises:
+            ConfigError: it asks for what this server lacks.
+        """
+        dialect = self._dialect
+        check_everywhere(model, request)
+        if not dialect.base_url and model.base_url is None:
+            raise refuse(model, dialect.name, "address of its own", "set `base_url`")
+        if dialect.params is not None and self._knows(model):
+            check_names(model, request, dialect.params | set(dialect.renamed), provider=dialect.name)
+        else:
+            check_spelling(model, request, OPENAI_PARAMS)
+        kind = (request.response_format or {}).get("type")
+        if kind == "json_schema" and not dialect.json_schema:
+            raise refuse(
+                model,
+                dialect.name,
+                "JSON schema",
+                "use `response_format: {type: json_object}` and say it in the prompt",
+            )
+
+    def _knows(self, model: Model) -> bool:
+        """Whether the server is the one that the dialect describes, and not one that only speaks like it."""
+        return not self._dialect.only_at_home or address(model, self._dialect.base_url) == self._dialect.base_url
+
+    def request(self, call: Call, secrets: Mapping[str, str], *, stream: bool) -> WireRequest:
+        """Writes a call."""
+        model, request, dialect = call.model, call.request, self._dialect
+        params = request.params
+        renamed = dialect.renamed if self._knows(model) else {}
+        body: dict[str, Any] = {
+            "model": model.model,
+            "messages": [dict(message) for message in request.messages],
+            "stream": stream,
+            **dialect.body,
+            **{renamed.get(name, name): value for name, value in params.items() if name not in EVERYWHERE},
+        }
+        if stream:
+            body["stream_options"] = {"include_usage": True}
+        if request.tools:
+            body["tools"] = [dict(tool) for tool in request.tools]
+        if request.response_format is not None:
+            body["response_format"] = dict(request.response_format)
+        body.update(params.get("extra_body", {}))
+        headers = extra_headers(params, secrets)
         if model.key_env is not None:
-            headers["authorization"] = f"Bearer {self._keys[model.key_env]}"
-        url = f"{(model.base_url or OPENAI_URL).rstrip('/')}/chat/completions"
-        started_at, start = now(), time.perf_counter()
-        answer = _Answer()
-        try:
-            async with self._client.stream(
-                "POST", url, json=_body(call), headers=headers, timeout=call.timeout_s
-            ) as response:
-                if response.status_code >= 400:
-                    return from_status(response, (await response.aread()).decode(errors="replace"))
-                if "text/event-stream" in response.headers.get("content-type", ""):
-                    async for event in _events(response):
-                        answer.add(event, time.perf_counter() - start)
-                        if answer.done:
-                            break
-                else:
-                    answer.add_whole(json.loads(await response.aread()))
-        except httpx.HTTPError as error:
-            if answer.started and not isinstance(error, httpx.TimeoutException):
-                return failed("incomplete", f"the stream broke off: {type(error).__name__}", started_at=started_at)
-            return from_exception(error, call.timeout_s)
-        except ValueError as error:
-            return failed("malformed", f"not the JSON of a chat completion: {error}", started_at=started_at)
-        return answer.completion(latency_s=time.perf_counter() - start, started_at=started_at)
+            headers[dialect.key_header] = f"{dialect.key_prefix}{secrets[model.key_env]}"
+        return WireRequest(f"{address(model, dialect.base_url)}/chat/completions", headers, body)
 
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        await self._client.aclose()
+    def read_headers(self, answer: Answer, headers: Mapping[str, str]) -> None:
+        """Takes the cost and the model that a gateway reports in its headers; its body names the alias asked for."""
+        answer.routed_to = headers.get(self._dialect.model_header or "")
+        name = self._dialect.cost_header
+        if name is not None and name in headers:
+            try:
+                answer.reported_cost_usd = float(headers[name])
+            except ValueError:
+                answer.reported_cost_usd = None
 
-
-def _body(call: Call) -> dict[str, Any]:
-    request: Request = call.request
-    body: dict[str, Any] = {
-        "model": call.model.model,
-        "messages": [dict(message) for message in request.messages],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **request.params,
-    }
-    if request.tools:
-        body["tools"] = [dict(tool) for tool in request.tools]
-    if request.response_format is not None:
-        body["response_format"] = dict(request.response_format)
-    return body
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[Any]:
-    """Yields the JSON of each server-sent event, and None for the terminal `[DONE]`."""
-    async for line in response.aiter_lines():
-        if not line.startswith("data:"):
-            continue
-        data = line[5:].strip()
-        yield None if data == "[DONE]" else json.loads(data)
-
-
-@dataclass
-class _Answer:
-    """What has arrived of one answer."""
-
-    text: list[str] = field(default_factory=list)
-    finish: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    served_model: str | None = None
-    ttft_s: float | None = None
-    done: bool = False
-    error: str | None = None
-
-    @property
-    def started(self) -> bool:
-        return self.ttft_s is not None
-
-    def add(self, event: Any, elapsed_s: float) -> None:
-        if event is None:
-            self.done = True
+    def read_event(self, answer: Answer, name: str, data: str) -> None:  # noqa: ARG002 - this format's events have no names
+        """Takes one chunk; `[DONE]` is the terminal event."""
+        if data == "[DONE]":
+            answer.done = True
             return
-        if not isinstance(event, dict):
-            raise ValueError(f"an event is a JSON object, got {type(event).__name__}")
+        event = mapping(read_json(data), "an event")
         if event.get("error"):
-            self.error, self.done = error_message(json.dumps(event)), True
+            answer.fail(*from_error_event(event["error"]))
             return
-        self.served_model = event.get("model") or self.served_model
-        if event.get("usage"):
-            self.usage = _usage(event["usage"])
-        for choice in event.get("choices") or ():
-            piece = (choice.get("delta") or {}).get("content")
-            if piece:
-                self.text.append(piece)
-                if self.ttft_s is None:
-                    self.ttft_s = elapsed_s
-            self.finish = choice.get("finish_reason") or self.finish
+        self._facts(answer, event)
+        for choice in sequence(event.get("choices"), "`choices`"):
+            self._message(answer, mapping(choice.get("delta"), "`delta`"))
+            self._finish(answer, choice.get("finish_reason"))
 
-    def add_whole(self, document: Any) -> None:
-        """Takes an answer from a server that does not stream; its time to first token stays unknown."""
-        choices = document.get("choices") if isinstance(document, dict) else None
+    def read_document(self, answer: Answer, document: Any) -> None:
+        """Takes a whole chat completion."""
+        document = mapping(document, "the answer")
+        if document.get("error"):
+            answer.fail(*from_error_event(document["error"]))
+            return
+        self._facts(answer, document)
+        choices = sequence(document.get("choices"), "`choices`")
         if not choices:
             raise ValueError("no `choices` in the answer")
-        self.text.append((choices[0].get("message") or {}).get("content") or "")
-        self.finish = choices[0].get("finish_reason")
-        self.served_model = document.get("model")
-        self.usage = _usage(document.get("usage") or {})
-        self.done = True
+        message = mapping(choices[0], "a choice").get("message")
+        if not isinstance(message, Mapping):
+            raise ValueError("no `message` in the answer's choice")
+        self._message(answer, message)
+        self._finish(answer, choices[0].get("finish_reason"))
+        answer.done = True
 
-    def completion(self, **times: Any) -> Completion:
-        known: dict[str, Any] = {"usage": self.usage, "served_model": self.served_model, **times}
-        if self.error is not None:
-            return failed("server", f"error event inside the stream: {self.error}", **known)
-        if not self.done or self.finish is None:
-            return failed("incomplete", "the stream ended before its terminal event", **known)
-        if self.finish == "content_filter":
-            return failed("content_filter", "the provider filtered the answer", raw_finish_reason=self.finish, **known)
-        return Completion(
-            status="ok",
-            text="".join(self.text),
-            finish_reason=_FINISH.get(self.finish, "other"),
-            raw_finish_reason=self.finish,
-            ttft_s=self.ttft_s,
-            **known,
-        )
+    def _facts(self, answer: Answer, event: Mapping[str, Any]) -> None:
+        answer.served_model = event.get("model") or answer.served_model
+        tier = event.get("service_tier")
+        if tier:
+            answer.service_tier = "standard" if tier in ("default", "auto") else tier
+        if event.get("usage"):
+            raw = mapping(event["usage"], "`usage`")
+            answer.usage = _usage(raw)
+            cost = raw.get("cost")
+            if isinstance(cost, (int, float)):
+                answer.reported_cost_usd = float(cost)
+
+    def _message(self, answer: Answer, message: Mapping[str, Any]) -> None:
+        # Which of these names holds the thoughts is the server's choice; no server fills two.
+        answer.think(message.get("reasoning_content") or message.get("reasoning"))
+        content = message.get("content")
+        if isinstance(content, list):
+            # Mistral's parts: thoughts and text by type.
+            for part in content:
+                _part(answer, mapping(part, "a content part"))
+        else:
+            answer.say(content)
+        for position, call in enumerate(sequence(message.get("tool_calls"), "`tool_calls`")):
+            function = mapping(call.get("function"), "`function`")
+            answer.call_tool(
+                call.get("index", position),
+                id=call.get("id"),
+                name=function.get("name"),
+                arguments=function.get("arguments") or "",
+            )
+        if message.get("refusal"):
+            answer.spoil("content_filter", f"the model refused: {str(message['refusal'])[:300]}")
+
+    def _finish(self, answer: Answer, raw: Any) -> None:
+        if not raw:
+            return
+        answer.end(str(raw), _FINISH)
+        if raw in _FILTERED:
+            answer.spoil("content_filter", "the provider filtered the answer")
+        elif raw in _BROKEN:
+            answer.spoil("server", f"the provider ended the answer with {raw!r}")
+
+
+def _part(answer: Answer, part: Mapping[str, Any]) -> None:
+    if part.get("type") == "thinking":
+        inner = part.get("thinking")
+        pieces = inner if isinstance(inner, list) else [{"text": inner}]
+        for piece in pieces:
+            answer.think(mapping(piece, "a thinking part").get("text"))
+    else:
+        answer.say(part.get("text"))
 
 
 def _usage(raw: Mapping[str, Any]) -> Usage:
     """OpenAI's convention is ours: prompt tokens include cached ones, completion tokens include reasoning."""
-    prompt = raw.get("prompt_tokens_details") or {}
-    completion = raw.get("completion_tokens_details") or {}
+    prompt = mapping(raw.get("prompt_tokens_details"), "`prompt_tokens_details`")
+    completion = mapping(raw.get("completion_tokens_details"), "`completion_tokens_details`")
+    cached = count(prompt.get("cached_tokens"))
     return Usage(
-        input_tokens=raw.get("prompt_tokens"),
-        output_tokens=raw.get("completion_tokens"),
-        cached_input_tokens=prompt.get("cached_tokens"),
-        reasoning_tokens=completion.get("reasoning_tokens"),
+        input_tokens=prompt_count(raw.get("prompt_tokens")),
+        output_tokens=count(raw.get("completion_tokens")),
+        # DeepSeek names cached tokens beside the total.
+        cached_input_tokens=cached if cached is not None else count(raw.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
+        reasoning_tokens=count(completion.get("reasoning_tokens")),
         raw=dict(raw) or None,
     )

@@ -6,37 +6,44 @@ import gzip
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from routebench.errors import ConfigError
 from routebench.providers.base import Call, failed
-from routebench.types import Completion, Usage
+from routebench.types import Completion, ToolCall, Usage
 
-_USAGE_FIELDS = {field.name for field in fields(Usage)}
-_FIELDS = {field.name for field in fields(Completion)}
+_COUNTS = tuple(field.name for field in fields(Usage) if field.name != "raw")
+_FLAT = tuple(field.name for field in fields(Completion) if field.name not in ("usage", "tool_calls"))
 
 
 def completion_to_json(completion: Completion) -> dict[str, Any]:
     """Returns the flat, JSON-ready form of a completion; unknown fields are left out."""
-    flat = asdict(completion)
-    usage = flat.pop("usage")
-    flat |= {"usage_raw" if key == "raw" else key: value for key, value in usage.items()}
-    if completion.started_at is not None:
-        flat["started_at"] = completion.started_at.isoformat()
-    return {key: value for key, value in flat.items() if value is not None}
+    # Not `asdict`: it copies every value deeply, and a run writes one of these for each answer.
+    flat = {name: value for name in _FLAT if (value := getattr(completion, name)) is not None}
+    usage = completion.usage
+    flat |= {name: value for name in _COUNTS if (value := getattr(usage, name)) is not None}
+    if usage.raw is not None:
+        flat["usage_raw"] = usage.raw
+    if completion.tool_calls:
+        flat["tool_calls"] = [asdict(call) for call in completion.tool_calls]
+    for name in ("started_at", "price_date"):
+        if name in flat:
+            flat[name] = flat[name].isoformat()
+    return flat
 
 
 def completion_from_json(flat: dict[str, Any]) -> Completion:
     """Turns the flat form back; unknown keys are ignored, so that newer recordings open."""
-    usage = Usage(
-        **{key: flat[key] for key in _USAGE_FIELDS - {"raw"} if key in flat},
-        raw=flat.get("usage_raw"),
-    )
-    known = {key: value for key, value in flat.items() if key in _FIELDS and key not in ("usage", "started_at")}
-    started_at = flat.get("started_at")
-    return Completion(usage=usage, started_at=datetime.fromisoformat(started_at) if started_at else None, **known)
+    usage = Usage(**{name: flat[name] for name in _COUNTS if name in flat}, raw=flat.get("usage_raw"))
+    known = {name: flat[name] for name in _FLAT if name in flat}
+    if "started_at" in known:
+        known["started_at"] = datetime.fromisoformat(known["started_at"])
+    if "price_date" in known:
+        known["price_date"] = date.fromisoformat(known["price_date"])
+    calls = tuple(ToolCall(**call) for call in flat.get("tool_calls", ()))
+    return Completion(usage=usage, tool_calls=calls, **known)
 
 
 def write_recording(path: Path, rows: Iterable[tuple[str, Completion]]) -> None:
@@ -55,8 +62,6 @@ class Recorded:
     Raises:
         ConfigError: the recording cannot be read.
     """
-
-    max_concurrency: int | None = None
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)

@@ -1,85 +1,131 @@
-"""Providers by name; third parties register theirs through the entry point group that the built-ins could use too."""
+"""Providers by name, all through one door: the entry point group that the built-ins and third parties register in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
 from importlib.metadata import entry_points
 
-import httpx
-
 from routebench.errors import ConfigError, nearest
-from routebench.providers.base import Provider
-from routebench.providers.embedded import Embedded, find_weights
-from routebench.providers.openai import OpenAIChat
-from routebench.providers.tool import Tool, find_tool
-from routebench.types import Model
+from routebench.pricing import BookEntry, known_models, look_up
+from routebench.providers.base import ProviderKind, render
+from routebench.providers.params import header_variables
+from routebench.types import Model, Request
 
 ENTRY_POINTS = "routebench.providers"
-
-Open = Callable[[Mapping[str, str]], Provider]
-"""Opens a provider, given environment variable name -> secret for the models that will use it."""
-
-
-def _open_openai(keys: Mapping[str, str]) -> Provider:
-    return OpenAIChat(httpx.AsyncClient(limits=httpx.Limits(max_connections=None)), keys)
-
-
-_BUILT_IN: Mapping[str, Open] = {
-    "openai": _open_openai,
-    "embedded": lambda _keys: Embedded(),
-    "tool": lambda _keys: Tool(),
-}
 
 
 def provider_names() -> list[str]:
     """Returns every provider name that a bench.yaml may use."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+    return sorted({point.name for point in entry_points(group=ENTRY_POINTS)})
 
 
-def open_provider(name: str, keys: Mapping[str, str]) -> Provider:
-    """Opens a provider by name.
+@cache
+def provider_kind(name: str) -> ProviderKind:
+    """Returns what a provider's name stands for.
 
     Raises:
-        ConfigError: no such provider.
+        ConfigError: nobody registered it, or what is registered is no ProviderKind.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name](keys)
     for point in entry_points(group=ENTRY_POINTS, name=name):
-        opener: Open = point.load()
-        return opener(keys)
-    raise ConfigError(unknown_provider(name))
-
-
-def unknown_provider(name: str) -> str:
-    """The sentence about a provider that nobody registered."""
+        kind = point.load()
+        if not isinstance(kind, ProviderKind):
+            raise ConfigError(f"provider {name!r}: {point.value} is not a routebench.providers.ProviderKind")
+        return kind
     names = provider_names()
-    return f"unknown provider {name!r}{nearest(name, names)}; known: {', '.join(names)}"
+    raise ConfigError(f"unknown provider {name!r}{nearest(name, names)}; known: {', '.join(names)}")
 
 
-def check_models(models: Iterable[Model], environment: Mapping[str, str]) -> dict[str, str]:
-    """Checks, before anything is sent, that every model can be called; returns the keys that they need.
+def with_defaults(model: Model, at: datetime) -> Model:
+    """Returns the model with what its provider and the price book know of it, where the user said nothing.
 
     Raises:
-        ConfigError: a key's environment variable is not set, or an embedded model or tool is unknown.
+        ConfigError: the provider is unknown.
+    """
+    try:
+        kind = provider_kind(model.provider)
+    except ConfigError as error:
+        raise ConfigError(f"model {model.name!r}: {error}") from None
+    moved = model.base_url is not None and model.base_url.rstrip("/") != kind.base_url
+    key_env = model.key_env or (None if moved else kind.key_env)
+    entry = None
+    # Somewhere else, at the user's own price, the book has nothing to say.
+    if kind.book is not None and not (moved and model.price is not None):
+        by_address = moved and kind.by_address
+        entry = look_up(model.model, book=None if by_address else kind.book, base_url=model.base_url, at=at)
+    if entry is None:
+        return replace(model, key_env=key_env)
+    model = replace(
+        model,
+        key_env=key_env,
+        context_window=model.context_window or entry.context_window,
+        max_output=model.max_output or entry.max_output,
+    )
+    if model.price is not None:
+        return model
+    return replace(model, price=entry.price, price_source=entry.source, price_date=entry.price_date)
+
+
+def priced_models(at: datetime, *, provider: str | None = None) -> list[BookEntry]:
+    """Returns what the price book knows, of all providers or of one, by a bench.yaml's name or the book's own.
+
+    Raises:
+        ConfigError: the book has no such provider.
+    """
+    entries = list(known_models(at))
+    if provider is None:
+        return entries
+    book = provider_kind(provider).book if provider in provider_names() else provider
+    chosen = [entry for entry in entries if entry.book == book]
+    if not chosen:
+        names = sorted({entry.book for entry in entries})
+        raise ConfigError(
+            f"the price book has no provider {provider!r}{nearest(provider, names)}; it has: {', '.join(names)}"
+        )
+    return chosen
+
+
+def check_requests(models: Iterable[Model], requests: Sequence[Request]) -> None:
+    """Checks, before anything is sent, that every provider has what it would be asked for.
+
+    Requests that bring no tools, response format or parameters of their own are alike here, so one stands for them.
+
+    Raises:
+        ConfigError: a provider lacks a parameter, an embedded model or tool is unknown.
         MissingDependencyError: an embedded model is not installed.
     """
-    keys: dict[str, str] = {}
+    bare = Request(messages=())
+    special = [request for request in requests if request.params or request.response_format or request.tools]
+    for model in models:
+        kind = provider_kind(model.provider)
+        for request in (bare, *special):
+            kind.check(model, render(model, request))
+
+
+def find_secrets(models: Iterable[Model], look: Callable[[str], str | None]) -> dict[str, str]:
+    """Returns the secrets that models need: environment variable name -> value.
+
+    Args:
+        models: those that will be called.
+        look: finds a secret by its name: `os.environ.get`, or a keyring.
+
+    Raises:
+        ConfigError: one is not set; it is named with the models that need it.
+    """
+    secrets: dict[str, str] = {}
     missing: dict[str, list[str]] = {}
     for model in models:
-        if model.provider == "embedded":
-            find_weights(model.model)
-        elif model.provider == "tool":
-            find_tool(model.model)
-        if model.key_env is None:
-            continue
-        value = environment.get(model.key_env)
-        if value:
-            keys[model.key_env] = value
-        else:
-            missing.setdefault(model.key_env, []).append(model.name)
+        for name in (*([model.key_env] if model.key_env else []), *header_variables(model)):
+            value = look(name)
+            if value:
+                secrets[name] = value
+            else:
+                missing.setdefault(name, []).append(model.name)
     if missing:
         lines = [
             f"environment variable {name} is not set; models {', '.join(who)} need it" for name, who in missing.items()
         ]
         raise ConfigError("\n".join(lines) + "\nset it in the shell, never in a file: export NAME=…")
-    return keys
+    return secrets

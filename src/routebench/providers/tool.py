@@ -9,7 +9,7 @@ from routebench.errors import ConfigError, nearest
 from routebench.messages import last_user_text
 from routebench.providers.base import Call, failed, now
 from routebench.providers.calculator import answer as calculator
-from routebench.types import Completion, Usage
+from routebench.types import Completion, Model, Request, Usage
 
 TOOLS: Mapping[str, Callable[[str], str | None]] = {"calculator": calculator}
 
@@ -25,10 +25,17 @@ def find_tool(model: str) -> Callable[[str], str | None]:
     return TOOLS[model]
 
 
+def check_tool(model: Model, request: Request) -> None:  # noqa: ARG001 - every check has this form
+    """Checks that the tool is known.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    find_tool(model.model)
+
+
 class Tool:
     """Calls a function on the last user message; None from it is an abstention."""
-
-    max_concurrency: int | None = 1
 
     async def complete(self, call: Call) -> Completion:
         """Runs the tool in this process; its CPU time is its cost."""

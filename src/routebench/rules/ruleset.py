@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -244,7 +244,7 @@ def _model_dict(model: Model) -> dict[str, Any]:
         "params": _plain(model.params),
         "system": model.system,
         "few_shot": [_plain(message) for message in model.few_shot],
-        "price": None if model.price is None else {k: v for k, v in asdict(model.price).items() if v is not None},
+        "price": None if model.price is None else model.price.as_dict(),
         "context_window": model.context_window,
         "max_output": model.max_output,
         "region": model.region,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from routebench.run.journal import recover
-from routebench.run.plan import CacheMode, ModelPlan, Plan, make_plan
-from routebench.run.progress import ModelProgress, Progress, RunStatus
-from routebench.run.runner import Limits, Run
+from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall, make_plan, plan_calls, read_shard
+from routebench.run.progress import LaneProgress, ModelProgress, Progress, RunStatus
+from routebench.run.runner import Limits, ProviderLimit, Run
 
 __all__ = [
     "CacheMode",
+    "LaneProgress",
     "Limits",
-    "ModelPlan",
     "ModelProgress",
     "Plan",
+    "PlanLine",
+    "PlannedCall",
     "Progress",
+    "ProviderLimit",
     "Run",
     "RunStatus",
     "make_plan",
+    "plan_calls",
+    "read_shard",
     "recover",
 ]

@@ -1,18 +1,32 @@
-"""The append-only file beside the store: an answer is on disk before it is reported done."""
+"""The append-only files beside the store: an answer is on disk before it is reported done.
+
+A run writes one segment after the other; a finished segment is read into the store by the database itself and
+removed. So nothing of an answer stays in memory, and what a killed run leaves behind goes the same way in.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from routebench.store import Store, add_completions, completion_row
+from filelock import FileLock, Timeout
 
-_BATCH_S = 0.05
-"""Answers wait at most this long for one shared fsync."""
+from routebench.errors import JournalError, StoreLockedError
+from routebench.redact import Secrets
+from routebench.store import Store, add_journal
+
+_BATCH_S = 0.01
+"""Answers wait so long for one shared fsync, and for one that is under way: what a kill falls on is paid twice."""
+_MAX_WAITING = 4096
+"""More answers than this are never waiting for the disk: the run waits instead."""
+
+OnDisk = Callable[[], None]
 
 
 class Journal:
@@ -20,83 +34,204 @@ class Journal:
 
     Args:
         store: the store whose folder holds the journal.
-        run_id: names the file.
+        run_id: names the files.
+        secrets: blanked in every answer before it is written.
+
+    Raises:
+        JournalError: the folder cannot be written.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self.path = _folder(store) / f"{_stem(store)}{run_id}.{os.getpid()}.journal"
+    def __init__(self, store: Store, run_id: str, secrets: Secrets) -> None:
         self._store = store
         self._run_id = run_id
-        self._file = self.path.open("ab")
-        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._flush: asyncio.Task[None] | None = None
-        self._unstored: list[dict[str, Any]] = []
-
-    async def append(self, request_key: str, flat: Mapping[str, Any]) -> None:
-        """Returns once the completion is on disk."""
-        row = {"request_key": request_key, "run_id": self._run_id, **flat}
-        line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-        done = asyncio.get_running_loop().create_future()
-        self._waiting.append((line, done))
-        if self._flush is None:
-            self._flush = asyncio.create_task(self._flush_soon())
-        await done
-        self._unstored.append(completion_row(self._run_id, request_key, flat))
-
-    async def _flush_soon(self) -> None:
-        await asyncio.sleep(_BATCH_S)
-        batch, self._waiting, self._flush = self._waiting, [], None
+        self._secrets = secrets
+        self._lock = _run_lock(store, run_id)
+        # One thread writes: what threads set aside for themselves would add up.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="routebench-journal")
+        self._number = 0
+        self._waiting: list[tuple[Mapping[str, Any], OnDisk]] = []
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._error: JournalError | None = None
+        self._full: list[Path] = []
+        # A segment is not changed for the next one while a batch is on its way into it.
+        self._turn = asyncio.Lock()
         try:
-            await asyncio.to_thread(self._write, b"".join(line for line, _ in batch))
-        except OSError as error:
-            for _, done in batch:
-                done.set_exception(error)
-        else:
-            for _, done in batch:
-                done.set_result(None)
+            # While it is held, no other process takes these files for those of a killed run.
+            self._lock.acquire(blocking=False)
+            self._file = self._next_segment()
+        except (OSError, Timeout) as error:
+            raise _cannot_write(_folder(store), error) from None
+        self._writer = asyncio.create_task(self._write_batches())
 
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    async def add(self, request_key: str, flat: Mapping[str, Any], on_disk: OnDisk) -> None:
+        """Takes an answer; `on_disk` is called on the event loop once it is safe.
+
+        Raises:
+            JournalError: an answer could not be written; this one is tried once more when the journal is closed.
+        """
+        self._waiting.append(({"request_key": request_key, "run_id": self._run_id, **flat}, on_disk))
+        if self._error is not None:
+            raise self._error
+        self._wake.set()
+        if len(self._waiting) >= _MAX_WAITING:
+            self._room.clear()
+            await self._room.wait()
 
     async def store_pending(self) -> None:
-        """Brings what was journalled since the last time into the store."""
-        batch, self._unstored = self._unstored, []
-        if batch:
-            await asyncio.to_thread(add_completions, self._store, batch)
+        """Reads what was journalled since the last time into the store; a store that is held is left for later.
+
+        Raises:
+            StoreError: the store cannot take it; the files stay.
+        """
+        async with self._turn:
+            if self._file.tell():
+                full, self._file = self._file, self._next_segment()
+                full.close()
+                self._full.append(Path(full.name))
+        while self._full:
+            try:
+                await self._in_thread(_take_in, self._store, self._full[0])
+            except StoreLockedError:
+                return
+            self._full.pop(0)
 
     async def close(self) -> None:
-        """Brings the rest into the store, then removes the file."""
-        await self.store_pending()
+        """Writes what waits, brings all into the store, and removes the files.
+
+        Raises:
+            JournalError: an answer could not be written.
+            StoreLockedError: another process holds the store; the files stay, and the next run reads them.
+        """
+        self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        try:
+            # Also waits for a batch that is on its way.
+            await self._write_waiting()
+            await self.store_pending()
+            if self._full:
+                await self._in_thread(_take_in, self._store, self._full[0])
+                await self.store_pending()
+        finally:
+            self._leave()
+        if self._error is not None:
+            raise self._error
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def _leave(self) -> None:
+        """Lets go of the files; one with answers in it stays, for the next run to read."""
+        self._thread.shutdown()
         self._file.close()
-        self.path.unlink()
+        path = Path(self._file.name)
+        if not path.stat().st_size:
+            path.unlink()
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    async def _write_batches(self) -> None:
+        while self._error is None:
+            await self._wake.wait()
+            await asyncio.sleep(_BATCH_S)
+            # Shielded: a batch that is on its way to the disk is not half given up.
+            await asyncio.shield(asyncio.create_task(self._write_waiting()))
+
+    async def _write_waiting(self) -> None:
+        async with self._turn:
+            batch, self._waiting = self._waiting, []
+            self._wake.clear()
+            try:
+                await self._in_thread(self._write, [row for row, _ in batch])
+            except OSError as error:
+                # Closing tries once more: room may have been made, and these answers are paid for.
+                self._waiting = batch + self._waiting
+                self._error = _cannot_write(Path(self._file.name), error, len(self._waiting))
+            else:
+                self._error = None
+                for _, on_disk in batch:
+                    on_disk()
+        self._room.set()
+
+    def _write(self, rows: list[Mapping[str, Any]]) -> None:
+        file = self._file
+        whole = file.tell()
+        lines = [json.dumps(self._secrets.clean_all(row), ensure_ascii=False) + "\n" for row in rows]
+        try:
+            left = memoryview("".join(lines).encode(errors="replace"))
+            while left:
+                # A disk that is nearly full takes a part, and only then says no.
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            # What was written of this batch was never reported: without it the file reads well.
+            file.truncate(whole)
+            file.seek(whole)
+            raise
+
+    def _next_segment(self) -> FileIO:
+        self._number += 1
+        path = _folder(self._store) / f"{_stem(self._store)}{self._run_id}.{self._number:06}.journal"
+        # Unbuffered: what a failed write leaves must be in the file, not in a buffer that is flushed later.
+        return FileIO(path, "x")
 
 
 def recover(store: Store) -> int:
     """Brings the journals of runs that were killed into the store; returns the number of answers in them.
 
-    A journal whose process still lives is left alone. A last line that was cut short is dropped: its answer was
-    never reported.
+    A journal whose run still goes on is left alone. A last line that was cut short is dropped: its answer was never
+    reported.
     """
     recovered = 0
-    for path in sorted(_folder(store).glob(f"{_stem(store)}*.journal")):
-        pid = int(path.name.split(".")[-2])
-        if pid != os.getpid() and _alive(pid):
+    segments = sorted(_folder(store).glob(f"{_stem(store)}*.journal"))
+    for run_id in dict.fromkeys(path.name.rsplit(".", 2)[0].removeprefix(_stem(store)) for path in segments):
+        lock = _run_lock(store, run_id)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
             continue
-        rows = [row for line in path.read_bytes().split(b"\n") if (row := _row(line)) is not None]
-        add_completions(store, rows)
-        recovered += len(rows)
-        path.unlink()
+        try:
+            for path in segments:
+                if path.name.startswith(f"{_stem(store)}{run_id}.") and path.exists():
+                    _drop_cut_line(path)
+                    recovered += _take_in(store, path)
+        finally:
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
     return recovered
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
-    try:
-        flat = json.loads(line)
-    except ValueError:
-        return None
-    return completion_row(flat["run_id"], flat["request_key"], flat)
+def _take_in(store: Store, path: Path) -> int:
+    added = add_journal(store, path)
+    path.unlink()
+    return added
+
+
+def _drop_cut_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            at = file.read(end - start).rfind(b"\n")
+            if at >= 0:
+                file.truncate(start + at + 1)
+                return
+            end = start
+        file.truncate(0)
+
+
+def _cannot_write(path: Path, error: Exception, n_waiting: int = 0) -> JournalError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return JournalError(
+        f"{path}: the journal cannot be written ({reason}), and {n_waiting} answers that wait for it are not kept; "
+        "make room or choose another folder with --store, then run again: every answer that was reported is safe"
+    )
+
+
+def _run_lock(store: Store, run_id: str) -> FileLock:
+    return FileLock(_folder(store) / f"{_stem(store)}{run_id}.lock", thread_local=False)
 
 
 def _folder(store: Store) -> Path:
@@ -105,13 +240,3 @@ def _folder(store: Store) -> Path:
 
 def _stem(store: Store) -> str:
     return f".{store.path.name}."
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -3,41 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import pandas as pd
-
-from routebench.errors import MissingCellsError
-from routebench.messages import estimate_input_tokens, text_of
+from routebench.errors import InputError, MissingCellsError
+from routebench.messages import estimate_input_tokens, most_input_tokens
 from routebench.pricing import list_cost_usd, worst_case_usd
-from routebench.providers import Call, model_key, prepare
-from routebench.store import Cell, Store, answered
+from routebench.providers import Call, Keys, ProviderKind, encode_messages, model_key, provider_kind, render
+from routebench.store import Cell, Store, answered, mean_latencies_s
 from routebench.suites import Suite
-from routebench.types import TRANSIENT_KINDS, ErrorKind, Model, Usage
+from routebench.types import TRANSIENT_KINDS, ErrorKind, Model, Request, Usage
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CacheMode = Literal["use", "refresh", "only", "off"]
+Purpose = Literal["answer", "judge"]
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """What one model is asked, in calls, tokens and US dollars (None: unknown).
+class PlannedCall:
+    """A call that is still to be sent; it is rendered when its turn comes, so that a large plan stays small.
 
     Attributes:
+        request: as the case has it, without what the model adds.
+        worst_case_usd: the most that one attempt can be billed, None while unknown.
+    """
+
+    key: str
+    model: Model
+    request: Request
+    sample: int
+    worst_case_usd: float | None
+
+    def call(self, timeout_s: float) -> Call:
+        """Renders it."""
+        return Call(self.model, render(self.model, self.request), self.sample, timeout_s, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """What one model is asked for one purpose, in calls, tokens, seconds and US dollars (None: unknown).
+
+    Attributes:
+        purpose: `answer` for the cells of the suite, `judge` for calls that grade them.
+        answered: cells whose answer is known.
+        kept_errors: cells whose error is kept, since sending them again would not help.
+        calls: what is still to be sent.
+        input_tokens: estimated, ceil(characters / 4).
+        output_tokens: of answers as long as their cap allows.
         cost_low_usd: input tokens alone, as if every answer were empty.
-        cost_high_usd: every answer as long as its output cap allows, or as slow as the timeout allows.
+        cost_high_usd: no call can be billed more: a token a byte, every answer at its cap, or at the timeout's end.
+        time_s: at the mean latency that the store knows of the model and the concurrency allowed.
     """
 
     name: str
+    purpose: Purpose
     cells: int
     answered: int
     kept_errors: int
     calls: int
     input_tokens: int
+    output_tokens: int | None
     cost_low_usd: float | None
     cost_high_usd: float | None
+    time_s: float | None
     price_source: str | None
+    price_date: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +80,59 @@ class Plan:
     """Cells of a suite x models x samples, and the calls that are still to be sent.
 
     Attributes:
+        keys: model name -> the request key of every case and sample, in the order of the suite.
         calls: one a distinct request, shuffled, so that a partial run is a fair sample.
-        worst_case_usd: request key -> the most that one attempt can cost, None where unknown.
+        lines: one a model and purpose.
+        key: 16 hex digits over every wanted request: equal for equal plans.
     """
 
     suite: Suite
     models: tuple[Model, ...]
     samples: int
-    cells: tuple[Cell, ...]
-    calls: tuple[Call, ...]
-    by_model: tuple[ModelPlan, ...]
-    worst_case_usd: Mapping[str, float | None]
+    keys: Mapping[str, Sequence[str]]
+    calls: tuple[PlannedCall, ...]
+    lines: tuple[PlanLine, ...]
+    key: str
 
     @property
-    def key(self) -> str:
-        """16 hex digits over every wanted request: equal for equal plans."""
-        digest = hashlib.sha256()
-        for cell in self.cells:
-            digest.update(cell.request_key.encode())
-        return digest.hexdigest()[:16]
+    def n_cells(self) -> int:
+        """How many answers are wanted."""
+        return sum(len(keys) for keys in self.keys.values())
+
+    def cells(self) -> Iterator[Cell]:
+        """Yields every wanted answer: by model, then in the order of the suite."""
+        for model in self.models:
+            key = model_key(model)
+            for position, request_key in enumerate(self.keys.get(model.name, ())):
+                case, sample = divmod(position, self.samples)
+                yield Cell(self.suite.cases[case].id, model.name, sample, key, request_key)
+
+    @property
+    def known(self) -> int:
+        """Cells that need no call."""
+        return sum(line.answered + line.kept_errors for line in self.lines if line.purpose == "answer")
 
     @property
     def cost_high_usd(self) -> float | None:
         """The most that the run can cost without retries, None when a model's price is unknown."""
-        highs = [part.cost_high_usd for part in self.by_model if part.calls]
-        known = [high for high in highs if high is not None]
-        return sum(known) if len(known) == len(highs) else None
+        return _total([line.cost_high_usd for line in self.lines if line.calls])
 
     def df(self) -> pd.DataFrame:
-        """One row a model; costs in US dollars, NaN while unknown."""
-        columns = list(ModelPlan.__slots__)
-        return pd.DataFrame([[getattr(part, name) for name in columns] for part in self.by_model], columns=columns)
+        """One row a line; costs in US dollars, NaN while unknown."""
+        import pandas as pd
+
+        columns = [field.name for field in fields(PlanLine)]
+        return pd.DataFrame([[getattr(line, name) for name in columns] for line in self.lines], columns=columns)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form that `plan --json` prints."""
         return {
             "suite": self.suite.name,
             "plan_key": self.key,
-            "cells": len(self.cells),
-            "calls": len(self.calls),
+            "cells": self.n_cells,
+            "calls": sum(line.calls for line in self.lines),
             "cost_high_usd": self.cost_high_usd,
-            "models": [asdict(part) for part in self.by_model],
+            "models": [asdict(line) for line in self.lines],
         }
 
     def _repr_html_(self) -> str:
@@ -95,12 +142,10 @@ class Plan:
     def __str__(self) -> str:
         high = self.cost_high_usd
         price = "at an unknown price" if high is None else f"for at most ${high:.4g}"
-        done = len(self.cells) - sum(part.calls for part in self.by_model)
-        if not self.calls:
-            return f"{self.suite.name}: nothing to send, {len(self.cells)} cells are known"
-        return (
-            f"{self.suite.name}: {len(self.calls)} calls to send {price}; {done} of {len(self.cells)} cells are known"
-        )
+        calls = sum(line.calls for line in self.lines)
+        if not calls:
+            return f"{self.suite.name}: nothing to send, {self.n_cells} cells are known"
+        return f"{self.suite.name}: {calls} calls to send {price}; {self.known} of {self.n_cells} cells are known"
 
 
 def make_plan(
@@ -112,74 +157,235 @@ def make_plan(
     timeout_s: float = 60.0,
     cache: CacheMode = "use",
     retry_errors: bool = False,
-    seed: int = 0,
+    shard: tuple[int, int] = (1, 1),
+    concurrency: Mapping[str, int] | None = None,
+    salt: str = "",
 ) -> Plan:
     """Finds what is still to be sent for every case x model x sample.
 
     Errors of a kind that may pass are sent again; abstentions, filtered, over-long and refused requests only with
     `retry_errors`.
 
+    Args:
+        suite: the cases.
+        models: the models.
+        store: what is known.
+        samples: independent answers a cell.
+        timeout_s: longest time of one attempt; local models are priced by it in the worst case.
+        cache: `use` what is known; `refresh` asks again, and the newer answer counts; `only` sends nothing; `off` gives
+            every cell an answer of its own that no later plan finds.
+        retry_errors: also send again what failed for good.
+        shard: (1, 2) is the first of two halves, by key: processes that take one shard each share no call.
+        concurrency: provider -> calls in flight at once, for the estimate of time.
+        salt: makes the keys of cache mode `off` unique.
+
     Raises:
         MissingCellsError: `cache` is `only` and answers are missing; the first ones are named.
     """
-    calls: dict[str, Call] = {}
-    cells: list[Cell] = []
-    for model in models:
-        key = model_key(model)
+    drafts = [_Draft(model, suite, samples, salt if cache == "off" else "") for model in models]
+    known: dict[str, ErrorKind | None] = {}
+    for draft in drafts if cache in ("use", "only") else ():
+        known |= answered(store, draft.keys)
+    for draft in drafts:
+        draft.settle(known, retry_errors=retry_errors, shard=shard)
+    if cache == "only" and any(draft.open for draft in drafts):
+        raise MissingCellsError(_missing(suite, drafts))
+    calls: dict[str, PlannedCall] = {}
+    latencies_s = mean_latencies_s(store, [draft.key for draft in drafts])
+    lines = [
+        draft.line(calls, timeout_s, latencies_s.get(draft.key), (concurrency or {}).get(draft.model.provider))
+        for draft in drafts
+    ]
+    digest = hashlib.sha256()
+    for draft in drafts:
+        for key in draft.keys:
+            digest.update(key.encode())
+    by_model = {draft.model.name: draft.keys for draft in drafts}
+    # Keys are hashes, so their order is a shuffle that depends on the content alone and is the same in every process.
+    shuffled = tuple(calls[key] for key in sorted(calls))
+    return Plan(suite, tuple(models), samples, by_model, shuffled, tuple(lines), digest.hexdigest()[:16])
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Reads `1/2` as (1, 2).
+
+    Raises:
+        InputError: it is not a part of a whole.
+    """
+    number, _, of = text.partition("/")
+    if number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return int(number), int(of)
+    raise InputError(f"--shard {text}: write which part of how many, such as 1/2")
+
+
+class _Draft:
+    """The cells of one model while a plan is made."""
+
+    def __init__(self, model: Model, suite: Suite, samples: int, salt: str) -> None:
+        self.model = model
+        self.key = model_key(model)
+        self.open: dict[str, int] = {}
+        self._suite = suite
+        self._kind: ProviderKind = provider_kind(model.provider)
+        self._known: Mapping[str, ErrorKind | None] = {}
+        maker = Keys(model)
+        self.keys: list[str] = []
         for case in suite:
+            encoded = encode_messages(case.request)
             for sample in range(samples):
-                call = prepare(model, case.request, sample=sample, timeout_s=timeout_s)
-                calls.setdefault(call.key, call)
-                cells.append(Cell(case.id, model.name, sample, key, call.key))
-    known = {} if cache in ("refresh", "off") else answered(store, calls)
-    open_keys = {key for key in calls if _is_open(known, key, retry_errors=retry_errors)}
-    if cache == "only" and open_keys:
-        raise MissingCellsError(_missing(suite, cells, open_keys))
-    # A keyed shuffle: the order depends on the content alone, and is the same in every process.
-    order = sorted(open_keys, key=lambda key: hashlib.sha256(f"{seed}{key}".encode()).digest())
-    worst = {key: _worst_case(calls[key]) for key in order}
-    by_model = tuple(_model_plan(model, cells, calls, known, open_keys, worst) for model in models)
-    return Plan(suite, tuple(models), samples, tuple(cells), tuple(calls[key] for key in order), by_model, worst)
+                key = maker.of(case.request, sample, encoded)
+                self.keys.append(hashlib.sha256(f"{key}{salt}{case.id}".encode()).hexdigest() if salt else key)
+        self._samples = samples
+
+    def settle(self, known: Mapping[str, ErrorKind | None], *, retry_errors: bool, shard: tuple[int, int]) -> None:
+        """Finds what is open: key -> the position of the first cell that wants it."""
+        self._known = known
+        part, parts = shard
+        for position, key in enumerate(self.keys):
+            kind = known.get(key, "unasked")
+            if kind is None or (kind != "unasked" and not retry_errors and kind not in TRANSIENT_KINDS):
+                continue
+            if parts == 1 or int(key[:8], 16) % parts == part - 1:
+                self.open.setdefault(key, position)
+
+    def missing(self) -> Iterator[str]:
+        """Names the cells that are open."""
+        for position, key in enumerate(self.keys):
+            if key in self.open:
+                yield f"{self._suite.cases[position // self._samples].id} x {self.model.name}"
+
+    def line(
+        self, calls: dict[str, PlannedCall], timeout_s: float, latency_s: float | None, concurrency: int | None
+    ) -> PlanLine:
+        """Adds the open calls to `calls`, prices them, and sums them up."""
+        model, cases = self.model, self._suite.cases
+        size = _Size(model, self._kind, timeout_s)
+        total = _Total()
+        for key, position in self.open.items():
+            if key in calls:
+                # Another model of this configuration asks the same: one answer serves both.
+                continue
+            request = cases[position // self._samples].request
+            one = size.of(request)
+            total.add(one)
+            calls[key] = PlannedCall(key, model, request, position % self._samples, one.high_usd)
+        return _line(
+            model,
+            "answer",
+            total,
+            cells=len(self.keys),
+            answered=sum(1 for key in self.keys if self._known.get(key, "unasked") is None),
+            kept_errors=sum(1 for key in self.keys if self._known.get(key) is not None and key not in self.open),
+            time_s=expected_s(total.calls, latency_s, concurrency),
+        )
 
 
-def _is_open(known: Mapping[str, ErrorKind | None], key: str, *, retry_errors: bool) -> bool:
-    if key not in known:
-        return True
-    kind = known[key]
-    return kind is not None and (retry_errors or kind in TRANSIENT_KINDS)
+@dataclass(frozen=True, slots=True)
+class _CallSize:
+    """One call's tokens, and what one attempt costs at the least and at the most."""
+
+    input_tokens: int
+    output_tokens: int | None
+    low_usd: float | None
+    high_usd: float | None
 
 
-def _model_plan(
+class _Size:
+    """How large the calls to a model are, and what they cost at the least and at the most."""
+
+    def __init__(self, model: Model, kind: ProviderKind, timeout_s: float) -> None:
+        self._model = model
+        self._kind = kind
+        self._timeout_s = timeout_s
+        self._bare_cap = kind.output_cap(model, render(model, Request(())))
+
+    def of(self, request: Request) -> _CallSize:
+        """Measures a request that is not rendered yet."""
+        price = self._model.price
+        rendered = render(self._model, request)
+        cap = self._kind.output_cap(self._model, rendered) if request.params else self._bare_cap
+        tokens = estimate_input_tokens(rendered.messages)
+        most = most_input_tokens(rendered)
+        return _CallSize(
+            tokens,
+            cap,
+            list_cost_usd(Usage(input_tokens=tokens, output_tokens=0), price),
+            worst_case_usd(price, input_tokens=most, max_output=cap, timeout_s=self._timeout_s),
+        )
+
+
+def plan_calls(
+    model: Model, purpose: Purpose, requests: Sequence[Request], *, timeout_s: float
+) -> tuple[PlanLine, tuple[PlannedCall, ...]]:
+    """Returns the line and the calls of requests that are no cells of a suite, such as a judge's."""
+    size, keys = _Size(model, provider_kind(model.provider), timeout_s), Keys(model)
+    total = _Total()
+    calls: dict[str, PlannedCall] = {}
+    for request in requests:
+        key = keys.of(request, 0)
+        if key not in calls:
+            one = size.of(request)
+            total.add(one)
+            calls[key] = PlannedCall(key, model, request, 0, one.high_usd)
+    return _line(model, purpose, total, cells=len(requests)), tuple(calls.values())
+
+
+class _Total:
+    """The sum of calls; one unknown part makes that sum unknown."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.input_tokens = 0
+        self.output_tokens: int | None = 0
+        self.low_usd: float | None = 0.0
+        self.high_usd: float | None = 0.0
+
+    def add(self, one: _CallSize) -> None:
+        self.calls += 1
+        self.input_tokens += one.input_tokens
+        self.output_tokens = _plus(self.output_tokens, one.output_tokens)
+        self.low_usd = _plus(self.low_usd, one.low_usd)
+        self.high_usd = _plus(self.high_usd, one.high_usd)
+
+
+def _plus(total: _Number | None, part: _Number | None) -> _Number | None:
+    return None if total is None or part is None else total + part
+
+
+def _line(
     model: Model,
-    cells: Sequence[Cell],
-    calls: Mapping[str, Call],
-    known: Mapping[str, ErrorKind | None],
-    open_keys: set[str],
-    worst: Mapping[str, float | None],
-) -> ModelPlan:
-    own = [cell.request_key for cell in cells if cell.model == model.name]
-    to_send = [key for key in dict.fromkeys(own) if key in open_keys]
-    tokens = [estimate_input_tokens(calls[key].request.messages) for key in to_send]
-    lows = [list_cost_usd(Usage(input_tokens=n, output_tokens=0), model.price) for n in tokens]
-    return ModelPlan(
+    purpose: Purpose,
+    total: _Total,
+    *,
+    cells: int,
+    answered: int = 0,
+    kept_errors: int = 0,
+    time_s: float | None = None,
+) -> PlanLine:
+    return PlanLine(
         name=model.name,
-        cells=len(own),
-        answered=sum(1 for key in own if key in known and known[key] is None),
-        kept_errors=sum(1 for key in own if known.get(key) is not None and key not in open_keys),
-        calls=len(to_send),
-        input_tokens=sum(tokens),
-        cost_low_usd=_total(lows),
-        cost_high_usd=_total([worst[key] for key in to_send]),
+        purpose=purpose,
+        cells=cells,
+        answered=answered,
+        kept_errors=kept_errors,
+        calls=total.calls,
+        input_tokens=total.input_tokens,
+        output_tokens=total.output_tokens,
+        cost_low_usd=total.low_usd,
+        cost_high_usd=total.high_usd,
+        time_s=time_s,
         price_source=model.price_source,
+        price_date=None if model.price_date is None else model.price_date.isoformat(),
     )
 
 
-def _worst_case(call: Call) -> float | None:
-    params = call.request.params
-    cap = params.get("max_completion_tokens") or params.get("max_tokens") or call.model.max_output
-    # One token a character is the most that any tokenizer makes of a text, plus the chat template around it.
-    upper = sum(len(text_of(message)) for message in call.request.messages) + 16 * len(call.request.messages)
-    return worst_case_usd(call.model.price, input_tokens=upper, max_output=cap, timeout_s=call.timeout_s)
+def expected_s(n_calls: int, latency_s: float | None, concurrency: int | None) -> float | None:
+    """Returns how long calls take at a mean latency, so many at once; None while no latency was measured."""
+    if not n_calls:
+        return 0.0
+    if latency_s is None or not concurrency:
+        return None
+    return math.ceil(n_calls / min(concurrency, n_calls)) * latency_s
 
 
 def _total(values: Sequence[float | None]) -> float | None:
@@ -187,10 +393,11 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(values) else None
 
 
-def _missing(suite: Suite, cells: Sequence[Cell], open_keys: set[str]) -> str:
-    missing = [f"{cell.case_id} x {cell.model}" for cell in cells if cell.request_key in open_keys]
+def _missing(suite: Suite, drafts: Sequence[_Draft]) -> str:
+    missing = [name for draft in drafts for name in draft.missing()]
+    n_cells = sum(len(draft.keys) for draft in drafts)
     shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
     return (
-        f"suite {suite.name!r}: {len(missing)} of {len(cells)} cells have no answer, and cache mode `only` sends "
+        f"suite {suite.name!r}: {len(missing)} of {n_cells} cells have no answer, and cache mode `only` sends "
         f"nothing: {shown}; run it once with cache mode `use`"
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections import deque
-from collections.abc import Sequence
+from array import array
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +34,23 @@ class ModelProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneProgress:
+    """The limit of one provider and account, as it stands.
+
+    Attributes:
+        limit: calls that may be in flight now.
+        wait_s: seconds for which nothing is sent, because the provider asked for it.
+        cuts: how often refusals have cut the limit.
+    """
+
+    name: str
+    limit: int
+    in_flight: int
+    wait_s: float
+    cuts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """A snapshot of a run.
 
@@ -40,6 +58,12 @@ class Progress:
         known: cells that were answered before the run began.
         spent_usd: billed so far; calls whose bill is unknown are counted in `n_cost_unknown`.
         eta_s: estimated seconds left, None before anything is done.
+        n_sent: requests sent, retries included.
+        max_calls: the cap on them, None for no cap.
+        errors_by_kind: failed calls by the kind of their error.
+        lanes: one a provider and account.
+        paused: model -> why nothing more is sent to it.
+        note: why the run ended early, None otherwise.
         problems: the latest failed calls, newest last, one sentence each.
     """
 
@@ -52,6 +76,12 @@ class Progress:
     spent_usd: float
     n_cost_unknown: int
     cap_usd: float | None
+    n_sent: int
+    max_calls: int | None
+    errors_by_kind: Mapping[str, int]
+    lanes: tuple[LaneProgress, ...]
+    paused: Mapping[str, str]
+    note: str | None
     elapsed_s: float
     eta_s: float | None
     models: tuple[ModelProgress, ...]
@@ -74,7 +104,12 @@ class Progress:
     def __str__(self) -> str:
         spent = f"${self.spent_usd:.4g}" + (f" of ${self.cap_usd:g}" if self.cap_usd is not None else "")
         eta = "" if self.eta_s is None or not self.left else f", about {self.eta_s:.0f} s left"
-        return f"{self.status}: {self.done} of {self.calls} calls, {self.errors} failed, spent {spent}{eta}"
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.errors_by_kind.items()))
+        unknown = f" and {self.n_cost_unknown} at an unknown price" if self.n_cost_unknown else ""
+        return (
+            f"{self.status}: {self.done} of {self.calls} calls, {self.errors} failed{f' ({kinds})' if kinds else ''}, "
+            f"spent {spent}{unknown}{eta}"
+        )
 
 
 @dataclass
@@ -86,7 +121,7 @@ class _Count:
     retries: int = 0
     cost_usd: float = 0.0
     cost_unknown: int = 0
-    latencies_s: list[float] = field(default_factory=list)
+    latencies_s: array[float] = field(default_factory=lambda: array("d"))
 
 
 class Tally:
@@ -94,6 +129,7 @@ class Tally:
 
     def __init__(self, models: Sequence[str]) -> None:
         self._counts = {name: _Count() for name in models}
+        self._kinds: Counter[str] = Counter()
         self._problems: deque[str] = deque(maxlen=_PROBLEMS_KEPT)
         self._lock = threading.Lock()
 
@@ -118,6 +154,7 @@ class Tally:
                 count.abstained += 1
             else:
                 count.errors += 1
+                self._kinds[str(completion.error_kind)] += 1
                 self._problems.append(f"{model}: {completion.error_kind}: {completion.error}")
             if completion.billed_cost_usd is None:
                 count.cost_unknown += 1
@@ -128,11 +165,18 @@ class Tally:
         """Returns the counts as a Progress; `known` are its fields that the run itself knows."""
         with self._lock:
             models = tuple(_model_progress(name, count) for name, count in self._counts.items())
-            problems = tuple(self._problems)
+            problems, kinds = tuple(self._problems), dict(self._kinds)
         calls, done = sum(model.calls for model in models), sum(model.done for model in models)
         eta_s = elapsed_s / done * (calls - done) if done else None
         return Progress(
-            calls=calls, done=done, elapsed_s=elapsed_s, eta_s=eta_s, models=models, problems=problems, **known
+            calls=calls,
+            done=done,
+            elapsed_s=elapsed_s,
+            eta_s=eta_s,
+            models=models,
+            problems=problems,
+            errors_by_kind=kinds,
+            **known,
         )
 
 

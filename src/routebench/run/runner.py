@@ -1,8 +1,9 @@
-"""Sending a plan: workers per provider, retries, budget and journal, on an event loop of its own thread."""
+"""Sending a plan: lanes, retries, caps and journal, on an event loop of its own thread."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -11,26 +12,33 @@ from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from routebench.pricing import billed_cost_usd, list_cost_usd
-from routebench.providers import Call, Provider, completion_to_json
+from routebench.errors import JournalError, StoreError
+from routebench.pricing import UNKNOWN_COST, Cost, price_of_call
+from routebench.providers import Call, Provider, completion_to_json, provider_kind
 from routebench.redact import Secrets
 from routebench.run.budget import Budget
 from routebench.run.journal import Journal
-from routebench.run.plan import Plan
+from routebench.run.lane import Lane
+from routebench.run.limiter import INITIAL, Limiter
+from routebench.run.plan import Plan, PlannedCall
 from routebench.run.progress import Progress, RunStatus, Tally
+from routebench.run.retry import Retry
+from routebench.run.switching import quick_switching
 from routebench.store import Store, write_run
-from routebench.types import Completion, ErrorKind
-
-RETRIED_KINDS: frozenset[ErrorKind] = frozenset(
-    {"rate_limited", "timeout", "connection", "server", "malformed", "incomplete"}
-)
-"""Faults that may pass within seconds; a run sends these again by itself."""
+from routebench.types import Completion
 
 _STORE_EVERY_S = 2.0
-_FIRST_BACKOFF_S = 0.5
-_MAX_BACKOFF_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLimit:
+    """A user's limits for one provider."""
+
+    max_concurrency: int | None = None
+    requests_per_minute: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +46,24 @@ class Limits:
     """How fast a run may go.
 
     Attributes:
-        max_concurrency: calls in flight at once, for each provider that `per_provider` does not name.
+        max_concurrency: calls in flight at once, for each provider and account.
+        initial_concurrency: where that begins; it grows as long as the provider refuses nothing.
         timeout_s: longest time for one attempt.
         max_attempts: attempts for one call, the first included.
+        per_provider: other limits of single providers.
     """
 
     max_concurrency: int = 64
+    initial_concurrency: int = INITIAL
     timeout_s: float = 60.0
     max_attempts: int = 4
-    per_provider: Mapping[str, int] = field(default_factory=dict)
+    per_provider: Mapping[str, ProviderLimit] = field(default_factory=dict)
+
+    def concurrency(self, provider: str, capacity: int | None) -> int:
+        """The most calls in flight to one account of a provider that can work on `capacity`, None for any number."""
+        own = self.per_provider.get(provider)
+        limit = self.max_concurrency if own is None or own.max_concurrency is None else own.max_concurrency
+        return min(limit, capacity or limit)
 
 
 class Run:
@@ -61,8 +78,11 @@ class Run:
         open_provider: provider name -> an open provider; called on the run's thread.
         limits: concurrency, timeout and attempts.
         budget_usd: hard cap on what is billed.
+        max_calls: hard cap on the requests that are sent, retries included.
         secrets: values that must not reach the store.
         now: the wall clock, in UTC.
+        config: what the store keeps with the run.
+        sleep: waits so many seconds, on the run's event loop.
     """
 
     def __init__(
@@ -73,29 +93,36 @@ class Run:
         run_id: str,
         open_provider: Callable[[str], Provider],
         limits: Limits,
-        budget_usd: float | None,
         secrets: Secrets,
         now: Callable[[], datetime],
+        budget_usd: float | None = None,
+        max_calls: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self.plan = plan
         self.run_id = run_id
         self._store = store
         self._open_provider = open_provider
         self._limits = limits
-        self._budget = Budget(budget_usd)
+        self._budget = Budget(budget_usd, max_calls)
         self._secrets = secrets
         self._now = now
-        self._tally = Tally([model.name for model in plan.models])
+        self._config = config
+        self._sleep = sleep
+        self._tally = Tally([line.name for line in plan.lines])
         self._status: RunStatus = "pending"
+        self._note: str | None = None
         self._started_at: datetime | None = None
         self._start_s = 0.0
         self._end_s: float | None = None
-        self._in_flight = 0
+        self._lanes: tuple[Lane, ...] = ()
         self._outcome: Future[Progress] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = asyncio.Event()
-        self._settled = asyncio.Condition()
+        self._settled = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._sending: set[asyncio.Task[Any]] = set()
         for call in plan.calls:
             self._tally.expect(call.model.name)
 
@@ -125,54 +152,75 @@ class Run:
 
     def pause(self) -> None:
         """Sends nothing new until `resume`; calls in flight finish."""
-        self._set_status("paused", only_from="running")
+        if self._status == "running":
+            self._enter("paused")
 
     def resume(self) -> None:
         """Goes on after `pause`."""
-        self._set_status("running", only_from="paused")
+        if self._status == "paused":
+            self._enter("running")
 
     def stop(self) -> None:
         """Ends the run after the calls in flight; a later run sends the rest."""
-        self._set_status("stopped", only_from=None)
+        self._enter("stopped")
 
     def abort(self) -> None:
         """Ends the run now; calls in flight are given up and count as not sent."""
         self.stop()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+        self._on_loop(lambda: [task.cancel() for task in self._tasks])
 
     def progress(self) -> Progress:
         """Returns a snapshot; safe from any thread."""
         elapsed_s = (self._end_s or time.monotonic()) - self._start_s if self._started_at else 0.0
+        lanes = tuple(lane.progress() for lane in self._lanes)
         return self._tally.snapshot(
             run_id=self.run_id,
             status=self._status,
-            known=len(self.plan.cells) - sum(part.calls for part in self.plan.by_model),
-            in_flight=self._in_flight,
+            known=self.plan.known,
+            in_flight=sum(lane.in_flight for lane in lanes),
             spent_usd=self._budget.spent_usd,
             n_cost_unknown=self._budget.n_unknown,
             cap_usd=self._budget.cap_usd,
+            n_sent=self._budget.n_sent,
+            max_calls=self._budget.max_calls,
+            lanes=lanes,
+            paused={name: reason for lane in self._lanes for name, reason in lane.paused.items()},
+            note=self._note,
             elapsed_s=elapsed_s,
         )
 
     def __repr__(self) -> str:
         return f"Run({self.run_id}, {self.progress()})"
 
-    def _set_status(self, status: RunStatus, *, only_from: RunStatus | None) -> None:
-        if self.running and (only_from is None or self._status == only_from):
+    @property
+    def _ending(self) -> bool:
+        return self._status not in ("running", "paused")
+
+    def _enter(self, status: RunStatus) -> None:
+        if self.running and not (self._ending and self._status != "pending"):
             self._status = status
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._apply_status)
+            self._on_loop(self._apply_status)
+
+    def _on_loop(self, work: Callable[[], Any]) -> None:
+        loop = self._loop
+        if loop is not None and self.running:
+            loop.call_soon_threadsafe(work)
 
     def _apply_status(self) -> None:
         if self._status == "paused":
             self._open.clear()
-        else:
-            self._open.set()
+            return
+        self._open.set()
+        if self._ending:
+            # What waits for its turn, or for a retry, is not sent any more; what is on its way comes in.
+            for task in self._tasks:
+                if task not in self._sending:
+                    task.cancel()
 
     def _main(self) -> None:
         try:
-            asyncio.run(self._send_all())
+            with quick_switching():
+                asyncio.run(self._send_all())
         except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             self._status = "failed"
             self._outcome.set_exception(error)
@@ -181,29 +229,31 @@ class Run:
 
     async def _send_all(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._apply_status()
-        queues: dict[str, deque[Call]] = {}
-        for call in self.plan.calls:
-            queues.setdefault(call.model.provider, deque()).append(call)
         self._write_run(None)
-        providers = {name: self._open_provider(name) for name in queues}
-        journal = Journal(self._store, self.run_id)
-        storing = asyncio.create_task(self._store_regularly(journal))
+        providers: dict[str, Provider] = {}
+        journal = Journal(self._store, self.run_id, self._secrets)
+        ended = asyncio.Event()
+        storing = asyncio.create_task(self._store_regularly(journal, ended))
         try:
+            for name in dict.fromkeys(call.model.provider for call in self.plan.calls):
+                providers[name] = self._open_provider(name)
+            self._lanes = self._make_lanes()
             self._tasks = [
-                asyncio.create_task(self._work(providers[name], queue, journal))
-                for name, queue in queues.items()
-                for _ in range(self._workers(name, providers[name], len(queue)))
+                asyncio.create_task(self._work(providers[lane.provider], lane, journal))
+                for lane in self._lanes
+                for _ in range(lane.n_workers)
             ]
+            self._apply_status()
             results = await asyncio.gather(*self._tasks, return_exceptions=True)
             for result in results:
                 if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                     raise result
-            if self._status in ("running", "paused"):
-                self._status = "done"
+            if not self._ending:
+                self._status = "stopped" if any(lane.paused for lane in self._lanes) else "done"
         finally:
-            for task in (*self._tasks, storing):
+            for task in self._tasks:
                 task.cancel()
+            ended.set()
             await asyncio.gather(*self._tasks, storing, return_exceptions=True)
             for provider in providers.values():
                 await provider.aclose()
@@ -211,68 +261,128 @@ class Run:
             self._end_s = time.monotonic()
             self._write_run(self._now())
 
-    def _workers(self, name: str, provider: Provider, n_calls: int) -> int:
-        limit = self._limits.per_provider.get(name, self._limits.max_concurrency)
-        return min(limit, provider.max_concurrency or limit, n_calls)
+    def _make_lanes(self) -> tuple[Lane, ...]:
+        by_account: dict[tuple[str, str | None, str | None], list[PlannedCall]] = {}
+        for call in self.plan.calls:
+            model = call.model
+            by_account.setdefault((model.provider, model.base_url, model.key_env), []).append(call)
+        lanes = []
+        for account, calls in by_account.items():
+            provider, base_url, _ = account
+            capacity = provider_kind(provider).concurrency
+            own = self._limits.per_provider.get(provider, ProviderLimit())
+            limiter = Limiter(
+                self._limits.concurrency(provider, capacity),
+                initial=self._limits.initial_concurrency,
+                adaptive=capacity is None,
+                requests_per_minute=own.requests_per_minute,
+                clock=time.monotonic,
+                sleep=self._sleep,
+            )
+            name = provider if base_url is None else f"{provider} {base_url}"
+            lanes.append(Lane(provider, name, limiter, deque(calls)))
+        return tuple(lanes)
 
-    async def _store_regularly(self, journal: Journal) -> None:
-        while True:
-            await asyncio.sleep(_STORE_EVERY_S)
-            await journal.store_pending()
-
-    async def _work(self, provider: Provider, queue: deque[Call], journal: Journal) -> None:
-        while queue:
-            await self._open.wait()
-            if self._status not in ("running", "paused"):
-                return
-            call = queue.popleft()
-            worst = self.plan.worst_case_usd[call.key]
-            if not await self._reserve(worst):
-                queue.appendleft(call)
-                self._status = "budget"
-                return
-            self._in_flight += 1
-            completion = None
+    async def _store_regularly(self, journal: Journal, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STORE_EVERY_S):
+                    await ended.wait()
             try:
-                completion = await self._attempts(provider, call)
-            finally:
-                self._in_flight -= 1
-                async with self._settled:
-                    self._budget.settle(worst, completion.billed_cost_usd if completion else None)
-                    self._settled.notify_all()
-            await journal.append(call.key, completion_to_json(completion))
-            self._tally.add(call.model.name, completion)
+                await journal.store_pending()
+            except StoreError as error:
+                # The answers are in the journal; closing it tries again and tells.
+                self._note = str(error)
 
-    async def _reserve(self, worst: float | None) -> bool:
-        """Waits for room under the cap; False once nothing in flight can make room."""
-        async with self._settled:
-            while not self._budget.reserve(worst):
-                if self._in_flight == 0 or self._status not in ("running", "paused"):
-                    return False
-                await self._settled.wait()
-            return True
+    async def _work(self, provider: Provider, lane: Lane, journal: Journal) -> None:
+        while True:
+            await self._open.wait()
+            if self._ending:
+                return
+            planned = lane.next()
+            if planned is None:
+                return
+            completion = await self._attempts(provider, lane, planned)
+            if completion is None:
+                lane.put_back(planned)
+                self._end_early("budget", self._budget.full())
+                return
+            lane.ended(planned, completion)
+            reported = partial(self._tally.add, planned.model.name, completion)
+            try:
+                await journal.add(planned.key, completion_to_json(completion), reported)
+            except JournalError:
+                self._end_early("failed", "the journal cannot be written")
+                raise
 
-    async def _attempts(self, provider: Provider, call: Call) -> Completion:
+    def _end_early(self, status: RunStatus, note: str) -> None:
+        if not self._ending:
+            self._note, self._status = note, status
+            self._apply_status()
+
+    async def _attempts(self, provider: Provider, lane: Lane, planned: PlannedCall) -> Completion | None:
+        """Sends a call as often as its faults allow; None when a cap has no room for its first attempt."""
+        call = planned.call(self._limits.timeout_s)
         picked_s = time.monotonic()
-        wasted: list[float | None] = []
-        for attempt in range(1, self._limits.max_attempts + 1):
-            queue_s = time.monotonic() - picked_s
+        failures: list[Completion] = []
+        while True:
+            attempt = len(failures) + 1
+            attempted = await self._attempt(provider, lane, planned, call)
+            if attempted is None:
+                if failures:
+                    self._end_early("budget", self._budget.full())
+                return failures.pop() if failures else None
+            completion, cost = attempted
+            queue_s = max(0.0, time.monotonic() - picked_s - (completion.latency_s or 0.0))
+            completion = _whole(completion, cost, failures, queue_s=queue_s, at=completion.started_at or self._now())
+            retry = Retry.decide(
+                completion, attempt=attempt, max_attempts=self._limits.max_attempts, uniform=random.uniform
+            )
+            if retry.wait_s is None or self._ending:
+                return self._clean(completion)
+            self._tally.retried(planned.model.name)
+            failures.append(completion)
+            await self._sleep(retry.wait_s)
+
+    async def _attempt(
+        self, provider: Provider, lane: Lane, planned: PlannedCall, call: Call
+    ) -> tuple[Completion, Cost] | None:
+        ticket = await lane.limiter.acquire()
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if not await self._reserve(planned.worst_case_usd):
+                lane.limiter.give_back(ticket)
+                return None
+        except asyncio.CancelledError:
+            lane.limiter.give_back(ticket)
+            raise
+        self._sending.add(task)
+        completion: Completion | None = None
+        cost = UNKNOWN_COST
+        try:
             completion = await provider.complete(call)
-            billed = billed_cost_usd(completion.usage, call.model.price, completion.cpu_s)
-            wasted.append(billed)
-            transient = completion.error_kind in RETRIED_KINDS
-            if not transient or attempt == self._limits.max_attempts or self._status not in ("running", "paused"):
-                break
-            self._tally.retried(call.model.name)
-            await asyncio.sleep(_backoff_s(attempt, completion.retry_after_s))
-        return replace(
-            completion,
-            error=None if completion.error is None else self._secrets.clean(completion.error),
-            cost_usd=list_cost_usd(completion.usage, call.model.price, completion.cpu_s),
-            billed_cost_usd=None if None in wasted else sum(cost for cost in wasted if cost is not None),
-            queue_s=queue_s,
-            attempts=attempt,
-            started_at=completion.started_at or self._now(),
+            cost = price_of_call(completion, planned.model)
+        finally:
+            self._sending.discard(task)
+            lane.release(ticket, completion)
+            self._budget.settle(planned.worst_case_usd, cost.billed_usd)
+            self._settled.set()
+        return completion, cost
+
+    async def _reserve(self, worst_case_usd: float | None) -> bool:
+        """Waits for room under the caps; False once nothing in flight can make room."""
+        while not self._budget.reserve(worst_case_usd):
+            if self._budget.n_open == 0 or self._ending:
+                return False
+            self._settled.clear()
+            await self._settled.wait()
+        return True
+
+    def _clean(self, completion: Completion) -> Completion:
+        """The journal blanks every line; progress and events show the error too."""
+        return (
+            completion if completion.error is None else replace(completion, error=self._secrets.clean(completion.error))
         )
 
     def _write_run(self, finished_at: datetime | None) -> None:
@@ -282,6 +392,7 @@ class Run:
                 "run_id": self.run_id,
                 "suite": self.plan.suite.name,
                 "plan_key": self.plan.key,
+                "config": self._config,
                 "started_at": self._started_at,
                 "finished_at": finished_at,
                 "status": self._status,
@@ -290,8 +401,26 @@ class Run:
         )
 
 
-def _backoff_s(attempt: int, retry_after_s: float | None) -> float:
-    if retry_after_s is not None:
-        return retry_after_s
-    ceiling = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (attempt - 1))
-    return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter, not cryptography
+def _whole(
+    completion: Completion, cost: Cost, failures: list[Completion], *, queue_s: float, at: datetime
+) -> Completion:
+    """The last attempt with its cost, and with what those before it used up."""
+    # Each failure carries those before it already.
+    last = failures[-1] if failures else None
+    billed_usd = cost.billed_usd
+    if last is not None:
+        known = last.billed_cost_usd is not None and billed_usd is not None
+        billed_usd = last.billed_cost_usd + billed_usd if known else None  # type: ignore[operator]
+    return replace(
+        completion,
+        queue_s=queue_s,
+        started_at=at,
+        cost_usd=cost.list_usd,
+        billed_cost_usd=billed_usd,
+        price_source=cost.source,
+        price_date=cost.price_date,
+        attempts=1 if last is None else last.attempts + 1,
+        wasted_input_tokens=0 if last is None else last.wasted_input_tokens + (last.usage.input_tokens or 0),
+        wasted_output_tokens=0 if last is None else last.wasted_output_tokens + (last.usage.output_tokens or 0),
+        wasted_cost_usd=0.0 if last is None else last.billed_cost_usd,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -18,17 +17,15 @@ def case_row(suite: str, case: Case, content_hash: str, position: int) -> dict[s
         "suite": suite,
         "case_id": case.id,
         "content_hash": content_hash,
-        "messages": _json([dict(message) for message in request.messages]),
-        "request": _json(
-            {
-                "tools": [dict(tool) for tool in request.tools],
-                "response_format": request.response_format,
-                "params": dict(request.params),
-            }
-        ),
-        "target": _json(case.target),
+        "messages": [dict(message) for message in request.messages],
+        "request": {
+            "tools": [dict(tool) for tool in request.tools],
+            "response_format": request.response_format,
+            "params": dict(request.params),
+        },
+        "target": case.target,
         "grader": case.grader.key,
-        "grader_options": _json({"name": case.grader.name, **case.grader.options}),
+        "grader_options": {"name": case.grader.name, **case.grader.options},
         "category": case.category,
         "tags": list(case.tags),
         "group_key": case.group,
@@ -75,16 +72,16 @@ def model_row(model: Model, model_key: str, registered_at: datetime) -> dict[str
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
         "region": model.region,
     }
-    price = None if model.price is None else {k: v for k, v in asdict(model.price).items() if v is not None}
     return {
         "model_key": model_key,
         "name": model.name,
         "provider": model.provider,
         "model_id": model.model,
-        "params": _json(dict(model.params)),
-        "price": None if price is None else _json(price),
+        "params": dict(model.params),
+        "price": None if model.price is None else model.price.as_dict(),
         "price_source": model.price_source,
-        "settings": _json({key: value for key, value in settings.items() if value}),
+        "price_date": model.price_date,
+        "settings": {key: value for key, value in settings.items() if value},
         "registered_at": registered_at,
     }
 
@@ -102,14 +99,11 @@ def model_from_row(row: Mapping[str, Any]) -> Model:
         params=json.loads(row["params"] or "{}"),
         system=settings.get("system"),
         few_shot=tuple(settings.get("few_shot") or ()),
-        price=Price(**json.loads(row["price"])) if row["price"] else None,
+        price=Price.from_dict(json.loads(row["price"])) if row["price"] else None,
         price_source=row["price_source"],
+        price_date=row["price_date"],
         context_window=settings.get("context_window"),
         max_output=settings.get("max_output"),
         capabilities=None if capabilities is None else frozenset(capabilities),
         region=settings.get("region"),
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -79,7 +79,27 @@ def m001_first(con: duckdb.DuckDBPyConnection) -> None:
         FROM answers""")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first,)
+def m002_whole_answers(con: duckdb.DuckDBPyConnection) -> None:
+    """What a provider says besides text, where a cost is from, what failed attempts used up, and what is registered.
+
+    Waste of older rows stays unknown.
+    """
+    for column in (
+        "tool_calls JSON",
+        "reasoning VARCHAR",
+        "request_id VARCHAR",
+        "reported_cost_usd DOUBLE",
+        "price_source VARCHAR",
+        "price_date DATE",
+        "wasted_input_tokens BIGINT",
+        "wasted_output_tokens BIGINT",
+        "wasted_cost_usd DOUBLE",
+    ):
+        con.execute(f"ALTER TABLE completions ADD COLUMN {column}")
+    con.execute("CREATE TABLE registered (suite VARCHAR PRIMARY KEY, mark VARCHAR)")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_whole_answers)
 
 
 def migrate(con: duckdb.DuckDBPyConnection, path: str) -> None:

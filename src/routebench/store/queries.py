@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import pyarrow as pa
+import duckdb
 
 from routebench.errors import StoreError, nearest
 from routebench.store.cases import case_from_row, case_row, model_from_row, model_row
-from routebench.store.store import Row, Store
+from routebench.store.store import Row, Store, insert_new
 from routebench.types import Case, ErrorKind, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROWS_AT_ONCE = 2000
+_KEYS_AT_ONCE = 20_000
+_UNGRADED = """
+    FROM cells
+    JOIN cases USING (suite, case_id)
+    JOIN completions USING (request_key)
+    WHERE suite = $suite AND status = 'ok' AND NOT EXISTS (
+        SELECT 1 FROM grades g WHERE g.suite = cells.suite AND g.case_id = cells.case_id
+            AND g.request_key = completions.request_key AND g.run_id = completions.run_id AND g.grader = cases.grader)
+"""
+_WANTED = "(SELECT unnest(?::VARCHAR[]) AS request_key)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +57,38 @@ def register(
     *,
     suite: str,
     run_id: str,
-    cases: Sequence[tuple[Case, str]],
+    cases: Iterable[tuple[Case, str]],
     models: Sequence[tuple[Model, str]],
-    cells: Sequence[Cell],
+    cells: Iterable[Cell],
     at: datetime,
+    mark: str | None = None,
 ) -> None:
-    """Writes what a run wants: cases with their content hash, models with their key, and the cells between them."""
+    """Writes what a run wants: cases with their content hash, models with their key, and the cells between them.
+
+    Args:
+        store: where.
+        suite: the suite's name.
+        run_id: who wants it.
+        cases: each with its content hash.
+        models: each with its key.
+        cells: every wanted answer.
+        at: when.
+        mark: names all of this, for `registered_mark`.
+    """
+    store.insert("registered", [{"suite": suite, "mark": None}], replace=True)
+    rows = (case_row(suite, case, digest, position) for position, (case, digest) in enumerate(cases))
+    store.insert("cases", rows, replace=True)
+    store.insert("models", [model_row(model, key, at) for model, key in models], replace=True)
+    store.insert("cells", (_cell_row(suite, run_id, cell) for cell in cells), replace=True)
+    # Last: what was written in part is not taken for the whole.
+    store.insert("registered", [{"suite": suite, "mark": mark}], replace=True)
+
+
+def registered_mark(store: Store, suite: str) -> str | None:
+    """Returns the mark of what was registered last under a suite's name, None where there is none."""
     with store.connect() as con:
-        con.execute("BEGIN")
-        rows = [case_row(suite, case, digest, position) for position, (case, digest) in enumerate(cases)]
-        store.insert(con, "cases", rows, replace=True)
-        store.insert(con, "models", [model_row(model, key, at) for model, key in models], replace=True)
-        store.insert(con, "cells", [_cell_row(suite, run_id, cell) for cell in cells], replace=True)
-        con.execute("COMMIT")
+        row = con.execute("SELECT mark FROM registered WHERE suite = ?", [suite]).fetchone()
+    return row[0] if row else None
 
 
 def _cell_row(suite: str, run_id: str, cell: Cell) -> Row:
@@ -71,48 +104,105 @@ def _cell_row(suite: str, run_id: str, cell: Cell) -> Row:
 
 
 def write_run(store: Store, row: Row) -> None:
-    """Inserts or replaces a row of table `runs`."""
+    """Inserts or replaces a row of table `runs`; its `config` is a mapping."""
+    store.insert("runs", [row], replace=True)
+
+
+def add_completions(store: Store, rows: Iterable[Row]) -> None:
+    """Adds completions; one that is there already is left as it is."""
+    store.insert("completions", rows)
+
+
+def add_journal(store: Store, path: Path) -> int:
+    """Reads a journal, one JSON completion a line, into the store; returns the number of those that are new.
+
+    A completion that is there already is left as it is.
+
+    Raises:
+        StoreError: a line is no completion, or the store cannot be written; both files are as they were.
+    """
+    with path.open("rb") as file:
+        longest = max((len(line) for line in file), default=0)
+    if not longest:
+        return 0
     with store.connect() as con:
-        store.insert(con, "runs", [row], replace=True)
+        try:
+            return store.read_lines(con, "completions", (), path, longest, insert_new("completions"))
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise StoreError(
+                f"journal {path} cannot be read into {store.path} ({reason}); both are as they were"
+            ) from None
 
 
-def add_completions(store: Store, rows: Sequence[Row]) -> None:
-    """Adds completions; one that is there already is left as it is, so that a journal can be read twice."""
-    with store.connect() as con:
-        store.insert(con, "completions", rows)
-
-
-def add_grades(store: Store, rows: Sequence[Row]) -> None:
+def add_grades(store: Store, rows: Iterable[Row]) -> None:
     """Adds grades, replacing those of the same answer and grader."""
-    with store.connect() as con:
-        store.insert(con, "grades", rows, replace=True)
+    store.insert("grades", rows, replace=True)
 
 
-def answered(store: Store, request_keys: Iterable[str]) -> dict[str, ErrorKind | None]:
+def answered(store: Store, request_keys: Sequence[str]) -> dict[str, ErrorKind | None]:
     """Returns request key -> None for an answer, or the kind of its error; keys without a row are left out."""
-    wanted = pa.table({"request_key": pa.array(list(request_keys), type=pa.string())})
-    with store.connect() as con:
-        con.register("wanted", wanted)
-        rows = con.execute("""
-            SELECT request_key, arg_max(error_kind, (started_at, run_id)), bool_or(status = 'ok')
-            FROM completions SEMI JOIN wanted USING (request_key) GROUP BY request_key""").fetchall()
-    return {key: None if ok else kind for key, kind, ok in rows}
+    # The reader's copy of the key and ours should not both stay in memory.
+    ours = {key: key for key in request_keys}
+    found: dict[str, ErrorKind | None] = {}
+    for start in range(0, len(request_keys), _KEYS_AT_ONCE):
+        with store.connect() as con:
+            rows = con.execute(
+                f"""
+                SELECT request_key, arg_max(error_kind, (started_at, run_id)), bool_or(status = 'ok')
+                FROM completions SEMI JOIN {_WANTED} USING (request_key) GROUP BY request_key""",  # noqa: S608 - a constant
+                [request_keys[start : start + _KEYS_AT_ONCE]],
+            ).fetchall()
+        found.update((ours[key], None if ok else kind) for key, kind, ok in rows)
+    return found
 
 
-def ungraded(store: Store, suite: str) -> list[UngradedAnswer]:
-    """Returns the ok answers of a suite that have no grade by their case's primary grader."""
+def mean_latencies_s(store: Store, model_keys: Sequence[str]) -> dict[str, float]:
+    """Returns model key -> the mean latency of its answers, in seconds; models without an answer are left out."""
     with store.connect() as con:
         rows = con.execute(
             """
-            SELECT DISTINCT a.case_id, a.request_key, a.run_id, a.text
-            FROM answers a JOIN cases c ON c.suite = a.suite AND c.case_id = a.case_id
-            WHERE a.suite = ? AND a.status = 'ok' AND NOT EXISTS (
-                SELECT 1 FROM grades g WHERE g.suite = a.suite AND g.case_id = a.case_id
-                    AND g.request_key = a.request_key AND g.run_id = a.run_id AND g.grader = c.grader)
-            ORDER BY a.case_id, a.request_key""",
-            [suite],
+            SELECT cells.model_key, avg(completions.latency_s)
+            FROM cells JOIN completions USING (request_key)
+            WHERE list_contains(?, cells.model_key) AND completions.status = 'ok' AND latency_s IS NOT NULL
+            GROUP BY 1""",
+            [list(model_keys)],
         ).fetchall()
-    return [UngradedAnswer(*row) for row in rows]
+    return dict(rows)
+
+
+def ungraded(store: Store, suite: str) -> Iterator[list[UngradedAnswer]]:
+    """Yields the ok answers of a suite that have no grade by their case's primary grader, in parts.
+
+    What has no score has a grade all the same: an unscored one. Texts are read part by part, so that a large suite
+    never stands in memory whole.
+    """
+    with store.connect() as con:
+        rows = con.execute(f"SELECT DISTINCT case_id {_UNGRADED} ORDER BY 1", {"suite": suite}).fetchall()
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        cases = [case_id for (case_id,) in rows[start : start + _ROWS_AT_ONCE]]
+        with store.connect() as con:
+            answers = con.execute(
+                f"""
+                SELECT DISTINCT case_id, request_key, completions.run_id, text {_UNGRADED}
+                    AND case_id IN (SELECT unnest($cases::VARCHAR[]))
+                ORDER BY ALL""",
+                {"suite": suite, "cases": cases},
+            ).fetchall()
+        yield [UngradedAnswer(*answer) for answer in answers]
+
+
+def find_completions(store: Store, request_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Returns request key -> its row of table `completions`: the newest answer, else the newest error."""
+    rows = _dicts(
+        store,
+        f"""
+        SELECT * FROM completions SEMI JOIN {_WANTED} USING (request_key)
+        QUALIFY row_number() OVER (
+            PARTITION BY request_key ORDER BY (status = 'ok') DESC, started_at DESC NULLS LAST, run_id DESC) = 1""",  # noqa: S608 - a constant
+        [list(request_keys)],
+    )
+    return {row["request_key"]: row for row in rows}
 
 
 def suite_names(store: Store) -> list[str]:
@@ -169,6 +259,30 @@ def read_completions(store: Store, suite: str) -> list[dict[str, Any]]:
     )
 
 
+def reprice(store: Store, costs: Sequence[Row], models: Sequence[Row]) -> None:
+    """Writes other costs for stored tokens: `cost_usd`, its source and date; what was billed stays as it was.
+
+    Args:
+        store: where.
+        costs: request_key, run_id, cost_usd, price_source, price_date.
+        models: model_key, name, price, price_source, price_date.
+    """
+    store.update("completions", ("request_key", "run_id"), costs)
+    store.update("models", ("model_key", "name"), models)
+
+
+def tokens_by_model(store: Store) -> list[dict[str, Any]]:
+    """Returns the tokens of every completion behind a cell: model name and key, request_key, run_id, counts, cpu_s."""
+    return _dicts(
+        store,
+        """
+        SELECT DISTINCT cells.model, cells.model_key, c.request_key, c.run_id, c.input_tokens, c.output_tokens,
+            c.cached_input_tokens, c.cache_write_tokens, c.cpu_s
+        FROM cells JOIN completions c USING (request_key)""",
+        [],
+    )
+
+
 def sql(store: Store, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
     """Runs one query and returns a pandas frame."""
     with store.connect() as con:
@@ -180,14 +294,3 @@ def _dicts(store: Store, query: str, parameters: Sequence[Any]) -> list[dict[str
         cursor = con.execute(query, list(parameters))
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def completion_row(run_id: str, request_key: str, flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the row of table `completions` for the flat form of a completion."""
-    row = dict(flat)
-    row["run_id"], row["request_key"] = run_id, request_key
-    if row.get("started_at") is not None and isinstance(row["started_at"], str):
-        row["started_at"] = datetime.fromisoformat(row["started_at"])
-    if row.get("usage_raw") is not None:
-        row["usage_raw"] = json.dumps(row["usage_raw"])
-    return row

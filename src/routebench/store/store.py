@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import os
 import re
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from routebench.errors import StoreError, StoreLockedError
 from routebench.store.migrations import migrate
 
 Row = Mapping[str, Any]
 
-_ARROW: Mapping[str, pa.DataType] = {
-    "VARCHAR": pa.string(),
-    "JSON": pa.string(),
-    "VARCHAR[]": pa.list_(pa.string()),
-    "DOUBLE": pa.float64(),
-    "BIGINT": pa.int64(),
-    "INTEGER": pa.int32(),
-    "DATE": pa.date32(),
-    "TIMESTAMP": pa.timestamp("us"),
-}
+_ROWS_AT_ONCE = 20_000
+_JSON_BUFFER_BYTES = 1024 * 1024
+_INCOMING = (
+    "read_json(?, format = 'newline_delimited', columns = ?, maximum_object_size = ?, compression = 'uncompressed')"
+)
 _LOCK_RETRY_S = 0.1
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 
 # One connection at a time per file and process: DuckDB refuses to attach a file twice.
-_process_locks: dict[Path, threading.RLock] = {}
-_process_locks_guard = threading.Lock()
+_files: dict[Path, tuple[threading.RLock, str]] = {}
+_files_guard = threading.Lock()
+
+
+def _shared(path: Path) -> tuple[threading.RLock, str]:
+    """The lock of a file and the name under which it is attached, the same for every Store of this process."""
+    with _files_guard:
+        return _files.setdefault(path, (threading.RLock(), f"store_{len(_files)}"))
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """The process's own database in memory: attaching a file to it takes 2 ms, and opening a new one six times that."""
+    # Our queries are small: more threads would only set more memory aside.
+    return duckdb.connect(config={"threads": 2})
+
+
+if hasattr(os, "register_at_fork"):
+    # Its threads do not live on in a forked child.
+    os.register_at_fork(after_in_child=_database.cache_clear)
 
 
 class Store:
@@ -58,9 +75,7 @@ class Store:
         self._lock_timeout_s = lock_timeout_s
         self._sleep = sleep
         self._clock = clock
-        key = self.path.resolve()
-        with _process_locks_guard:
-            self._lock = _process_locks.setdefault(key, threading.RLock())
+        self._lock, self._alias = _shared(self.path.resolve())
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,27 +100,32 @@ class Store:
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lends a connection whose current database is the store, for the length of a `with` block.
 
+        The file is held only for that long. What is not committed is undone.
+
         Raises:
             StoreLockedError: another process held the file for longer than the timeout; it is named.
             StoreError: the file cannot be opened.
         """
         with self._lock:
-            con = self._attach()
+            self._attach()
+            con = _database().cursor()
             try:
+                con.execute(f"USE {self._alias}")
                 yield con
             finally:
+                # Closing undoes an open transaction, without which the file could not be let go.
                 con.close()
+                with _database().cursor() as other:
+                    other.execute(f"DETACH {self._alias}")
 
-    def _attach(self) -> duckdb.DuckDBPyConnection:
+    def _attach(self) -> None:
         give_up = self._clock() + self._lock_timeout_s
         while True:
-            con = duckdb.connect()
             try:
-                # 1.5 files are read by every DuckDB that users have; 2.0's own format is not.
-                con.execute(f"ATTACH {_quoted(str(self.path))} AS store (STORAGE_VERSION 'v1.5.0')")
-                con.execute("USE store")
+                with _database().cursor() as con:
+                    # 1.5 files are read by every DuckDB that users have; 2.0's own format is not.
+                    con.execute(f"ATTACH {_quoted(str(self.path))} AS {self._alias} (STORAGE_VERSION 'v1.5.0')")
             except duckdb.Error as error:
-                con.close()
                 holder = _HOLDER.search(str(error))
                 if holder is None:
                     raise StoreError(f"store {self.path}: {_first_line(error)}; {_mend(str(error))}") from None
@@ -116,35 +136,85 @@ class Store:
                     ) from None
                 self._sleep(_LOCK_RETRY_S)
             else:
-                return con
+                return
 
-    def insert(self, con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row], *, replace: bool = False) -> None:
+    def insert(self, table: str, rows: Iterable[Row], *, replace: bool = False) -> None:
         """Inserts rows by column name; rows whose key exists are kept as they are, or replaced.
+
+        The rows go through a file of JSON lines that the database reads itself, some thousands at a time: whatever
+        their number, the memory that they need stays the same.
+
+        Args:
+            table: one of the store's tables.
+            rows: mappings from column to value, JSON columns as objects; a missing column becomes NULL.
+            replace: overwrite a row with the same key.
+        """
+        self._in_parts(table, rows, _insert_over(table) if replace else insert_new(table))
+
+    def update(self, table: str, keys: Sequence[str], rows: Iterable[Row]) -> None:
+        """Changes rows that are there, found by their key columns; every row names the same columns."""
+
+        def statement(columns: str) -> str:
+            names = columns.split(", ")
+            changed = ", ".join(f"{name} = incoming.{name}" for name in names if name not in keys)
+            found = " AND ".join(f"{table}.{name} = incoming.{name}" for name in keys)
+            return f"UPDATE {table} SET {changed} FROM {_INCOMING} AS incoming WHERE {found}"  # noqa: S608 - our names
+
+        self._in_parts(table, rows, statement)
+
+    def _in_parts(self, table: str, rows: Iterable[Row], statement: Callable[[str], str]) -> None:
+        rest = iter(rows)
+        while (first := next(rest, None)) is not None:
+            with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8", errors="replace") as file:
+                longest = 0
+                for row in itertools.chain((first,), itertools.islice(rest, _ROWS_AT_ONCE - 1)):
+                    line = _encode(row)
+                    # In UTF-8 a character takes four bytes at the most.
+                    longest = max(longest, 4 * len(line))
+                    file.write(line + "\n")
+                file.flush()
+                with self.connect() as con:
+                    self.read_lines(con, table, list(first), Path(file.name), longest, statement)
+
+    def read_lines(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        table: str,
+        names: Sequence[str],
+        path: Path,
+        longest: int,
+        statement: Callable[[str], str],
+    ) -> int:
+        """Runs a statement over a file of JSON lines and returns the number of rows that it changed.
 
         Args:
             con: a connection of this store.
-            table: one of the store's tables.
-            rows: mappings from column to value; a missing column becomes NULL.
-            replace: overwrite a row with the same key.
+            table: whose columns the lines have.
+            names: those columns; keys of a line that are not among them are passed over.
+            path: the file.
+            longest: bytes that no line exceeds; the reader sets some multiples of it aside.
+            statement: writes the statement, given the names with commas between; the lines are `_INCOMING` in it.
         """
-        if not rows:
-            return
-        columns = con.execute(
-            "SELECT column_name, data_type FROM information_schema.columns "
-            "WHERE table_catalog = 'store' AND table_name = ?",
-            [table],
-        ).fetchall()
-        schema = pa.schema([(name, _ARROW[kind]) for name, kind in columns])
-        incoming = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-        con.register("incoming", incoming)
-        try:
-            verb = "INSERT OR REPLACE" if replace else "INSERT OR IGNORE"
-            con.execute(f"{verb} INTO {table} BY NAME SELECT * FROM incoming")  # noqa: S608 - our own table names
-        finally:
-            con.unregister("incoming")
+        kinds = {row[0]: row[1] for row in con.execute(f"DESCRIBE {table}").fetchall()}
+        wanted = {name: kinds[name] for name in names or kinds}
+        text = statement(", ".join(wanted))
+        row = con.execute(text, [str(path), wanted, max(_JSON_BUFFER_BYTES, 2 * longest)]).fetchone()
+        return int(row[0]) if row else 0
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
+
+
+def insert_new(table: str) -> Callable[[str], str]:
+    """Writes the statement, for `Store.read_lines`, that inserts rows and keeps those whose key exists."""
+    return lambda columns: f"INSERT OR IGNORE INTO {table} ({columns}) SELECT {columns} FROM {_INCOMING}"  # noqa: S608 - our own names
+
+
+def _insert_over(table: str) -> Callable[[str], str]:
+    return lambda columns: f"INSERT OR REPLACE INTO {table} ({columns}) SELECT {columns} FROM {_INCOMING}"  # noqa: S608 - our own names
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=lambda value: value.isoformat()).encode
 
 
 def _quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,10 +15,13 @@ from routebench.errors import MissingDependencyError, SuiteError, nearest
 from routebench.suites.suite import Suite
 from routebench.types import Case, GraderSpec, Request
 
-GRADER_NAMES = ("exact", "contains", "regex", "numeric", "choice", "json_schema", "none")
+GRADER_NAMES = ("exact", "contains", "regex", "numeric", "choice", "json_schema", "judge", "none")
 """Graders that a row may name."""
 
 _MAX_PROBLEMS = 10
+# One for all: a suite of a hundred thousand rows holds a hundred thousand references to these.
+_NO_PARAMS: Mapping[str, Any] = {}
+_PLAIN_GRADERS = {name: GraderSpec(name) for name in GRADER_NAMES}
 
 
 class _Row(BaseModel):
@@ -31,13 +35,14 @@ class _Row(BaseModel):
     target: Any = None
     grader: str | dict[str, Any] = "none"
     category: str | None = None
-    tags: list[str] = []
+    # Not lists and dicts as defaults: they would be copied for every row.
+    tags: tuple[str, ...] = ()
     group: str | None = None
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     stakes_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    tools: list[dict[str, Any]] = []
+    tools: tuple[dict[str, Any], ...] = ()
     response_format: dict[str, Any] | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] | None = None
     split: Literal["train", "test"] | None = None
 
 
@@ -58,10 +63,11 @@ def load_suite(path: str | Path, *, name: str | None = None, fields: Mapping[str
     problems: list[str] = []
     cases: list[Case] = []
     seen: dict[str, int] = {}
+    stem = path.stem
     for line, row in _rows(path):
         where = f"{path}:{line}"
         try:
-            case = parse_row(_renamed(row, fields or {}), where=where, default_id=f"{path.stem}-{line:04d}")
+            case = parse_row(_renamed(row, fields) if fields else row, where=where, default_id=f"{stem}-{line:04d}")
         except SuiteError as error:
             problems.append(str(error))
         else:
@@ -75,7 +81,8 @@ def load_suite(path: str | Path, *, name: str | None = None, fields: Mapping[str
             break
     if problems:
         raise SuiteError("\n".join(problems))
-    return Suite(name or path.stem, tuple(cases), source=str(path))
+    digest = hashlib.sha256(path.read_bytes() + json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    return Suite(name or path.stem, tuple(cases), source=str(path), fingerprint=digest)
 
 
 def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
@@ -94,14 +101,14 @@ def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
     if not messages or not any(message.get("role") == "user" for message in messages):
         raise SuiteError(f"{where}: `messages` holds no message with role 'user'")
     grader = _grader(parsed.grader, where)
-    if grader.name not in ("none", "json_schema") and parsed.target is None:
+    if grader.name not in ("none", "json_schema", "judge") and parsed.target is None:
         raise SuiteError(f"{where}: grader {grader.name!r} needs a `target`; add one, or use grader 'none'")
     request = Request(
         messages=tuple(messages),
-        tools=tuple(parsed.tools),
+        tools=parsed.tools,
         response_format=parsed.response_format,
-        params=parsed.params,
-        tags=tuple(parsed.tags),
+        params=_NO_PARAMS if parsed.params is None else parsed.params,
+        tags=parsed.tags,
     )
     return Case(
         id=parsed.id or default_id,
@@ -127,7 +134,7 @@ def _grader(value: str | dict[str, Any], where: str) -> GraderSpec:
     if name not in GRADER_NAMES:
         known = ", ".join(GRADER_NAMES)
         raise SuiteError(f"{where}: unknown grader {name!r}{nearest(name, GRADER_NAMES)}; known: {known}")
-    return GraderSpec(name, options)
+    return GraderSpec(name, options) if options else _PLAIN_GRADERS[name]
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -140,8 +147,6 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _renamed(row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
-    if not fields:
-        return dict(row)
     # With a field map, columns that it does not name are the user's own and are left out.
     return {ours: row[theirs] for ours, theirs in fields.items() if row.get(theirs) is not None}
 

@@ -43,6 +43,9 @@ def content_hash(case: Case) -> str:
 class Suite:
     """Cases under a name; two suites with equal `version` ask and grade the same.
 
+    Attributes:
+        fingerprint: names everything that was read, without reading it again; None where it did not come from a file.
+
     Raises:
         SuiteError: the suite is empty, or two cases share an id.
     """
@@ -50,7 +53,8 @@ class Suite:
     name: str
     cases: tuple[Case, ...]
     source: str | None = None
-    _by_id: Mapping[str, Case] = field(init=False, repr=False, compare=False)
+    fingerprint: str | None = None
+    _places: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         where = self.source or f"suite {self.name!r}"
@@ -58,12 +62,11 @@ class Suite:
             raise SuiteError(
                 f'{where}: the suite has no cases; write one JSON object a line, such as {{"prompt": "…"}}'
             )
-        by_id: dict[str, Case] = {}
-        for case in self.cases:
-            if case.id in by_id:
+        places: dict[str, int] = {}
+        for place, case in enumerate(self.cases):
+            if places.setdefault(case.id, place) != place:
                 raise SuiteError(f"{where}: case id {case.id!r} is used twice; give every case its own id")
-            by_id[case.id] = case
-        object.__setattr__(self, "_by_id", by_id)
+        object.__setattr__(self, "_places", places)
 
     @property
     def version(self) -> str:
@@ -79,7 +82,7 @@ class Suite:
 
     def __getitem__(self, case_id: str) -> Case:
         try:
-            return self._by_id[case_id]
+            return self.cases[self._places[case_id]]
         except KeyError:
             raise SuiteError(f"suite {self.name!r} has no case {case_id!r}") from None
 

@@ -1,0 +1,180 @@
+"""What has arrived of one answer, in the words that every wire format is turned into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from routebench.providers.base import failed
+from routebench.providers.events import Event, ReasoningDelta, TextDelta, ToolCallDelta
+from routebench.types import Completion, ErrorKind, ToolCall, Usage
+
+
+@dataclass(slots=True)
+class _ToolParts:
+    id: str | None = None
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Answer:
+    """Filled by a wire format's reader, event by event; turned into a Completion at the end.
+
+    Attributes:
+        finish: the provider's own finish reason, None until it has come.
+        finish_reason: ours for it.
+        done: the terminal event has come; without it an answer is incomplete, whatever its text.
+        error: kind and sentence of a failure that the provider told inside its answer.
+        routed_to: the model that a gateway names in its headers; it wins over the name in the answer.
+        emit: called with every piece as it comes.
+    """
+
+    emit: Callable[[Event], None]
+    finish: str | None = None
+    finish_reason: str | None = None
+    done: bool = False
+    error: tuple[ErrorKind, str] | None = None
+    served_model: str | None = None
+    routed_to: str | None = None
+    request_id: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    reported_cost_usd: float | None = None
+    service_tier: str | None = None
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _tools: dict[int, _ToolParts] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        """Whether any text, thought or tool call has come."""
+        return bool(self._text or self._reasoning or self._tools)
+
+    def say(self, piece: Any) -> None:
+        """Takes a piece of text; null and empty pieces are none."""
+        if piece:
+            self._text.append(_string(piece, "content"))
+            self.emit(TextDelta(piece))
+
+    def think(self, piece: Any) -> None:
+        """Takes a piece of reasoning."""
+        if piece:
+            self._reasoning.append(_string(piece, "reasoning"))
+            self.emit(ReasoningDelta(piece))
+
+    def call_tool(self, index: int, *, id: str | None = None, name: str | None = None, arguments: str = "") -> None:  # noqa: A002 - the field's name everywhere
+        """Takes a piece of a tool call."""
+        parts = self._tools.setdefault(index, _ToolParts())
+        parts.id = id or parts.id
+        parts.name = name or parts.name
+        if arguments:
+            parts.arguments.append(_string(arguments, "arguments"))
+        self.emit(ToolCallDelta(index, id, name, arguments))
+
+    @property
+    def n_tool_calls(self) -> int:
+        """How many tool calls have begun."""
+        return len(self._tools)
+
+    def end(self, raw: str, known: Mapping[str, str]) -> None:
+        """Takes the finish reason; one that `known` does not have is `other`."""
+        self.finish = raw
+        self.finish_reason = known.get(raw, "other")
+
+    def spoil(self, kind: ErrorKind, sentence: str) -> None:
+        """Takes a failure that the provider told; the usage of it may still follow."""
+        self.error = (kind, sentence)
+
+    def fail(self, kind: ErrorKind, sentence: str) -> None:
+        """Takes a failure after which nothing follows."""
+        self.spoil(kind, sentence)
+        self.done = True
+
+    def usage_so_far(self) -> Usage:
+        """The usage; of an answer that broke off the output count is unknown, since what was told so far is less."""
+        whole = self.done and self.finish is not None
+        return self.usage if whole or self.usage.output_tokens is None else replace(self.usage, output_tokens=None)
+
+    def completion(self, **known: Any) -> Completion:
+        """Returns the answer, or the typed error that stands in its place; `known` are times and wire facts."""
+        facts: dict[str, Any] = {
+            "usage": self.usage_so_far(),
+            "served_model": self.routed_to or self.served_model,
+            "request_id": self.request_id,
+            "reported_cost_usd": self.reported_cost_usd,
+            "raw_finish_reason": self.finish,
+            "service_tier": self.service_tier or "standard",
+            **{name: value for name, value in known.items() if value is not None},
+        }
+        if self.error is not None:
+            return failed(*self.error, **facts)
+        if not self.done or self.finish is None:
+            return failed("incomplete", "the answer ended before its terminal event", **facts)
+        return Completion(
+            status="ok",
+            text="".join(self._text),
+            reasoning="".join(self._reasoning) or None,
+            tool_calls=tuple(
+                ToolCall(parts.id, parts.name, "".join(parts.arguments)) for _, parts in sorted(self._tools.items())
+            ),
+            finish_reason=self.finish_reason,
+            **facts,
+        )
+
+
+def _string(piece: Any, what: str) -> str:
+    if not isinstance(piece, str):
+        raise ValueError(f"`{what}` is {type(piece).__name__}, not text")
+    return piece
+
+
+def read_json(text: str | bytes) -> Any:
+    """Reads a document or an event.
+
+    Raises:
+        ValueError: it is no JSON; how it begins is told, since it is often a proxy's page.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        shown = text[:400].decode(errors="replace") if isinstance(text, bytes) else text[:400]
+        head = " ".join(shown.split())[:200]
+        raise ValueError(f"not JSON, it begins {head!r}" if head else "it is empty") from None
+
+
+def mapping(value: Any, what: str) -> Mapping[str, Any]:
+    """Returns a JSON object as it is, an absent one as empty.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is {type(value).__name__}, not a JSON object")
+    return value
+
+
+def sequence(value: Any, what: str) -> list[Any]:
+    """Returns a JSON array as it is, an absent one as empty.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{what} is {type(value).__name__}, not a JSON array")
+    return value
+
+
+def prompt_count(value: Any) -> int | None:
+    """Returns the tokens of a prompt; none at all is a placeholder, since there is no prompt without one."""
+    return count(value) or None
+
+
+def count(value: Any) -> int | None:
+    """Returns a number of tokens, None where the provider does not tell."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

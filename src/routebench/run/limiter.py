@@ -1,0 +1,147 @@
+"""How many calls may be in flight to one account of one provider: found out by asking, not guessed.
+
+Slow start, then additive growth and multiplicative cut, as TCP does (RFC 5681): the limit grows only when it was
+reached, since a limit that nobody pushed against has proved nothing, and one burst of refusals is one cut, since all
+of them answer to the same past limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+_CUT = 0.5
+INITIAL = 16
+"""Calls in flight at the beginning, where the user does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to have one call in flight.
+
+    Attributes:
+        age: how many cuts there had been when it was given.
+        pushed: it was the last one that the limit allowed.
+    """
+
+    age: int
+    pushed: bool
+
+
+class Limiter:
+    """The limit of one provider and account; everything of it happens on one event loop.
+
+    Args:
+        maximum: never more than so many in flight.
+        initial: the limit at the beginning.
+        adaptive: whether the limit moves; off for a provider that knows its own capacity.
+        requests_per_minute: no more requests than that are begun in a minute, evenly spread.
+        clock: seconds, monotonic.
+        sleep: waits so many seconds.
+
+    Attributes:
+        maximum: as above.
+        in_flight: calls that hold a ticket.
+        cuts: how often the limit was cut.
+    """
+
+    def __init__(
+        self,
+        maximum: int,
+        *,
+        initial: int = INITIAL,
+        adaptive: bool = True,
+        requests_per_minute: float | None = None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.maximum = maximum
+        self._limit = float(min(maximum, initial) if adaptive else maximum)
+        self._adaptive = adaptive
+        self._slow_start = True
+        self._spacing_s = 0.0 if requests_per_minute is None else 60.0 / requests_per_minute
+        self._clock = clock
+        self._sleep = sleep
+        self._not_before_s = 0.0
+        self._next_start_s = 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.in_flight = 0
+        self.cuts = 0
+
+    @property
+    def limit(self) -> int:
+        """How many calls may be in flight now."""
+        return int(self._limit)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds for which nothing is sent, because the provider asked for it."""
+        return max(0.0, self._not_before_s - self._clock())
+
+    async def acquire(self) -> Ticket:
+        """Waits until one more call may be sent."""
+        while True:
+            if self.wait_s > 0:
+                await self._sleep(self.wait_s)
+            elif self.in_flight >= self.limit:
+                await self._turn()
+            else:
+                break
+        self.in_flight += 1
+        ticket = Ticket(self.cuts, pushed=self.in_flight >= self.limit)
+        await self._space()
+        return ticket
+
+    def give_back(self, ticket: Ticket, *, ok: bool = False) -> None:
+        """Ends a call; an answered one that was at the limit makes the limit grow."""
+        self.in_flight -= 1
+        if ok and ticket.pushed and self._adaptive:
+            # Every answer of a full window: doubling in slow start, one more a window after it.
+            self._limit = min(self.maximum, self._limit + (1.0 if self._slow_start else 1.0 / self._limit))
+        self._wake()
+
+    def refused(self, ticket: Ticket, wait_s: float) -> None:
+        """Ends a call that was rate limited: cuts the limit once a burst, and sends nothing for `wait_s`."""
+        self.in_flight -= 1
+        if ticket.age == self.cuts and self._adaptive:
+            self.cuts += 1
+            self._slow_start = False
+            self._limit = max(1.0, self._limit * _CUT)
+        self.pause(wait_s)
+        self._wake()
+
+    def pause(self, wait_s: float) -> None:
+        """Sends nothing for so many seconds; calls in flight go on."""
+        self._not_before_s = max(self._not_before_s, self._clock() + wait_s)
+
+    async def _space(self) -> None:
+        if not self._spacing_s:
+            return
+        start_s = max(self._clock(), self._next_start_s)
+        self._next_start_s = start_s + self._spacing_s
+        try:
+            await self._sleep(start_s - self._clock())
+        except asyncio.CancelledError:
+            self.in_flight -= 1
+            raise
+
+    async def _turn(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # Its turn had come: it goes to the next one.
+                self._wake()
+            raise
+
+    def _wake(self) -> None:
+        room = self.limit - self.in_flight
+        while room > 0 and self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1
