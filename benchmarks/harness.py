@@ -1,7 +1,7 @@
 """The runner against a server with a fixed latency, beside other clients, in one run: ratios matter.
 
     python benchmarks/harness.py                          everything; a few minutes
-    python benchmarks/harness.py --peers-python PYTHON    other clients from another environment
+    python benchmarks/harness.py --peers-python PYTHON    other clients from another environment; may be repeated
     python benchmarks/harness.py --cases 0                without the large suite
 
 Every row is measured in a process of its own. "Ideal" is calls x latency / in flight.
@@ -141,7 +141,7 @@ def child(*arguments: str, python: str = sys.executable, script: str = "harness.
     if done.returncode == MISSING:
         return None
     if done.returncode:
-        raise SystemExit(done.stderr)
+        raise RuntimeError(done.stderr)
     result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return result
 
@@ -162,7 +162,7 @@ def row(name: str, measured: dict[str, Any] | None, truth: Sequence[float]) -> s
     )
 
 
-def against_others(peers_python: str, repeat: int) -> None:
+def against_others(pythons: Sequence[str], repeat: int) -> None:
     print(f"{CALLS} calls, {IN_FLIGHT} in flight, {1000 * LATENCY_S:.0f} ms each; ideal {IDEAL_S:.2f} s")
     print(
         f"{'':<34} {'wall':>9} {'of ideal':>8} {'CPU a call':>10}   {'recorded p50':>15}   {'recorded p99':>15}   (against the server's own clock)"
@@ -181,10 +181,13 @@ def against_others(peers_python: str, repeat: int) -> None:
                 )
             )
         for name in PEERS:
-            python = sys.executable if name == "httpx" else peers_python
             options = ("--url", upstream.url, "--calls", str(CALLS), "--concurrency", str(IN_FLIGHT))
-            measured = child(name, *options, python=python, script="peers.py")
-            print(row(name, measured, upstream.get("latencies")), flush=True)
+            found = (child(name, *options, python=python, script="peers.py") for python in pythons)
+            try:
+                measured = next((one for one in found if one is not None), None)
+                print(row(name, measured, upstream.get("latencies")), flush=True)
+            except RuntimeError as error:
+                print(f"{name:<34} failed: {str(error).strip().splitlines()[-1][:120]}")
         whole_process(upstream)
 
 
@@ -240,7 +243,7 @@ def large(cases: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers-python", default=sys.executable)
+    parser.add_argument("--peers-python", action="append", default=[])
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
@@ -251,6 +254,6 @@ if __name__ == "__main__":
     elif options.large:
         print(json.dumps(large_run(options.large)))
     else:
-        against_others(options.peers_python, options.repeat)
+        against_others([sys.executable, *options.peers_python], options.repeat)
         if options.cases:
             large(options.cases)

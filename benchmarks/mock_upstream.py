@@ -93,7 +93,8 @@ class Connection(asyncio.Protocol):
     def _post(self, body: bytes) -> None:
         upstream = self._upstream
         document = json.loads(body)
-        upstream.counts[document["messages"][-1]["content"]] += 1
+        content = document["messages"][-1]["content"]
+        upstream.counts[content if isinstance(content, str) else json.dumps(content)] += 1
         answer = upstream.streamed if document.get("stream") else upstream.whole
         loop = asyncio.get_running_loop()
         loop.call_later(upstream.latency_s, self._answer, answer, loop.time())

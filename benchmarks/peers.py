@@ -86,7 +86,7 @@ async def inspect_ai(url: str, calls: int, concurrency: int) -> dict[str, Any]:
     from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
 
     config = GenerateConfig(max_connections=concurrency, max_tokens=16, max_retries=0)
-    model = get_model("openai/mock-1", base_url=url, api_key="x", config=config)
+    model = get_model("openai/mock-1", base_url=url, api_key="x", config=config, responses_api=False)
 
     async def ask(number: int) -> Any:
         return await model.generate([ChatMessageUser(content=messages(number)[0]["content"])])

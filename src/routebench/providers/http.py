@@ -176,25 +176,21 @@ class _Exchange:
             self._wire.read_headers(self._answer, headers)
             self.wait_s = exhausted_s(headers, now=self._started_at)
             first = await anext(chunks, b"")
+            document: bytes | None = None
             if _is_stream(headers, first):
                 await self._read_events(first, chunks)
             else:
                 document = first + await _read(chunks, MAX_ANSWER_BYTES)
-                if len(document) > MAX_ANSWER_BYTES:
-                    raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
-                await self._step_aside()
-                self._wire.read_document(self._answer, read_json(document))
         finally:
             await response.aclose()
-        await self._step_aside()
-        return None
-
-    async def _step_aside(self) -> None:
-        """Lets the event loop take in what has arrived meanwhile.
-
-        So answers that came together are all stamped before the first of them is worked on.
-        """
+        # What has arrived meanwhile is taken in first, so that answers which came together are all stamped before the
+        # first of them is worked on.
         await asyncio.sleep(0)
+        if document is not None:
+            if len(document) > MAX_ANSWER_BYTES:
+                raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
+            self._wire.read_document(self._answer, read_json(document))
+        return None
 
     async def _read_events(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
         decoder, size, chunk = Decoder(), 0, first
