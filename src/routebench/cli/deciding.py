@@ -1,0 +1,189 @@
+"""The commands that use outcomes and rule sets."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from routebench.cli.arguments import add_gates, add_store, seeds, share
+from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
+from routebench.errors import InputError
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from routebench.bench import open_outcomes
+    from routebench.dash.terminal import comparison_table
+    from routebench.evaluate.compare import compare
+    from routebench.report import write_report
+    from routebench.store import Store
+    from routebench.strategies import with_baselines
+
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    outcomes = open_outcomes(store, arguments.suite)
+    wanted = None if arguments.strategies is None else arguments.strategies.split(",")
+    strategies = with_baselines(wanted, outcomes.models)
+    comparison = compare(outcomes, strategies, seeds=arguments.seeds, baseline=arguments.baseline)
+    if arguments.out:
+        write_report(arguments.out, comparison, store=store)
+    if arguments.json:
+        print_json(comparison.as_dict())
+    else:
+        print(comparison.reading)
+        open_console().print(comparison_table(comparison))
+    return DONE
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from routebench.bench import open_outcomes, utc_now
+    from routebench.dash.terminal import comparison_table
+    from routebench.store import Store, read_models
+    from routebench.tune import Constraints, tune
+
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    constraints = Constraints(
+        max_quality_drop=arguments.max_quality_drop,
+        min_quality=arguments.min_quality,
+        max_cost_usd_per_1k=arguments.max_cost_usd_per_1k,
+        max_latency_p95_s=arguments.max_latency_p95_s,
+        max_rules=arguments.max_rules,
+    )
+    tuned = tune(
+        open_outcomes(store, arguments.suite),
+        read_models(store, arguments.suite),
+        constraints,
+        name=arguments.suite,
+        golden=arguments.golden,
+        seed=arguments.seed,
+        created=utc_now().date(),
+    )
+    tuned.export(arguments.out)
+    if arguments.json:
+        print_json({"out": str(arguments.out), **tuned.as_dict()})
+    else:
+        print(tuned.reading)
+        open_console().print(comparison_table(tuned.comparison))
+        print(f"written: {arguments.out}")
+    return SHORT if tuned.abstained else DONE
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from routebench.rules import Router
+
+    router = Router.load(arguments.rules)
+    decision = router.explain([{"role": "user", "content": arguments.prompt}])
+    if arguments.json:
+        print_json(decision.as_dict())
+    else:
+        print(f"{' > '.join(decision.chain)}\nrule {decision.rule}: {decision.why}")
+        for sentence in decision.counterfactuals:
+            print(f"  {sentence}")
+    return DONE
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from routebench.rules import RuleSet, check_golden
+
+    ruleset = RuleSet.load(arguments.rules)
+    golden = check_golden(ruleset)
+    document: dict[str, Any] = {
+        "ok": not golden.failed,
+        "golden": {"n": golden.n, "failed": [failure.as_dict() for failure in golden.failed]},
+        "gates": [],
+        "evidence": None,
+    }
+    if arguments.store is not None:
+        document |= _measured(arguments, ruleset)
+        document["ok"] = not golden.failed and all(gate["ok"] for gate in document["gates"])
+    if arguments.json:
+        print_json(document)
+    else:
+        for failure in golden.failed:
+            print(f"golden: {failure}")
+        for gate in document["gates"]:
+            print(f"{'ok  ' if gate['ok'] else 'FAIL'} {gate['reading']}")
+        verdict = "ok" if document["ok"] else "FAILED"
+        print(f"{arguments.rules}: {verdict}; {golden.n - len(golden.failed)} of {golden.n} golden decisions hold")
+    return DONE if document["ok"] else SHORT
+
+
+def _measured(arguments: argparse.Namespace, ruleset: Any) -> dict[str, Any]:
+    from routebench.bench import open_outcomes
+    from routebench.store import Store
+    from routebench.tune import Gates, check_evidence
+
+    if arguments.suite is None:
+        raise InputError("check: --store needs --suite, the name of the suite in it")
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    gates = Gates(
+        min_quality=arguments.min_quality,
+        max_cost_usd_per_1k=arguments.max_cost_usd_per_1k,
+        max_latency_p95_s=arguments.max_latency_p95_s,
+    )
+    return check_evidence(ruleset, open_outcomes(store, arguments.suite), gates)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from routebench.bench import DEFAULT_SEEDS, open_outcomes
+    from routebench.evaluate.compare import compare
+    from routebench.report import write_report
+    from routebench.store import Store
+    from routebench.strategies import with_baselines
+
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    outcomes = open_outcomes(store, arguments.suite)
+    comparison = compare(outcomes, with_baselines(None, outcomes.models), seeds=DEFAULT_SEEDS)
+    write_report(arguments.out, comparison, store=None if arguments.share else store)
+    if arguments.json:
+        print_json({"out": str(arguments.out)})
+    else:
+        print(f"{comparison.reading}\nwritten: {arguments.out}")
+    return DONE
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    if arguments.what == "rules":
+        from routebench.rules import rules_json_schema
+
+        print_json(rules_json_schema())
+    else:
+        from routebench.config import bench_json_schema
+
+        print_json(bench_json_schema())
+    return DONE
+
+
+def add_deciding(add: Add) -> None:
+    """The commands that use outcomes and rule sets."""
+    made = add("compare", _compare, "replay strategies on held-out cases, beside the baselines")
+    add_store(made, required=True, suite=True)
+    made.add_argument("--strategies", help="names with commas between; default rules,similarity")
+    made.add_argument("--seeds", type=seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
+    made.add_argument("--baseline", default="best_single", help="what the others are compared with")
+    made.add_argument("--out", type=Path, help="also write a report")
+
+    made = add("tune", _tune, "choose a rule set under a constraint and write it with its evidence")
+    add_store(made, required=True, suite=True)
+    made.add_argument("--out", type=Path, required=True, help="the rules.yaml to write")
+    made.add_argument("--max-quality-drop", type=share, default=0.01, help="below the best single model")
+    add_gates(made)
+    made.add_argument("--max-rules", type=int, default=12)
+    made.add_argument("--golden", choices=("starter", "suite", "none"), default="suite")
+    made.add_argument("--seed", type=int, default=42, help="of the half-and-half split")
+
+    made = add("explain", _explain, "what a rule set does with a prompt, and why")
+    made.add_argument("rules", type=Path, metavar="rules.yaml")
+    made.add_argument("--prompt", required=True)
+
+    made = add("check", _check, "does a rule set still decide, and measure, as its file says")
+    made.add_argument("rules", type=Path, metavar="rules.yaml")
+    add_store(made, required=False, suite=True)
+    add_gates(made)
+
+    made = add("report", _report, "one self-contained HTML page")
+    add_store(made, required=True, suite=True)
+    made.add_argument("--out", type=Path, required=True)
+    made.add_argument("--share", action="store_true", help="hold no text of prompts or answers")
+
+    made = add("schema", _schema, "the JSON Schema of a file format, for editors")
+    made.add_argument("what", choices=("rules", "bench"))
