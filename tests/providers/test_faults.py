@@ -110,6 +110,9 @@ def test_broken_exchanges_have_a_kind(error: Exception, started: bool, kind: str
         ({"retry-after-ms": "1500", "retry-after": "9"}, None, 1.5),
         ({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT"}, None, 30.0),
         ({"retry-after": "Tue, 24 Nov 2026 11:59:00 GMT"}, None, 0.0),
+        # Our clock is an hour behind the server's: what counts is the distance on its own clock.
+        ({"retry-after": "Tue, 24 Nov 2026 13:00:30 GMT", "date": "Tue, 24 Nov 2026 13:00:00 GMT"}, None, 30.0),
+        ({"retry-after": "Tue, 24 Nov 2026 12:00:30 GMT", "date": "yesterday"}, None, 30.0),
         ({"retry-after": "soon"}, None, None),
         ({"retry-after": "-5"}, None, 0.0),
         ({}, None, None),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -63,6 +63,7 @@ def start(
     max_calls: int | None = None,
     suite: Suite = SUITE,
     secrets: str = "sk-very-secret",
+    now: Callable[[], datetime] = lambda: AT,
     limits: Limits | None = None,
     **plan: object,
 ) -> Run:
@@ -87,7 +88,7 @@ def start(
         max_calls=max_calls,
         sleep=no_sleep,
         secrets=Secrets([secrets]),
-        now=lambda: AT,
+        now=now,
     ).start()
 
 
@@ -524,4 +525,14 @@ def test_a_store_that_another_process_holds_costs_no_answer(tmp_path: Path) -> N
         holder.join()
     assert run.progress().done == 6
     assert recover(store) == 6
+    assert start(store, Scripted()).wait(10).calls == 0
+
+
+def test_a_clock_that_steps_back_loses_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    steps = iter(AT - timedelta(seconds=number) for number in range(1000))
+    progress = start(store, Scripted(), now=lambda: next(steps)).wait(10)
+    assert (progress.done, progress.left) == (6, 0)
+    assert progress.elapsed_s >= 0
+    assert column(store, "SELECT count(*) FROM completions WHERE latency_s > 0 AND queue_s >= 0") == [6]
     assert start(store, Scripted()).wait(10).calls == 0

@@ -30,8 +30,9 @@ def asked_wait_s(headers: Mapping[str, str], error: Any, *, now: datetime) -> fl
     Args:
         headers: of the response, with lower-case names.
         error: the error object of the body, if there is one.
-        now: the wall clock.
+        now: our wall clock, for a server that does not tell its own.
     """
+    now = _server_time(headers, now)
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
@@ -54,6 +55,9 @@ def asked_wait_s(headers: Mapping[str, str], error: Any, *, now: datetime) -> fl
 
 def exhausted_s(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Returns the seconds until the limits that have nothing left are reset, None where none is exhausted."""
+    if not any(remaining in headers for remaining, _ in _LIMITS):
+        return None
+    now = _server_time(headers, now)
     waits = [
         wait
         for remaining, reset in _LIMITS
@@ -79,6 +83,15 @@ def reset_s(text: str | None, now: datetime) -> float | None:
     except ValueError:
         return None
     return max(0.0, _until(moment, now))
+
+
+def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
+    """The server's own clock where it tells it: a time that it names is meant by that, however wrong ours is."""
+    told = headers.get("date")
+    try:
+        return now if told is None else parsedate_to_datetime(told).replace(tzinfo=UTC)
+    except ValueError:
+        return now
 
 
 def _retry_info_s(error: Any) -> float | None:

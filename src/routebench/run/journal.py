@@ -7,6 +7,7 @@ removed. So nothing of an answer stays in memory, and what a killed run leaves b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from routebench.errors import JournalError, StoreLockedError
+from routebench.errors import JournalError, StoreError, StoreLockedError
 from routebench.redact import Secrets
 from routebench.store import Store, add_journal
 
@@ -85,38 +86,45 @@ class Journal:
         Raises:
             StoreError: the store cannot take it; the files stay.
         """
-        async with self._turn:
-            if self._file.tell():
-                full, self._file = self._file, self._next_segment()
-                full.close()
-                self._full.append(Path(full.name))
-        while self._full:
-            try:
-                await self._in_thread(_take_in, self._store, self._full[0])
-            except StoreLockedError:
-                return
-            self._full.pop(0)
+        await self._rotate()
+        with contextlib.suppress(StoreLockedError):
+            await self._take_in_full()
 
     async def close(self) -> None:
         """Writes what waits, brings all into the store, and removes the files.
 
         Raises:
             JournalError: an answer could not be written.
-            StoreLockedError: another process holds the store; the files stay, and the next run reads them.
+            StoreError: the store is held by another process, or cannot be written; the files stay, and the next run
+                reads them.
         """
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         try:
             # Also waits for a batch that is on its way.
             await self._write_waiting()
-            await self.store_pending()
-            if self._full:
-                await self._in_thread(_take_in, self._store, self._full[0])
-                await self.store_pending()
+            await self._rotate()
+            await self._take_in_full()
+        except StoreError as error:
+            if self._error is None:
+                raise type(error)(f"{error}; the answers are safe beside it, and the next run reads them") from None
         finally:
             self._leave()
         if self._error is not None:
             raise self._error
+
+    async def _rotate(self) -> None:
+        """Begins another segment, unless the present one is empty."""
+        async with self._turn:
+            if self._file.tell():
+                full, self._file = self._file, self._next_segment()
+                full.close()
+                self._full.append(Path(full.name))
+
+    async def _take_in_full(self) -> None:
+        while self._full:
+            await self._in_thread(_take_in, self._store, self._full[0])
+            self._full.pop(0)
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
