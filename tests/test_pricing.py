@@ -84,7 +84,9 @@ def test_no_bill_exceeds_the_worst_case(input_tokens: int, output_tokens: int, c
     cached = min(cached, input_tokens)
     written = min(written, input_tokens - cached)
     bill = billed_cost_usd(Usage(input_tokens, output_tokens, cached, written), PRICE)
-    worst = worst_case_usd(PRICE, input_tokens=input_tokens, max_output=output_tokens, timeout_s=1.0)
+    worst = worst_case_usd(
+        PRICE, input_tokens=input_tokens, max_output=output_tokens, timeout_s=1.0, caching=written > 0
+    )
     assert bill is not None
     assert worst is not None
     assert bill <= worst + 1e-12
@@ -146,3 +148,12 @@ def test_every_model_of_the_book_has_a_readable_price() -> None:
         rates = entry.price.as_dict()
         assert rates, entry
         assert all(value >= 0 for name, value in rates.items() if name != "tiers"), entry
+
+
+def test_what_another_tier_or_an_hour_s_cache_was_billed_is_unknown() -> None:
+    model = make_model(price=PRICE)
+    priority = price_of_call(Completion(status="ok", usage=Usage(100, 10), service_tier="priority"), model)
+    assert (priority.list_usd, priority.billed_usd) == (pytest.approx(140e-6), None)
+    raw = {"cache_creation": {"ephemeral_1h_input_tokens": 50}}
+    hour = price_of_call(Completion(status="ok", usage=Usage(100, 10, 0, 50, None, raw)), model)
+    assert (hour.list_usd, hour.billed_usd) == (pytest.approx(140e-6), None)

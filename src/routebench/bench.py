@@ -166,12 +166,16 @@ class Bench:
         Raises:
             ConfigError: a key is missing, or a cap is set and the worst case of a model's calls is unknown.
         """
-        plan = plan or self.plan()
-        run_id = self._run_id()
-        self._register(plan, run_id)
-        return self._start(plan, run_id, budget_usd, max_calls)
+        return self._start(plan or self.plan(), budget_usd, max_calls)
 
-    def judge(self, *, budget_usd: float | None = None, max_calls: int | None = None) -> Run | None:
+    def judge(
+        self,
+        *,
+        budget_usd: float | None = None,
+        max_calls: int | None = None,
+        cache: CacheMode | None = None,
+        shard: tuple[int, int] = (1, 1),
+    ) -> Run | None:
         """Asks the judges about the answers that they have not seen, and returns at once; None when there are none.
 
         `grade` reads their verdicts. The same caps, cache and journal hold as for any run.
@@ -180,15 +184,19 @@ class Bench:
             ConfigError: as for `run`.
             MissingCellsError: cache mode `only`, and verdicts are missing.
         """
-        plan = self._judging.plan(cache_mode(self._environment))
-        return None if plan is None else self._start(plan, self._run_id(), budget_usd, max_calls)
+        plan = self._judging.plan(cache or cache_mode(self._environment), shard)
+        return None if plan is None else self._start(plan, budget_usd, max_calls)
 
-    def _start(self, plan: Plan, run_id: str, budget_usd: float | None, max_calls: int | None) -> Run:
+    def _start(self, plan: Plan, budget_usd: float | None, max_calls: int | None) -> Run:
         cap = budget_usd if budget_usd is not None else self.config.budget_usd
         if cap is not None and max_calls is None:
             _check_cap(plan, cap)
         # Judges too: a missing key should show before anything is bought, and not after it.
         secrets = {} if self._recorded else find_secrets(self._called(plan), self._secret)
+        run_id = f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        # Only now: a run that is refused leaves the store as it was.
+        if plan.keys:
+            self._register(plan, run_id)
         return Run(
             plan,
             self.store,
@@ -200,9 +208,6 @@ class Bench:
             secrets=Secrets(secrets.values()),
             now=self._now,
         ).start()
-
-    def _run_id(self) -> str:
-        return f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
     @property
     def _judging(self) -> Judging:

@@ -16,6 +16,7 @@ from routebench.errors import ConfigError, InputError, nearest
 from routebench.types import Message, Model, Price
 from routebench.yaml_source import YamlSource, parse_yaml
 
+_Day = date
 _Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Positive = Annotated[int, Field(gt=0)]
 
@@ -343,7 +344,7 @@ class PriceListSettings(Settings):
 
     prices: Annotated[dict[str, PriceSettings], Field(min_length=1)]
     """A model's name in the store -> what it charges."""
-    date: str | None = None
+    date: _Day | None = None
     """The day that the prices are for, such as 2026-11-24; today when left out."""
 
 
@@ -356,11 +357,7 @@ def load_prices(path: str | Path, today: date) -> tuple[dict[str, Price], date]:
     path = Path(path)
     settings = _read(path, PriceListSettings)[0]
     prices = {name: Price.from_dict(one.model_dump()) for name, one in settings.prices.items()}
-    try:
-        day = today if settings.date is None else date.fromisoformat(settings.date)
-    except ValueError:
-        raise ConfigError(f"{path}: `date` is {settings.date!r}; write a day such as {today.isoformat()}") from None
-    return prices, day
+    return prices, settings.date or today
 
 
 def bench_json_schema() -> dict[str, Any]:

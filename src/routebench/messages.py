@@ -12,6 +12,8 @@ from routebench.types import Message, Request
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_AROUND_MESSAGE = 16
 """More than any chat template puts around a message."""
+_TOKENS_OF_TEMPLATE = 256
+"""More than what a chat template says by itself, such as a system text where the request brings none."""
 _TOKENS_AROUND_TOOLS = 1024
 """More than the text with which any provider presents a list of tools to its model."""
 
@@ -44,7 +46,7 @@ def most_input_tokens(request: Request) -> int | None:
 
     No tokenizer makes more than one token of a byte of UTF-8.
     """
-    tokens = 0
+    tokens = _TOKENS_OF_TEMPLATE
     for message in request.messages:
         content = message.get("content")
         if isinstance(content, str) and len(message) == 2:
@@ -61,6 +63,13 @@ def most_input_tokens(request: Request) -> int | None:
     if request.response_format is not None:
         tokens += len(json.dumps(request.response_format, ensure_ascii=False).encode(errors="replace"))
     return tokens
+
+
+def asks_for_cache(request: Request) -> bool:
+    """Whether a rendered request asks that a part of it be written to the provider's cache, which costs more."""
+    parts = [message for message in request.messages if not isinstance(message.get("content"), str)]
+    asked = json.dumps([[dict(part) for part in parts], [dict(tool) for tool in request.tools], request.params])
+    return "cache_control" in asked
 
 
 def _only_text(content: Any) -> bool:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from routebench.errors import ConfigError
+from routebench.providers import prepare, with_defaults
 from routebench.providers.anthropic import DEFAULT_MAX_TOKENS, AnthropicMessages
 from routebench.providers.base import render
 from routebench.types import Request, ToolCall
@@ -12,6 +15,7 @@ from tests.conftest import make_model
 from tests.providers.exchange import REQUEST, play, sent, sse, whole
 
 WIRE = AnthropicMessages()
+AT = datetime(2026, 11, 24, tzinfo=UTC)
 MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
@@ -88,7 +92,12 @@ def test_a_request_is_written_in_the_format() -> None:
 
 def test_the_required_output_cap_is_always_sent_and_bounds_the_cost() -> None:
     assert sent(WIRE, params={})[1]["max_tokens"] == DEFAULT_MAX_TOKENS
-    assert sent(WIRE, params={}, max_output=77)[1]["max_tokens"] == 77
+    bare = make_model(provider="anthropic", model="claude-x", params={})
+    short, long = (with_defaults(replace(bare, max_output=cap), AT) for cap in (77, 7700))
+    assert short.params["max_tokens"] == 77
+    # It can change an answer, so it is part of its key.
+    assert prepare(short, REQUEST).key != prepare(long, REQUEST).key
+    assert with_defaults(bare, AT).params["max_tokens"] == DEFAULT_MAX_TOKENS
     assert WIRE.output_cap(make_model(params={}), REQUEST) == DEFAULT_MAX_TOKENS
 
 

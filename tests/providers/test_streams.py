@@ -239,6 +239,26 @@ def test_documents_that_are_no_answers_are_malformed(name: str, document: bytes)
 
 
 @each
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"choices": [null]}',
+        b'{"choices": [{"message": {"tool_calls": ["x"]}, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": "x"}, "finish_reason": []}], "usage": {"prompt_tokens": 1e999}}',
+        b'{"content": ["x"], "stop_reason": {}}',
+        b'{"content": [{"type": "text", "text": 7}]}',
+        b'{"candidates": ["x"]}',
+        b'{"candidates": [{"content": {"parts": [{"functionCall": "x"}]}, "finishReason": "STOP"}]}',
+        b"[" * 3000,
+    ],
+)
+def test_json_of_shapes_that_nobody_foresaw_is_one_failed_call(name: str, document: bytes) -> None:
+    completion, _ = play(FORMATS[name][0], document, headers={"content-type": "application/json"})
+    assert completion.status == "error" or document.startswith(b'{"choices": [{"message": {"content"')
+    assert completion.text is None or completion.status == "ok"
+
+
+@each
 def test_an_answer_without_end_is_given_up_and_not_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("routebench.providers.http.MAX_ANSWER_BYTES", 1000)
     endless = [transcript(name)[:100]] + [b": still here\n\n"] * 200

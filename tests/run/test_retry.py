@@ -76,6 +76,7 @@ def tripped_after(breaker: Breaker, kind: ErrorKind) -> int:
         ("connection", TRANSIENT_IN_A_ROW),
         ("rate_limited", TRANSIENT_IN_A_ROW),
         # These say something about the case, not about the provider.
+        ("malformed", TRANSIENT_IN_A_ROW),
         ("abstained", 100),
         ("content_filter", 100),
         ("context_overflow", 100),
@@ -95,6 +96,15 @@ def test_one_that_has_answered_gets_more_patience_and_an_answer_clears_the_count
     assert breaker.reason is None
 
 
+def test_refusals_that_overtake_answers_do_not_pause_a_model() -> None:
+    breaker = Breaker()
+    for _ in range(PERMANENT_IN_A_ROW + 15):
+        breaker.note(failed("bad_request", "odd"), in_flight=16)
+    assert breaker.reason is None
+    breaker.note(failed("bad_request", "odd"), in_flight=16)
+    assert breaker.reason is not None
+
+
 def test_different_kinds_are_not_one_row() -> None:
     breaker = Breaker()
     for _ in range(20):
@@ -112,13 +122,14 @@ def test_reservations_are_freed_and_unknown_bills_booked_at_their_worst() -> Non
     budget.settle(0.6, None)
     assert (budget.spent_usd, budget.n_unknown, budget.n_sent, budget.n_open) == (pytest.approx(0.7), 1, 2, 0)
     assert not budget.reserve(None)
-    assert "cap of $1" in budget.full()
+    assert "cap of $1" in budget.full(0.5)
+    assert "up to $0.5" in budget.full(0.5)
 
 
 def test_a_cap_on_calls_holds_with_and_without_prices() -> None:
     budget = Budget(max_calls=2)
     assert [budget.reserve(None) for _ in range(3)] == [True, True, False]
-    assert "2 requests" in budget.full()
+    assert "2 requests" in budget.full(None)
     both = Budget(1.0, max_calls=5)
     assert both.reserve(None)
     assert not both.reserve(2.0)

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +20,7 @@ from routebench.errors import MissingCellsError, StoreLockedError
 from routebench.providers import Call, completion_to_json, model_key
 from routebench.providers.base import failed
 from routebench.redact import Secrets
-from routebench.run import Limits, Run, make_plan, recover
+from routebench.run import Limits, Progress, Run, make_plan, recover
 from routebench.run.journal import Journal
 from routebench.store import Store, read_outcomes, register
 from routebench.suites import Suite, content_hash
@@ -241,7 +243,7 @@ def test_a_plan_is_priced_and_unknown_prices_stay_unknown(tmp_path: Path) -> Non
     assert 0 < frame.loc["small", "cost_low_usd"] < frame.loc["small", "cost_high_usd"]
     assert frame.loc["mystery", ["cost_low_usd", "cost_high_usd"]].isna().all()
     assert plan.cost_high_usd is None
-    assert "unknown price" in str(plan)
+    assert "without a known bound" in str(plan)
 
 
 def test_the_journal_of_a_killed_process_is_recovered_once(tmp_path: Path) -> None:
@@ -315,7 +317,7 @@ def test_max_calls_counts_every_request_also_of_models_without_a_price(tmp_path:
     assert (len(provider.calls), progress.n_sent, progress.status) == (4, 4, "budget")
     assert progress.done == 3
     assert progress.n_cost_unknown == 4
-    assert "unknown price" in str(progress)
+    assert "4 requests whose bill is unknown" in str(progress)
     assert start(store, Scripted(), model).wait(10).done == 3
 
 
@@ -536,3 +538,117 @@ def test_a_clock_that_steps_back_loses_nothing(tmp_path: Path) -> None:
     assert progress.elapsed_s >= 0
     assert column(store, "SELECT count(*) FROM completions WHERE latency_s > 0 AND queue_s >= 0") == [6]
     assert start(store, Scripted()).wait(10).calls == 0
+
+
+def test_giving_up_waiting_does_not_stop_a_run_and_it_can_still_be_stopped(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    def answer(_call: Call, number: int) -> Completion:
+        if number == 2:
+            gate.wait(5)
+        return ok()
+
+    run = start(Store(tmp_path / "s.duckdb"), Scripted(answer), limits=Limits(max_concurrency=1))
+
+    async def impatient() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.ensure_future(_waiting(run)), 0.05)
+
+    asyncio.run(impatient())
+    assert run.running
+    run.stop()
+    gate.set()
+    assert run.wait(10).status == "stopped"
+
+
+async def _waiting(run: Run) -> Progress:
+    return await run
+
+
+def test_an_answer_that_cannot_be_written_is_a_failed_call_and_costs_no_other(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+
+    def answer(call: Call, _n: int) -> Completion:
+        odd = "0" in str(call.request.messages[0]["content"])
+        return replace(ok(), usage=Usage(1000, 500, raw={"x": object()} if odd else None))
+
+    progress = start(store, Scripted(answer)).wait(10)
+    assert (progress.done, progress.errors_by_kind) == (6, {"malformed": 1})
+    assert progress.spent_usd == pytest.approx(0.012)
+
+
+def test_a_pause_holds_back_what_waits_for_its_turn(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    many = Suite("many", tuple(make_case(f"c{i}", prompt=f"question {i}") for i in range(40)))
+    gate, asked = threading.Event(), threading.Event()
+
+    class Gated(Scripted):
+        async def complete(self, call: Call) -> Completion:
+            self.calls.append(call)
+            asked.set()
+            await asyncio.to_thread(gate.wait, 5)
+            return ok()
+
+    provider = Gated()
+    run = start(store, provider, suite=many, limits=Limits(max_concurrency=20, initial_concurrency=4))
+    assert asked.wait(5)
+    run.pause()
+    before = len(provider.calls)
+    gate.set()
+    deadline = time.monotonic() + 5
+    while run.progress().done < before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(provider.calls) <= before + 4
+    assert run.progress().done <= before + 4
+    run.resume()
+    assert run.wait(10).done == 40
+
+
+def test_one_model_that_is_limited_holds_no_other_up(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+
+    def answer(call: Call, _n: int) -> Completion:
+        return failed("rate_limited", "slow", retry_after_s=30.0) if call.model.name == "limited" else ok()
+
+    run = start(store, Scripted(answer), make_model("limited"), make_model("free"), limits=Limits(max_concurrency=4))
+    deadline = time.monotonic() + 10
+    while run.progress().models[1].done < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    limited, free = run.progress().models
+    run.stop()
+    assert free.ok == 6
+    assert limited.ok == 0
+    run.wait(10)
+
+
+def test_a_provider_that_cannot_be_closed_costs_no_answer(tmp_path: Path) -> None:
+    class Stuck(Scripted):
+        async def aclose(self) -> None:
+            raise OSError("stuck")
+
+    store = Store(tmp_path / "s.duckdb")
+    progress = start(store, Stuck()).wait(10)
+    assert progress.done == 6
+    assert "stuck" in (progress.note or "")
+    assert column(store, "SELECT count(*) FROM completions") == [6]
+
+
+@pytest.mark.parametrize("name", ["bench[v2].duckdb", "a b.duckdb", "link.duckdb"])
+def test_journals_are_found_whatever_the_store_is_called(tmp_path: Path, name: str) -> None:
+    if name == "link.duckdb":
+        Store(tmp_path / "real.duckdb")
+        (tmp_path / name).symlink_to(tmp_path / "real.duckdb")
+    store = Store(tmp_path / name)
+    whole = {"request_key": "k1", "run_id": "dead", **completion_to_json(ok("kept"))}
+    (tmp_path / f".{store.path.name}.dead.000001.journal").write_text(json.dumps(whole) + "\n")
+    (tmp_path / f".{store.path.name}.bak.dead.000001.journal").write_text(json.dumps(whole) + "\n")
+    assert recover(store) == 1
+
+
+def test_secrets_stay_blank_when_a_cap_ends_a_retry(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    provider = Scripted(lambda _call, _n: failed("server", "key sk-very-secret is odd"))
+    progress = start(store, provider, max_calls=1, limits=Limits(max_concurrency=1)).wait(10)
+    assert progress.done == 1
+    assert "sk-very-secret" not in str(progress.as_dict())
+    assert "[secret]" in str(progress.problems)

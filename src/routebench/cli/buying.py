@@ -60,13 +60,15 @@ def _run(arguments: argparse.Namespace) -> int:
 def _judge(arguments: argparse.Namespace, bench: Any, console: Any, *, spent: Any = None) -> Any:
     """Asks the judges with what the caps have left; the Progress of that, None when there is nothing to ask."""
     from routebench.dash.terminal import watch
+    from routebench.run import read_shard
 
     cap = arguments.budget_usd if arguments.budget_usd is not None else bench.config.budget_usd
     calls = getattr(arguments, "max_calls", None)
     if spent is not None:
         cap = None if cap is None else max(0.0, cap - spent.spent_usd)
         calls = None if calls is None else max(0, calls - spent.n_sent)
-    run = bench.judge(budget_usd=cap, max_calls=calls)
+    shard = read_shard(getattr(arguments, "shard", "1/1"))
+    run = bench.judge(budget_usd=cap, max_calls=calls, cache=getattr(arguments, "cache", None), shard=shard)
     return None if run is None else watch(run, console)
 
 

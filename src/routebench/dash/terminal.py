@@ -87,7 +87,11 @@ def summary(progress: Progress) -> list[str]:
     """Returns what a person must know after a run: what failed, by kind, what was paused, and how to go on."""
     lines = [f"  {number} x {kind}" for kind, number in sorted(progress.errors_by_kind.items())]
     if lines:
-        lines.insert(0, f"{progress.errors} calls failed; they are kept as failed, and passing faults are tried again:")
+        lines.insert(
+            0,
+            f"{progress.errors} calls failed and are kept as failed; the same command tries passing faults again, "
+            "--retry-errors the others too:",
+        )
         lines += [f"  latest: {problem[:300]}" for problem in progress.problems[-1:]]
     lines += [f"{name} was paused: {reason}; mend it and run again" for name, reason in progress.paused.items()]
     if progress.note is not None:

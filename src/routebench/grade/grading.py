@@ -13,7 +13,7 @@ from routebench.errors import MissingCellsError
 from routebench.grade.graders import grade
 from routebench.grade.judge import is_judged, judge_of, judge_request, read_verdict
 from routebench.providers import Keys, completion_from_json
-from routebench.run import CacheMode, Plan, PlanLine, plan_calls
+from routebench.run import CacheMode, Plan, PlanLine, in_shard, plan_calls
 from routebench.store import Store, UngradedAnswer, add_grades, find_completions, ungraded
 from routebench.suites import Suite
 from routebench.types import TRANSIENT_KINDS, Case, Grade, Model, Request
@@ -54,7 +54,7 @@ class Judging:
         self._timeout_s = timeout_s
         self._cases = {case.id: case for case in suite if is_judged(case)}
 
-    def plan(self, cache: CacheMode) -> Plan | None:
+    def plan(self, cache: CacheMode, shard: tuple[int, int] = (1, 1)) -> Plan | None:
         """Returns the calls to judges that are still to be sent; None when there are none.
 
         Raises:
@@ -66,7 +66,8 @@ class Judging:
         known = find_completions(self._store, [key for _, _, key in pending])
         wanted: dict[str, list[Request]] = defaultdict(list)
         for case, request, key in pending:
-            if key not in known or known[key]["error_kind"] in TRANSIENT_KINDS:
+            is_open = key not in known or known[key]["error_kind"] in TRANSIENT_KINDS
+            if is_open and in_shard(key, shard):
                 wanted[judge_of(case, self._judges).name].append(request)
         if not wanted:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -44,7 +45,7 @@ def price_of_call(completion: Completion, model: Model) -> Cost:
     # What the provider refused was not charged; the adapter has said so.
     billed = completion.billed_cost_usd
     if reported is None or model.price_source in USER_SOURCES:
-        if billed is None:
+        if billed is None and not _at_unknown_rates(completion):
             billed = billed_cost_usd(usage, price, completion.cpu_s)
         known = listed is not None
         return Cost(listed, billed, model.price_source if known else None, model.price_date if known else None)
@@ -54,6 +55,14 @@ def price_of_call(completion: Completion, model: Model) -> Cost:
     if listed is not None:
         return Cost(listed, reported, model.price_source, model.price_date)
     return Cost(reported, reported, "provider, cache included", None)
+
+
+def _at_unknown_rates(completion: Completion) -> bool:
+    """Whether the call was billed at rates that the price does not hold: another tier, or a cache kept for an hour."""
+    if completion.service_tier != "standard":
+        return True
+    written = (completion.usage.raw or {}).get("cache_creation")
+    return isinstance(written, Mapping) and bool(written.get("ephemeral_1h_input_tokens"))
 
 
 def list_cost_usd(usage: Usage, price: Price | None, cpu_s: float | None = None) -> float | None:
@@ -92,11 +101,12 @@ def billed_cost_usd(usage: Usage, price: Price | None, cpu_s: float | None = Non
 
 
 def worst_case_usd(
-    price: Price | None, *, input_tokens: int | None, max_output: int | None, timeout_s: float
+    price: Price | None, *, input_tokens: int | None, max_output: int | None, timeout_s: float, caching: bool = False
 ) -> float | None:
     """Returns the most that one attempt can be billed, None where the price, the input or the output cap is unknown.
 
-    Every input token is counted at the dearer of the plain and the cache-writing rate.
+    With `caching`, every input token is counted at twice its rate, which is what the dearest cache (an hour, at
+    Anthropic) costs to write.
     """
     if price is None:
         return None
@@ -107,9 +117,7 @@ def worst_case_usd(
     cost = list_cost_usd(usage, price, cpu_s=timeout_s)
     if cost is None or input_tokens is None:
         return cost
-    rates = _rates(price, input_tokens)
-    surcharge = (rates.cache_write_usd_per_mtok or 0.0) - (rates.input_usd_per_mtok or 0.0)
-    return cost + max(0.0, surcharge) * input_tokens / _MTOK
+    return cost + (_times(input_tokens, _rates(price, input_tokens).input_usd_per_mtok) or 0.0 if caching else 0.0)
 
 
 def _rates(price: Price, input_tokens: int | None) -> Price | PriceTier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from routebench.providers.base import failed
 from routebench.providers.events import Event, ReasoningDelta, TextDelta, ToolCallDelta
 from routebench.types import Completion, ErrorKind, ToolCall, Usage
+
+_MOST_TOKENS = 2**53
 
 
 @dataclass(slots=True)
@@ -72,6 +75,10 @@ class Answer:
         if arguments:
             parts.arguments.append(_string(arguments, "arguments"))
         self.emit(ToolCallDelta(index, id, name, arguments))
+
+    def has_tool_call(self, index: int) -> bool:
+        """Whether a tool call of that index has begun."""
+        return index in self._tools
 
     @property
     def n_tool_calls(self) -> int:
@@ -139,8 +146,8 @@ def read_json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        shown = text[:400].decode(errors="replace") if isinstance(text, bytes) else text[:400]
-        head = " ".join(shown.split())[:200]
+        shown = text[:4096].decode(errors="replace") if isinstance(text, bytes) else text[:4096]
+        head = " ".join(shown.split())
         raise ValueError(f"not JSON, it begins {head!r}" if head else "it is empty") from None
 
 
@@ -177,4 +184,13 @@ def prompt_count(value: Any) -> int | None:
 
 def count(value: Any) -> int | None:
     """Returns a number of tokens, None where the provider does not tell."""
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST_TOKENS:
+        return None
+    return int(value)
+
+
+def cost(value: Any) -> float | None:
+    """Returns an amount in US dollars, None where the provider tells none, or no amount that anything can cost."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)

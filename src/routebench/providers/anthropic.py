@@ -25,7 +25,7 @@ from routebench.types import Message, Model, Request, Usage
 URL = "https://api.anthropic.com/v1"
 VERSION = "2023-06-01"
 DEFAULT_MAX_TOKENS = 4096
-"""Sent where neither the request nor the model says how long an answer may be: the field is required."""
+"""Sent where nobody says how long an answer may be: the field is required."""
 
 _FINISH = {
     "end_turn": "stop",
@@ -60,9 +60,9 @@ class AnthropicMessages(Wire):
                 model, "anthropic", "plain JSON mode", "give a schema: `response_format: {type: json_schema, …}`"
             )
 
-    def output_cap(self, model: Model, request: Request) -> int | None:
+    def output_cap(self, model: Model, request: Request) -> int | None:  # noqa: ARG002 - the request says it
         """The most output tokens of a call: the format never leaves it open."""
-        return _max_tokens(model, request)
+        return _max_tokens(request)
 
     def request(self, call: Call, secrets: Mapping[str, str], *, stream: bool) -> WireRequest:
         """Writes a call."""
@@ -73,7 +73,7 @@ class AnthropicMessages(Wire):
             "messages": _messages(request.messages),
             "stream": stream,
             **{_RENAMED.get(name, name): value for name, value in params.items() if name in _SAME or name in _RENAMED},
-            "max_tokens": _max_tokens(model, request),
+            "max_tokens": _max_tokens(request),
         }
         if isinstance(body.get("stop_sequences"), str):
             body["stop_sequences"] = [body["stop_sequences"]]
@@ -116,7 +116,8 @@ class AnthropicMessages(Wire):
             delta = mapping(event.get("delta"), "`delta`")
             answer.say(delta.get("text") if delta.get("type") == "text_delta" else None)
             answer.think(delta.get("thinking") if delta.get("type") == "thinking_delta" else None)
-            if delta.get("type") == "input_json_delta":
+            # Tools that the provider runs itself have deltas too; they are no calls for the caller.
+            if delta.get("type") == "input_json_delta" and answer.has_tool_call(_index(event)):
                 answer.call_tool(_index(event), arguments=delta.get("partial_json") or "")
         elif kind == "message_delta":
             answer.usage = _usage(answer.usage, mapping(event.get("usage"), "`usage`"))
@@ -190,9 +191,9 @@ def _index(event: Mapping[str, Any]) -> int:
     return count(event.get("index")) or 0
 
 
-def _max_tokens(model: Model, request: Request) -> int:
+def _max_tokens(request: Request) -> int:
     params = request.params
-    cap = params.get("max_completion_tokens") or params.get("max_tokens") or model.max_output or DEFAULT_MAX_TOKENS
+    cap = params.get("max_completion_tokens") or params.get("max_tokens") or DEFAULT_MAX_TOKENS
     return int(cap)
 
 
@@ -221,7 +222,8 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 def _parts(message: Message) -> list[dict[str, Any]]:
     if message.get("role") == "tool":
         return [{"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": text_of(message)}]
-    parts = [_part(part) for part in content_parts(message)]
+    # An empty text is refused there.
+    parts = [_part(part) for part in content_parts(message) if part.get("type") != "text" or part.get("text")]
     for call in sequence(message.get("tool_calls"), "`tool_calls`"):
         function = call["function"]
         arguments = json.loads(function.get("arguments") or "{}")

@@ -88,6 +88,7 @@ class ProviderKind:
         check: raises ConfigError where a model or a rendered request asks for what the provider lacks.
         output_cap: the most output tokens of a call, None where nothing bounds them.
         concurrency: how many calls it can really work on at once, None where only the user's limit counts.
+        max_tokens: an output cap that the format requires, where neither the model nor its parameters name one.
         base_url: where calls go when the model names no address.
         key_env: the environment variable of the key when the model names none and keeps that address.
         book: the provider's name in the price book.
@@ -98,6 +99,7 @@ class ProviderKind:
     check: Callable[[Model, Request], None] = _accept
     output_cap: Callable[[Model, Request], int | None] = requested_output_cap
     concurrency: int | None = None
+    max_tokens: int | None = None
     base_url: str | None = None
     key_env: str | None = None
     book: str | None = None

@@ -73,7 +73,8 @@ _ACCOUNT_WORDS = (
     "no_db_connection",
 )
 _REFUSING = (501, 503, 529)
-_MAX_ERROR_CHARACTERS = 500
+_MAX_ERROR_CHARACTERS = 8192
+"""Of a body; people see less of it, once keys are blanked."""
 
 
 def from_status(status: int, headers: Mapping[str, str], body: str) -> Completion:
@@ -137,7 +138,7 @@ def error_message(body: str) -> str:
     try:
         document: Any = json.loads(body)
     except ValueError:
-        return " ".join(body[: 4 * _MAX_ERROR_CHARACTERS].split())[:_MAX_ERROR_CHARACTERS] or "empty body"
+        return " ".join(body[:_MAX_ERROR_CHARACTERS].split()) or "empty body"
     return _message(_inner(document))
 
 

@@ -22,12 +22,15 @@ from routebench.providers.faults import from_exception, from_status, request_id
 from routebench.providers.sse import Decoder
 from routebench.providers.transport import WHOLE
 from routebench.providers.waits import exhausted_s
+from routebench.redact import Secrets
 from routebench.types import Completion, Model, Request
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """More than any model writes: what is longer is not an answer, and would fill the memory."""
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.25
+_MAX_ERROR_CHARACTERS = 600
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 _END: Any = object()
 _STREAM_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
@@ -92,6 +95,7 @@ class HttpProvider:
         self._wire = wire
         self._transport = transport
         self._secrets = dict(secrets or {})
+        self._mask = Secrets(self._secrets.values())
 
     async def complete(self, call: Call) -> Completion:
         """Sends one attempt and returns its answer or its typed error."""
@@ -114,18 +118,41 @@ class HttpProvider:
             await asyncio.gather(sending, return_exceptions=True)
 
     async def _send(self, call: Call, emit: Callable[[Event], None]) -> Completion:
+        completion = await self._exchange(call, emit)
+        if completion.error is None:
+            return completion
+        # Blanked before it is shortened: a key that is cut in two would not be found any more.
+        return replace(completion, error=self._mask.clean(completion.error)[:_MAX_ERROR_CHARACTERS])
+
+    async def _exchange(self, call: Call, emit: Callable[[Event], None]) -> Completion:
         answer = Answer(emit)
-        exchange = _Exchange(self._wire, self._transport, call, answer)
+        streamed = call.request.params.get("stream", True) is not False
+        try:
+            wired = self._wire.request(call, self._secrets, stream=streamed)
+            request = _httpx_request(wired, call.timeout_s, whole=not streamed)
+        except _UNREADABLE as error:
+            return failed(
+                "bad_request", f"the case cannot be written in this provider's format: {error!r}", billed_cost_usd=0.0
+            )
+        exchange = _Exchange(self._wire, self._transport, answer)
         try:
             async with asyncio.timeout(call.timeout_s):
-                refused = await exchange.run(self._secrets)
+                refused = await exchange.run(request)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            if answer.done:
+                # The answer was whole; what broke is only what came after it.
+                return answer.completion(**exchange.times())
             fault = from_exception(error, timeout_s=call.timeout_s, started=answer.started)
+            if fault.error_kind == "connection":
+                fault = replace(fault, error=f"{fault.error} ({request.url.scheme}://{request.url.netloc.decode()})")
             return replace(fault, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
-        except ValueError as error:
-            # Also JSON that is none, and UTF-8 that is none.
-            sentence = f"not an answer in this provider's format: {error}"[:500]
+        except _UNREADABLE as error:
+            # JSON that is none, and JSON of shapes that nobody foresaw: one odd answer is one failed call.
+            told = str(error) if isinstance(error, ValueError) else repr(error)
+            sentence = f"not an answer in this provider's format: {told}"
             return failed("malformed", sentence, usage=answer.usage_so_far(), **exchange.times())
+        if refused is not None and refused.error_kind == "auth" and call.model.key_env is None:
+            return replace(refused, error=f"{refused.error} (no key was sent: the model names no `key_env`)")
         return refused or answer.completion(retry_after_s=exchange.wait_s, **exchange.times())
 
     async def aclose(self) -> None:
@@ -140,10 +167,9 @@ def _ignore(event: Event) -> None:
 class _Exchange:
     """One request and its response, with the times of both; they are taken before anything is parsed."""
 
-    def __init__(self, wire: Wire, transport: httpx.AsyncBaseTransport, call: Call, answer: Answer) -> None:
+    def __init__(self, wire: Wire, transport: httpx.AsyncBaseTransport, answer: Answer) -> None:
         self._wire = wire
         self._transport = transport
-        self._call = call
         self._answer = answer
         self._started_at: datetime | None = None
         self._start = self._arrived = time.perf_counter()
@@ -151,20 +177,19 @@ class _Exchange:
         self.wait_s: float | None = None
 
     def times(self) -> dict[str, Any]:
-        """The fields of a Completion that this exchange has measured."""
+        """The fields of a Completion that this exchange has measured; where nothing has come, up to now."""
+        arrived = self._arrived if self._arrived > self._start else time.perf_counter()
         return {
-            "latency_s": self._arrived - self._start,
+            "latency_s": arrived - self._start,
             "ttft_s": self._ttft_s,
             "started_at": self._started_at,
         }
 
-    async def run(self, secrets: Mapping[str, str]) -> Completion | None:
+    async def run(self, request: httpx.Request) -> Completion | None:
         """Fills the answer; returns the typed error of a response that refuses the request."""
-        streamed = self._call.request.params.get("stream", True) is not False
-        wired = self._wire.request(self._call, secrets, stream=streamed)
-        request = _httpx_request(wired, self._call.timeout_s, whole=not streamed)
         self._started_at, self._start = now(), time.perf_counter()
         response = await self._transport.handle_async_request(request)
+        self._arrived = time.perf_counter()
         try:
             headers = dict(response.headers.items())
             chunks = self._chunks(response)

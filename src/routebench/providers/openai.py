@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from routebench.providers.answer import Answer, count, mapping, prompt_count, read_json, sequence
+from routebench.providers.answer import Answer, cost, count, mapping, prompt_count, read_json, sequence
 from routebench.providers.base import Call
 from routebench.providers.faults import from_error_event
 from routebench.providers.http import Wire, WireRequest
@@ -30,7 +30,7 @@ _FINISH = {
     "function_call": "tool_calls",
 }
 _FILTERED = frozenset({"content_filter", "safety"})
-_BROKEN = frozenset({"error"})
+_BROKEN = frozenset({"error", "abort", "insufficient_system_resource"})
 OPENAI_PARAMS = frozenset(
     """
     frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities
@@ -54,6 +54,7 @@ class Dialect:
         renamed: our parameter -> its.
         only_at_home: parameters and names hold for `base_url` alone; elsewhere is another server of the same format.
         json_schema: whether it can hold an answer to a JSON schema.
+        usage_on_request: whether a stream tells its usage only when asked; one that always does may refuse the ask.
         body: what every request carries besides.
         cost_header: the response header in which a gateway tells what the call cost, in US dollars.
         model_header: the response header in which a gateway tells which model really answered.
@@ -67,6 +68,7 @@ class Dialect:
     renamed: Mapping[str, str] = field(default_factory=dict)
     only_at_home: bool = False
     json_schema: bool = True
+    usage_on_request: bool = True
     body: Mapping[str, Any] = field(default_factory=dict)
     cost_header: str | None = None
     model_header: str | None = None
@@ -117,7 +119,7 @@ class OpenAIChat(Wire):
             **dialect.body,
             **{renamed.get(name, name): value for name, value in params.items() if name not in EVERYWHERE},
         }
-        if stream:
+        if stream and dialect.usage_on_request:
             body["stream_options"] = {"include_usage": True}
         if request.tools:
             body["tools"] = [dict(tool) for tool in request.tools]
@@ -135,7 +137,7 @@ class OpenAIChat(Wire):
         name = self._dialect.cost_header
         if name is not None and name in headers:
             try:
-                answer.reported_cost_usd = float(headers[name])
+                answer.reported_cost_usd = cost(float(headers[name]))
             except ValueError:
                 answer.reported_cost_usd = None
 
@@ -178,9 +180,8 @@ class OpenAIChat(Wire):
         if event.get("usage"):
             raw = mapping(event["usage"], "`usage`")
             answer.usage = _usage(raw)
-            cost = raw.get("cost")
-            if isinstance(cost, (int, float)):
-                answer.reported_cost_usd = float(cost)
+            told = _reported(raw)
+            answer.reported_cost_usd = answer.reported_cost_usd if told is None else told
 
     def _message(self, answer: Answer, message: Mapping[str, Any]) -> None:
         # Which of these names holds the thoughts is the server's choice; no server fills two.
@@ -211,6 +212,15 @@ class OpenAIChat(Wire):
             answer.spoil("content_filter", "the provider filtered the answer")
         elif raw in _BROKEN:
             answer.spoil("server", f"the provider ended the answer with {raw!r}")
+
+
+def _reported(usage: Mapping[str, Any]) -> float | None:
+    """What the call cost; with a key of the user's own, OpenRouter's `cost` is only its fee on top."""
+    told = cost(usage.get("cost"))
+    if told is None or not usage.get("is_byok"):
+        return told
+    upstream = cost(mapping(usage.get("cost_details"), "`cost_details`").get("upstream_inference_cost"))
+    return None if upstream is None else told + upstream
 
 
 def _part(answer: Answer, part: Mapping[str, Any]) -> None:

@@ -7,7 +7,8 @@ routebench does not know goes into `extra_body`, which every HTTP provider passe
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from routebench.errors import ConfigError, nearest
@@ -15,7 +16,10 @@ from routebench.types import Message, Model, Request
 
 EVERYWHERE = frozenset({"stream", "extra_body", "extra_headers"})
 """Parameters that every HTTP provider has: they shape the exchange, not the answer."""
-_KEY_NAMES = ("api_key", "apikey", "authorization", "x-api-key", "password", "secret", "token")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_KEY_NAME = re.compile(r"(?i)(^|[-_])(api[-_]?key|apikey|key|token|secret|password|authorization|auth|cookie)$")
+_BOUNDS = ("n", "max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig", "service_tier")
+"""What a cost is bounded by: hidden in `extra_body`, no cap on money could hold."""
 
 
 def check_names(model: Model, request: Request, known: Iterable[str], *, provider: str) -> None:
@@ -64,21 +68,53 @@ def check_everywhere(model: Model, request: Request) -> None:
     for name in ("extra_body", "extra_headers"):
         if name in params and not isinstance(params[name], Mapping):
             raise ConfigError(f"model {model.name!r}: `{name}` is a mapping, got {params[name]!r}")
-    for name, value in {**params, **params.get("extra_body", {}), **params.get("extra_headers", {})}.items():
-        if name.lower() in _KEY_NAMES and not str(value).startswith("env:"):
+    for name in _BOUNDS:
+        if name in params.get("extra_body", {}):
             raise ConfigError(
-                f"model {model.name!r}: a key has no place in a file, and {name!r} looks like one; name its "
-                "environment variable with `key_env`, or write `env:NAME` as the value of a header"
+                f"model {model.name!r}: {name!r} bounds what a call costs; write it in `params`, not in `extra_body`"
             )
     if params.get("n", 1) != 1:
         raise ConfigError(
             f"model {model.name!r}: `n` asks for several answers at once; use `samples` of the bench.yaml"
         )
+
+
+def check_no_secrets(model: Model) -> None:
+    """Checks that no key stands in what the user has written of a model.
+
+    Raises:
+        ConfigError: one does, or seems to; it is named, and its value is not told.
+    """
     if model.base_url is not None and ("@" in model.base_url.partition("//")[2] or "?" in model.base_url):
         raise ConfigError(
             f"model {model.name!r}: `base_url` is an address without user, password or query; name the key's "
             "environment variable with `key_env`"
         )
+    if model.base_url is not None and not model.base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"model {model.name!r}: `base_url` begins with http:// or https://")
+    if model.key_env is not None and not _VARIABLE.fullmatch(model.key_env):
+        # Its value is not told: it may well be the key.
+        raise ConfigError(
+            f"model {model.name!r}: `key_env` is the name of an environment variable, letters, digits and underscores; "
+            "the key itself belongs into that variable"
+        )
+    for name, value in _named_values(model.params):
+        if _KEY_NAME.search(name) and isinstance(value, str) and not value.startswith("env:"):
+            raise ConfigError(
+                f"model {model.name!r}: a key has no place in a file, and {name!r} looks like one; name its "
+                "environment variable with `key_env`, or write `env:NAME` as the value of a header"
+            )
+
+
+def _named_values(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every name and value of a JSON value, at any depth."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield str(name), inner
+            yield from _named_values(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _named_values(inner)
 
 
 def header_variables(model: Model) -> list[str]:

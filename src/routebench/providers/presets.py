@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from routebench.pricing.book import DASHSCOPE
+from routebench.providers.anthropic import DEFAULT_MAX_TOKENS, AnthropicMessages
 from routebench.providers.anthropic import URL as ANTHROPIC_URL
-from routebench.providers.anthropic import AnthropicMessages
 from routebench.providers.base import Provider, ProviderKind
 from routebench.providers.embedded import SERVERS, Embedded, check_embedded
 from routebench.providers.gemini import URL as GEMINI_URL
@@ -62,7 +63,10 @@ openai = _chat(
     book="openai",
     by_address=True,
 )
-anthropic = http_kind(AnthropicMessages(), base_url=ANTHROPIC_URL, key_env="ANTHROPIC_API_KEY", book="anthropic")
+anthropic = replace(
+    http_kind(AnthropicMessages(), base_url=ANTHROPIC_URL, key_env="ANTHROPIC_API_KEY", book="anthropic"),
+    max_tokens=DEFAULT_MAX_TOKENS,
+)
 gemini = http_kind(GeminiContent(), base_url=GEMINI_URL, key_env="GEMINI_API_KEY", book="google")
 deepseek = _chat(
     Dialect(
@@ -82,6 +86,7 @@ mistral = _chat(
         params=_SAMPLING
         | {"parallel_tool_calls", "prediction", "prompt_mode", "safe_prompt", "reasoning_effort", "metadata"},
         renamed={**_MAX_TOKENS, "seed": "random_seed"},
+        usage_on_request=False,
     ),
     key_env="MISTRAL_API_KEY",
     book="mistral",

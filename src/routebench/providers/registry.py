@@ -11,10 +11,11 @@ from importlib.metadata import entry_points
 from routebench.errors import ConfigError, nearest
 from routebench.pricing import BookEntry, known_models, look_up
 from routebench.providers.base import ProviderKind, render
-from routebench.providers.params import header_variables
+from routebench.providers.params import check_no_secrets, header_variables
 from routebench.types import Model, Request
 
 ENTRY_POINTS = "routebench.providers"
+_CAPS = {"max_tokens", "max_completion_tokens"}
 
 
 def provider_names() -> list[str]:
@@ -42,12 +43,13 @@ def with_defaults(model: Model, at: datetime) -> Model:
     """Returns the model with what its provider and the price book know of it, where the user said nothing.
 
     Raises:
-        ConfigError: the provider is unknown.
+        ConfigError: the provider is unknown, or a key stands in the model's settings.
     """
     try:
         kind = provider_kind(model.provider)
     except ConfigError as error:
         raise ConfigError(f"model {model.name!r}: {error}") from None
+    check_no_secrets(model)
     moved = model.base_url is not None and model.base_url.rstrip("/") != kind.base_url
     key_env = model.key_env or (None if moved else kind.key_env)
     entry = None
@@ -55,15 +57,17 @@ def with_defaults(model: Model, at: datetime) -> Model:
     if kind.book is not None and not (moved and model.price is not None):
         by_address = moved and kind.by_address
         entry = look_up(model.model, book=None if by_address else kind.book, base_url=model.base_url, at=at)
-    if entry is None:
-        return replace(model, key_env=key_env)
-    model = replace(
-        model,
-        key_env=key_env,
-        context_window=model.context_window or entry.context_window,
-        max_output=model.max_output or entry.max_output,
-    )
-    if model.price is not None:
+    model = replace(model, key_env=key_env)
+    if entry is not None:
+        model = replace(
+            model,
+            context_window=model.context_window or entry.context_window,
+            max_output=model.max_output or entry.max_output,
+        )
+    if kind.max_tokens is not None and not _CAPS & model.params.keys():
+        # A part of the parameters, since it can change an answer.
+        model = replace(model, params={**model.params, "max_tokens": model.max_output or kind.max_tokens})
+    if entry is None or model.price is not None:
         return model
     return replace(model, price=entry.price, price_source=entry.source, price_date=entry.price_date)
 

@@ -17,6 +17,11 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+from pyreqwest import exceptions
+
+# At the top, although it is heavy: first imported on a thread that then ends, such as a run's, the library brings the
+# whole process down when the next thread opens a client.
+from pyreqwest.client import ClientBuilder
 
 WHOLE = "routebench.whole"
 """Request extension: the answer is not streamed, so its body may come in large pieces."""
@@ -35,8 +40,6 @@ def open_transport(*, keep_alive: bool = True) -> httpx.AsyncBaseTransport:
 
 class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, *, keep_alive: bool) -> None:
-        from pyreqwest.client import ClientBuilder
-
         # A redirect would send a prompt, and perhaps a key, to an address that nobody wrote down.
         builder = ClientBuilder().follow_redirects(enable=False).connect_timeout(timedelta(seconds=_CONNECT_TIMEOUT_S))
         self._client = (builder if keep_alive else builder.pool_max_idle_per_host(0)).build()
@@ -87,8 +90,6 @@ class _Body(httpx.AsyncByteStream):
 @contextmanager
 def _as_httpx(request: httpx.Request) -> Iterator[None]:
     """Turns pyreqwest's errors into httpx's."""
-    from pyreqwest import exceptions
-
     try:
         yield
     except exceptions.ConnectTimeoutError as error:

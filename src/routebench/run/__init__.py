@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routebench.run.journal import recover
-from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall, make_plan, plan_calls, read_shard
+from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall, in_shard, make_plan, plan_calls, read_shard
 from routebench.run.progress import LaneProgress, ModelProgress, Progress, RunStatus
 from routebench.run.runner import Limits, ProviderLimit, Run
 
@@ -19,6 +19,7 @@ __all__ = [
     "ProviderLimit",
     "Run",
     "RunStatus",
+    "in_shard",
     "make_plan",
     "plan_calls",
     "read_shard",

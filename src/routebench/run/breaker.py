@@ -9,7 +9,7 @@ TRANSIENT_IN_A_ROW = 10
 AFTER_SUCCESS = 25
 """Failures in a row that pause a model which has answered before: an outage, and not a mistake."""
 
-_CASE_BY_CASE: frozenset[ErrorKind | None] = frozenset({"abstained", "content_filter", "context_overflow", "malformed"})
+_CASE_BY_CASE: frozenset[ErrorKind | None] = frozenset({"abstained", "content_filter", "context_overflow"})
 _PERMANENT: frozenset[ErrorKind | None] = frozenset({"auth", "bad_request"})
 
 
@@ -22,8 +22,16 @@ class Breaker:
         self._in_a_row = 0
         self.reason: str | None = None
 
-    def note(self, completion: Completion) -> None:
-        """Takes the end of a call; afterwards `reason` says why the model should be paused, if it should."""
+    def note(self, completion: Completion, *, in_flight: int = 0) -> None:
+        """Takes the end of a call; afterwards `reason` says why the model should be paused, if it should.
+
+        Refusals come back faster than answers. What is still in flight may be answered, so a refusal that can be the
+        case's own fault counts only beyond that.
+
+        Args:
+            completion: how the call ended.
+            in_flight: calls of the same model that have not ended.
+        """
         kind = completion.error_kind
         if kind is None:
             self._answered, self._in_a_row, self.reason = True, 0, None
@@ -33,5 +41,6 @@ class Breaker:
         self._in_a_row = self._in_a_row + 1 if kind == self._kind else 1
         self._kind = kind
         first = PERMANENT_IN_A_ROW if kind in _PERMANENT else TRANSIENT_IN_A_ROW
-        if self._in_a_row >= (AFTER_SUCCESS if self._answered else first):
+        waiting = in_flight if kind == "bad_request" else 0
+        if self._in_a_row >= (AFTER_SUCCESS if self._answered else first) + waiting:
             self.reason = f"{self._in_a_row} calls in a row failed ({kind}: {completion.error})"

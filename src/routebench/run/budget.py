@@ -61,8 +61,9 @@ class Budget:
             if self.cap_usd is not None:
                 self.spent_usd += worst_case_usd or 0.0
 
-    def full(self) -> str:
-        """Says which cap holds back what is left."""
+    def full(self, worst_case_usd: float | None) -> str:
+        """Says which cap holds back what is left, and what a call like the next one needs."""
         if self.max_calls is not None and self.n_sent >= self.max_calls:
             return f"{self.max_calls} requests are sent, the cap of this run"
-        return f"the next call might cross the cap of ${self.cap_usd:g}"
+        need = "" if worst_case_usd is None else f"; it may cost up to ${worst_case_usd:.2g}, and that must fit"
+        return f"the next call might cross the cap of ${self.cap_usd or 0.0:.6f}{need}"

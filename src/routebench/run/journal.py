@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
@@ -24,6 +25,7 @@ from routebench.store import Store, add_journal
 
 _BATCH_S = 0.01
 """Answers wait so long for one shared fsync, and for one that is under way: what a kill falls on is paid twice."""
+_SEGMENT = re.compile(r"([^.]+)\.\d{6}\.journal")
 _MAX_WAITING = 4096
 """More answers than this are never waiting for the disk: the run waits instead."""
 
@@ -47,10 +49,11 @@ class Journal:
         self._run_id = run_id
         self._secrets = secrets
         self._lock = _run_lock(store, run_id)
-        # One thread writes: what threads set aside for themselves would add up.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="routebench-journal")
+        # One thread writes answers, another brings them into the store: that one may have to wait for another process.
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="routebench-journal")
+        self._storing = ThreadPoolExecutor(1, thread_name_prefix="routebench-store")
         self._number = 0
-        self._waiting: list[tuple[Mapping[str, Any], OnDisk]] = []
+        self._waiting: list[tuple[bytes, OnDisk]] = []
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -71,8 +74,11 @@ class Journal:
 
         Raises:
             JournalError: an answer could not be written; this one is tried once more when the journal is closed.
+            TypeError, ValueError: this answer cannot be written as JSON.
         """
-        self._waiting.append(({"request_key": request_key, "run_id": self._run_id, **flat}, on_disk))
+        row = self._secrets.clean_all({"request_key": request_key, "run_id": self._run_id, **flat})
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False).encode(errors="replace") + b"\n"
+        self._waiting.append((line, on_disk))
         if self._error is not None:
             raise self._error
         self._wake.set()
@@ -117,21 +123,22 @@ class Journal:
         """Begins another segment, unless the present one is empty."""
         async with self._turn:
             if self._file.tell():
-                full, self._file = self._file, self._next_segment()
+                try:
+                    full, self._file = self._file, self._next_segment()
+                except OSError as error:
+                    raise _cannot_write(_folder(self._store), error) from None
                 full.close()
                 self._full.append(Path(full.name))
 
     async def _take_in_full(self) -> None:
         while self._full:
-            await self._in_thread(_take_in, self._store, self._full[0])
+            await _in_thread(self._storing, _take_in, self._store, self._full[0])
             self._full.pop(0)
-
-    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
 
     def _leave(self) -> None:
         """Lets go of the files; one with answers in it stays, for the next run to read."""
-        self._thread.shutdown()
+        self._writing.shutdown()
+        self._storing.shutdown()
         self._file.close()
         path = Path(self._file.name)
         if not path.stat().st_size:
@@ -151,7 +158,7 @@ class Journal:
             batch, self._waiting = self._waiting, []
             self._wake.clear()
             try:
-                await self._in_thread(self._write, [row for row, _ in batch])
+                await _in_thread(self._writing, self._write, [line for line, _ in batch])
             except OSError as error:
                 # Closing tries once more: room may have been made, and these answers are paid for.
                 self._waiting = batch + self._waiting
@@ -162,12 +169,11 @@ class Journal:
                     on_disk()
         self._room.set()
 
-    def _write(self, rows: list[Mapping[str, Any]]) -> None:
+    def _write(self, lines: list[bytes]) -> None:
         file = self._file
         whole = file.tell()
-        lines = [json.dumps(self._secrets.clean_all(row), ensure_ascii=False) + "\n" for row in rows]
         try:
-            left = memoryview("".join(lines).encode(errors="replace"))
+            left = memoryview(b"".join(lines))
             while left:
                 # A disk that is nearly full takes a part, and only then says no.
                 left = left[file.write(left) :]
@@ -192,22 +198,31 @@ def recover(store: Store) -> int:
     reported.
     """
     recovered = 0
-    segments = sorted(_folder(store).glob(f"{_stem(store)}*.journal"))
-    for run_id in dict.fromkeys(path.name.rsplit(".", 2)[0].removeprefix(_stem(store)) for path in segments):
+    segments: dict[str, list[Path]] = {}
+    for path in sorted(_folder(store).iterdir()):
+        found = _SEGMENT.fullmatch(path.name.removeprefix(_stem(store)))
+        if found is not None and path.name.startswith(_stem(store)):
+            segments.setdefault(found[1], []).append(path)
+    for run_id, paths in segments.items():
         lock = _run_lock(store, run_id)
         try:
             lock.acquire(blocking=False)
         except Timeout:
             continue
         try:
-            for path in segments:
-                if path.name.startswith(f"{_stem(store)}{run_id}.") and path.exists():
+            for path in paths:
+                # Another process may have brought it in since we looked.
+                if path.exists():
                     _drop_cut_line(path)
                     recovered += _take_in(store, path)
         finally:
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
     return recovered
+
+
+async def _in_thread(executor: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(executor, work, *arguments)
 
 
 def _take_in(store: Store, path: Path) -> int:
@@ -243,7 +258,7 @@ def _run_lock(store: Store, run_id: str) -> FileLock:
 
 
 def _folder(store: Store) -> Path:
-    return store.path.resolve().parent
+    return store.path.parent
 
 
 def _stem(store: Store) -> str:

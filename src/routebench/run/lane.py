@@ -1,4 +1,4 @@
-"""The calls to one account of one provider, with the limit that they share and a breaker for each model."""
+"""The calls to one model of one account: providers limit each model by itself, under a limit that its models share."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from routebench.types import Completion
 
 
 class Lane:
-    """One account's calls.
+    """The calls to one model id of one account, whatever the configurations of it are called.
 
     Args:
         provider: the provider's name.
-        name: what people see: the provider, and where it is when that is not its own address.
-        limiter: the account's limit.
+        name: what people see.
+        limiter: finds out how many calls the provider takes for this model; a refusal of one model holds no other up.
+        account: the user's limit of the account, shared with its other lanes.
         calls: what is still to be sent, in order.
 
     Attributes:
@@ -26,12 +27,13 @@ class Lane:
         n_workers: how many calls it works on at once, waits for retries included.
     """
 
-    def __init__(self, provider: str, name: str, limiter: Limiter, calls: deque[PlannedCall]) -> None:
+    def __init__(self, provider: str, name: str, limiter: Limiter, account: Limiter, calls: deque[PlannedCall]) -> None:
         self.provider = provider
         self.name = name
-        self.limiter = limiter
         self.paused: dict[str, str] = {}
         self.n_workers = min(len(calls), limiter.maximum)
+        self._limiter = limiter
+        self._account = account
         self._queue = calls
         self._breakers: dict[str, Breaker] = {}
 
@@ -47,30 +49,43 @@ class Lane:
         """Returns a call that was not sent."""
         self._queue.appendleft(planned)
 
-    def release(self, ticket: Ticket, completion: Completion | None) -> None:
-        """Ends an attempt: what it brought moves the limit."""
-        if completion is None:
-            self.limiter.give_back(ticket)
+    async def acquire(self) -> tuple[Ticket, Ticket]:
+        """Waits until one more call may be sent to the model, and to the account."""
+        own = await self._limiter.acquire()
+        try:
+            return own, await self._account.acquire()
+        except BaseException:
+            self._limiter.give_back(own)
+            raise
+
+    def release(
+        self, tickets: tuple[Ticket, Ticket], planned: PlannedCall | None = None, completion: Completion | None = None
+    ) -> None:
+        """Ends an attempt; what it brought, if it was sent, moves the model's limit."""
+        own, shared = tickets
+        self._account.give_back(shared)
+        if completion is None or planned is None:
+            self._limiter.give_back(own)
             return
-        wait_s = min(completion.retry_after_s or 0.0, MAX_WAIT_S)
+        wait_s = completion.retry_after_s or 0.0
+        if wait_s > MAX_WAIT_S and completion.error_kind is not None:
+            self.paused.setdefault(planned.model.name, f"the provider asks to wait {wait_s:.0f} s ({completion.error})")
+            wait_s = 0.0
         if completion.error_kind == "rate_limited":
-            self.limiter.refused(ticket, wait_s)
+            self._limiter.refused(own, wait_s)
         else:
-            self.limiter.give_back(ticket, ok=completion.status == "ok")
-            self.limiter.pause(wait_s)
+            self._limiter.give_back(own, ok=completion.status == "ok")
+            self._limiter.pause(min(wait_s, MAX_WAIT_S))
 
     def ended(self, planned: PlannedCall, completion: Completion) -> None:
         """Notes how a call ended, and pauses its model where it only fails."""
         name = planned.model.name
         breaker = self._breakers.setdefault(name, Breaker())
-        breaker.note(completion)
-        reason = breaker.reason
-        if completion.error_kind == "rate_limited" and (completion.retry_after_s or 0.0) > MAX_WAIT_S:
-            reason = f"the provider asks to wait {completion.retry_after_s:.0f} s ({completion.error})"
-        if reason is not None:
-            self.paused.setdefault(name, reason)
+        breaker.note(completion, in_flight=self._limiter.in_flight)
+        if breaker.reason is not None:
+            self.paused.setdefault(name, breaker.reason)
 
     def progress(self) -> LaneProgress:
         """A snapshot; safe from any thread."""
-        limiter = self.limiter
+        limiter = self._limiter
         return LaneProgress(self.name, limiter.limit, limiter.in_flight, limiter.wait_s, limiter.cuts)

@@ -94,11 +94,13 @@ class Limiter:
             elif self.in_flight >= self.limit:
                 await self._turn()
             else:
-                break
-        self.in_flight += 1
-        ticket = Ticket(self.cuts, pushed=self.in_flight >= self.limit or bool(self._waiting))
-        await self._space()
-        return ticket
+                self.in_flight += 1
+                ticket = Ticket(self.cuts, pushed=self.in_flight >= self.limit or bool(self._waiting))
+                await self._space()
+                if not self.wait_s:
+                    return ticket
+                # While this call waited for its distance from the one before, the provider has asked to wait.
+                self.give_back(ticket)
 
     def give_back(self, ticket: Ticket, *, ok: bool = False) -> None:
         """Ends a call; an answered one that was at the limit makes the limit grow."""

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from routebench.errors import InputError, MissingCellsError
-from routebench.messages import estimate_input_tokens, most_input_tokens
+from routebench.messages import asks_for_cache, estimate_input_tokens, most_input_tokens
 from routebench.pricing import list_cost_usd, worst_case_usd
 from routebench.providers import Call, Keys, ProviderKind, encode_messages, model_key, provider_kind, render
 from routebench.store import Cell, Store, answered, mean_latencies_s
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CacheMode = Literal["use", "refresh", "only", "off"]
 Purpose = Literal["answer", "judge"]
+_STANDARD_TIERS = ("default", "standard", "standard_only", "flex")
+"""Values of `service_tier` that cost no more than the list price."""
 _Number = TypeVar("_Number", int, float)
 
 
@@ -139,13 +141,18 @@ class Plan:
         table = self.df().to_html(index=False, na_rep="unknown", border=0, float_format=lambda value: f"{value:.4g}")
         return f"<p>{self}</p>{table}"
 
+    def _kept(self) -> str:
+        kept = sum(line.kept_errors for line in self.lines)
+        return f" ({kept} of them errors that are kept; --retry-errors sends them again)" if kept else ""
+
     def __str__(self) -> str:
         high = self.cost_high_usd
-        price = "at an unknown price" if high is None else f"for at most ${high:.4g}"
+        price = "at a cost without a known bound" if high is None else f"for at most ${high:.4g}"
         calls = sum(line.calls for line in self.lines)
         if not calls:
-            return f"{self.suite.name}: nothing to send, {self.n_cells} cells are known"
-        return f"{self.suite.name}: {calls} calls to send {price}; {self.known} of {self.n_cells} cells are known"
+            return f"{self.suite.name}: nothing to send, {self.n_cells} cells are known{self._kept()}"
+        known = f"{self.known} of {self.n_cells} cells are known{self._kept()}"
+        return f"{self.suite.name}: {calls} calls to send {price}; {known}"
 
 
 def make_plan(
@@ -206,6 +213,12 @@ def make_plan(
     return Plan(suite, tuple(models), samples, by_model, shuffled, tuple(lines), digest.hexdigest()[:16])
 
 
+def in_shard(key: str, shard: tuple[int, int]) -> bool:
+    """Whether a call belongs to one of so many parts; every key belongs to exactly one of them."""
+    part, parts = shard
+    return int(key[:8], 16) % parts == part - 1
+
+
 def read_shard(text: str) -> tuple[int, int]:
     """Reads `1/2` as (1, 2).
 
@@ -240,12 +253,11 @@ class _Draft:
     def settle(self, known: Mapping[str, ErrorKind | None], *, retry_errors: bool, shard: tuple[int, int]) -> None:
         """Finds what is open: key -> the position of the first cell that wants it."""
         self._known = known
-        part, parts = shard
         for position, key in enumerate(self.keys):
             kind = known.get(key, "unasked")
             if kind is None or (kind != "unasked" and not retry_errors and kind not in TRANSIENT_KINDS):
                 continue
-            if parts == 1 or int(key[:8], 16) % parts == part - 1:
+            if in_shard(key, shard):
                 self.open.setdefault(key, position)
 
     def missing(self) -> Iterator[str]:
@@ -310,7 +322,19 @@ class _Size:
             tokens,
             cap,
             list_cost_usd(Usage(input_tokens=tokens, output_tokens=0), price),
-            worst_case_usd(price, input_tokens=most, max_output=cap, timeout_s=self._timeout_s),
+            self._worst_usd(rendered, most, cap),
+        )
+
+    def _worst_usd(self, rendered: Request, most: int | None, cap: int | None) -> float | None:
+        if rendered.params.get("service_tier", "default") not in _STANDARD_TIERS:
+            # Another tier has other rates, and the book does not hold them.
+            return None
+        return worst_case_usd(
+            self._model.price,
+            input_tokens=most,
+            max_output=cap,
+            timeout_s=self._timeout_s,
+            caching=asks_for_cache(rendered),
         )
 
 

@@ -105,7 +105,7 @@ class Progress:
         spent = f"${self.spent_usd:.4g}" + (f" of ${self.cap_usd:g}" if self.cap_usd is not None else "")
         eta = "" if self.eta_s is None or not self.left else f", about {self.eta_s:.0f} s left"
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(self.errors_by_kind.items()))
-        unknown = f" and {self.n_cost_unknown} at an unknown price" if self.n_cost_unknown else ""
+        unknown = f" and {self.n_cost_unknown} requests whose bill is unknown" if self.n_cost_unknown else ""
         return (
             f"{self.status}: {self.done} of {self.calls} calls, {self.errors} failed{f' ({kinds})' if kinds else ''}, "
             f"spent {spent}{unknown}{eta}"
@@ -132,6 +132,12 @@ class Tally:
         self._kinds: Counter[str] = Counter()
         self._problems: deque[str] = deque(maxlen=_PROBLEMS_KEPT)
         self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        """Calls that have not ended."""
+        with self._lock:
+            return sum(count.calls - count.ok - count.errors - count.abstained for count in self._counts.values())
 
     def expect(self, model: str) -> None:
         """Counts a call that will be sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 from routebench.errors import JournalError, StoreError
 from routebench.pricing import UNKNOWN_COST, Cost, price_of_call
-from routebench.providers import Call, Provider, completion_to_json, provider_kind
+from routebench.providers import Call, Provider, completion_to_json, failed, provider_kind
 from routebench.redact import Secrets
 from routebench.run.budget import Budget
 from routebench.run.journal import Journal
@@ -128,6 +129,8 @@ class Run:
 
     def start(self) -> Run:
         """Begins to send and returns at once."""
+        # From here on nobody who waits can cancel it: a notebook that gives up waiting has not stopped the run.
+        self._outcome.set_running_or_notify_cancel()
         self._status = "running"
         self._started_at = self._now()
         self._start_s = time.monotonic()
@@ -204,7 +207,9 @@ class Run:
     def _on_loop(self, work: Callable[[], Any]) -> None:
         loop = self._loop
         if loop is not None and self.running:
-            loop.call_soon_threadsafe(work)
+            # The loop may close at this very moment: then there is nothing left to do.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(work)
 
     def _apply_status(self) -> None:
         if self._status == "paused":
@@ -249,38 +254,53 @@ class Run:
                 if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                     raise result
             if not self._ending:
-                self._status = "stopped" if any(lane.paused for lane in self._lanes) else "done"
+                held = any(lane.paused for lane in self._lanes) and self._tally.left
+                self._status = "stopped" if held else "done"
         finally:
             for task in self._tasks:
                 task.cancel()
             ended.set()
             await asyncio.gather(*self._tasks, storing, return_exceptions=True)
             for provider in providers.values():
-                await provider.aclose()
+                try:
+                    await provider.aclose()
+                except Exception as error:  # noqa: BLE001 - answers must reach the store whatever a provider does
+                    self._note = f"a provider could not be closed: {self._secrets.clean(str(error))}"
             await journal.close()
             self._end_s = time.monotonic()
             self._write_run(self._now())
 
     def _make_lanes(self) -> tuple[Lane, ...]:
-        by_account: dict[tuple[str, str | None, str | None], list[PlannedCall]] = {}
+        by_model: dict[tuple[str, str | None, str | None, str], list[PlannedCall]] = {}
         for call in self.plan.calls:
             model = call.model
-            by_account.setdefault((model.provider, model.base_url, model.key_env), []).append(call)
+            by_model.setdefault((model.provider, model.base_url, model.key_env, model.model), []).append(call)
+        accounts: dict[tuple[str, str | None, str | None], Limiter] = {}
         lanes = []
-        for account, calls in by_account.items():
-            provider, base_url, _ = account
+        for (provider, base_url, key_env, model_id), calls in by_model.items():
             capacity = provider_kind(provider).concurrency
+            maximum = self._limits.concurrency(provider, capacity)
             own = self._limits.per_provider.get(provider, ProviderLimit())
+            account = accounts.setdefault(
+                (provider, base_url, key_env),
+                Limiter(
+                    maximum,
+                    adaptive=False,
+                    requests_per_minute=own.requests_per_minute,
+                    clock=time.monotonic,
+                    sleep=self._sleep,
+                ),
+            )
             limiter = Limiter(
-                self._limits.concurrency(provider, capacity),
+                maximum,
                 initial=self._limits.initial_concurrency,
                 adaptive=capacity is None,
-                requests_per_minute=own.requests_per_minute,
+                requests_per_minute=math.inf,
                 clock=time.monotonic,
                 sleep=self._sleep,
             )
-            name = provider if base_url is None else f"{provider} {base_url}"
-            lanes.append(Lane(provider, name, limiter, deque(calls)))
+            name = f"{provider} {model_id}" if base_url is None else f"{provider} {model_id} at {base_url}"
+            lanes.append(Lane(provider, name, limiter, account, deque(calls)))
         return tuple(lanes)
 
     async def _store_regularly(self, journal: Journal, ended: asyncio.Event) -> None:
@@ -302,18 +322,37 @@ class Run:
             planned = lane.next()
             if planned is None:
                 return
-            completion = await self._attempts(provider, lane, planned)
+            try:
+                completion = await self._attempts(provider, lane, planned)
+            except Exception as error:
+                # A bug in a provider: nothing more is spent on it, and whoever waits is told.
+                self._end_early("failed", f"{type(error).__name__} in provider {lane.provider!r}")
+                raise
             if completion is None:
-                lane.put_back(planned)
-                self._end_early("budget", self._budget.full())
+                if planned.model.name not in lane.paused:
+                    lane.put_back(planned)
+                    self._end_early("budget", self._budget.full(planned.worst_case_usd))
                 return
             lane.ended(planned, completion)
-            reported = partial(self._tally.add, planned.model.name, completion)
-            try:
-                await journal.add(planned.key, completion_to_json(completion), reported)
-            except JournalError:
-                self._end_early("failed", "the journal cannot be written")
-                raise
+            await self._keep(journal, planned, completion)
+
+    async def _keep(self, journal: Journal, planned: PlannedCall, completion: Completion) -> None:
+        reported = partial(self._tally.add, planned.model.name, completion)
+        try:
+            await journal.add(planned.key, completion_to_json(completion), reported)
+        except JournalError:
+            self._end_early("failed", "the journal cannot be written")
+            raise
+        except (TypeError, ValueError, RecursionError) as error:
+            # What was paid for it is known all the same.
+            spoiled = failed(
+                "malformed",
+                f"the answer cannot be written as JSON: {error}",
+                billed_cost_usd=completion.billed_cost_usd,
+                attempts=completion.attempts,
+                started_at=completion.started_at,
+            )
+            await self._keep(journal, planned, spoiled)
 
     def _end_early(self, status: RunStatus, note: str) -> None:
         if not self._ending:
@@ -324,48 +363,60 @@ class Run:
         """Sends a call as often as its faults allow; None when a cap has no room for its first attempt."""
         call = planned.call(self._limits.timeout_s)
         picked_s = time.monotonic()
+        answering_s = 0.0
         failures: list[Completion] = []
         while True:
-            attempt = len(failures) + 1
-            attempted = await self._attempt(provider, lane, planned, call)
+            try:
+                attempted = await self._attempt(provider, lane, planned, call)
+            except asyncio.CancelledError:
+                if not failures:
+                    raise
+                # The run ends while this call waits for another attempt: what it has cost so far is kept.
+                return failures.pop()
             if attempted is None:
-                if failures:
-                    self._end_early("budget", self._budget.full())
+                if failures and planned.model.name not in lane.paused:
+                    self._end_early("budget", self._budget.full(planned.worst_case_usd))
                 return failures.pop() if failures else None
             completion, cost = attempted
-            queue_s = max(0.0, time.monotonic() - picked_s - (completion.latency_s or 0.0))
+            answering_s += completion.latency_s or 0.0
+            queue_s = max(0.0, time.monotonic() - picked_s - answering_s)
             completion = _whole(completion, cost, failures, queue_s=queue_s, at=completion.started_at or self._now())
             retry = Retry.decide(
-                completion, attempt=attempt, max_attempts=self._limits.max_attempts, uniform=random.uniform
+                completion, attempt=len(failures) + 1, max_attempts=self._limits.max_attempts, uniform=random.uniform
             )
             if retry.wait_s is None or self._ending:
-                return self._clean(completion)
+                return completion
             self._tally.retried(planned.model.name)
             failures.append(completion)
-            await self._sleep(retry.wait_s)
+            try:
+                await self._sleep(retry.wait_s)
+            except asyncio.CancelledError:
+                return failures.pop()
 
     async def _attempt(
         self, provider: Provider, lane: Lane, planned: PlannedCall, call: Call
     ) -> tuple[Completion, Cost] | None:
-        ticket = await lane.limiter.acquire()
+        tickets = await lane.acquire()
         task = asyncio.current_task()
         assert task is not None
         try:
-            if not await self._reserve(planned.worst_case_usd):
-                lane.limiter.give_back(ticket)
-                return None
+            await self._open.wait()
+            sendable = planned.model.name not in lane.paused and await self._reserve(planned.worst_case_usd)
         except asyncio.CancelledError:
-            lane.limiter.give_back(ticket)
+            lane.release(tickets)
             raise
+        if not sendable:
+            lane.release(tickets)
+            return None
         self._sending.add(task)
         completion: Completion | None = None
         cost = UNKNOWN_COST
         try:
-            completion = await provider.complete(call)
+            completion = self._clean(await provider.complete(call))
             cost = price_of_call(completion, planned.model)
         finally:
             self._sending.discard(task)
-            lane.release(ticket, completion)
+            lane.release(tickets, planned, completion)
             self._budget.settle(planned.worst_case_usd, cost.billed_usd)
             self._settled.set()
         return completion, cost

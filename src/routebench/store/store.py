@@ -41,16 +41,21 @@ def _shared(path: Path) -> tuple[threading.RLock, str]:
         return _files.setdefault(path, (threading.RLock(), f"store_{len(_files)}"))
 
 
-@cache
 def _database() -> duckdb.DuckDBPyConnection:
     """The process's own database in memory: attaching a file to it takes 2 ms, and opening a new one six times that."""
+    with _files_guard:
+        return _open_database()
+
+
+@cache
+def _open_database() -> duckdb.DuckDBPyConnection:
     # Our queries are small: more threads would only set more memory aside.
     return duckdb.connect(config={"threads": 2})
 
 
 if hasattr(os, "register_at_fork"):
     # Its threads do not live on in a forked child.
-    os.register_at_fork(after_in_child=_database.cache_clear)
+    os.register_at_fork(after_in_child=_open_database.cache_clear)
 
 
 class Store:
@@ -71,11 +76,12 @@ class Store:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = Path(path)
+        # Absolute: another current folder later must not mean another file. Of a symlink, the file that it means.
+        self.path = Path(path).resolve()
         self._lock_timeout_s = lock_timeout_s
         self._sleep = sleep
         self._clock = clock
-        self._lock, self._alias = _shared(self.path.resolve())
+        self._lock, self._alias = _shared(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
