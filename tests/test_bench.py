@@ -13,7 +13,7 @@ import pytest
 
 from routebench.bench import Bench
 from routebench.cli import main
-from routebench.errors import ConfigError, InputError, MissingCellsError
+from routebench.errors import ConfigError, InputError, MissingCellsError, OutcomesError
 from tests.upstream import Reply, Upstream, chat_stream, error, serve
 
 Answer = Callable[[dict[str, Any], int], Reply]
@@ -134,6 +134,9 @@ def test_an_unreadable_verdict_leaves_the_answer_unscored(tmp_path: Path, reply:
         assert row["score"] != row["score"] or row["score"] is None
         assert detail in row["detail"]
         assert bench.judge() is None
+        assert bench.unscored() == 1
+        with pytest.raises(OutcomesError, match="none of its 1 answers has a score"):
+            bench.compare()
 
 
 def test_a_judge_that_failed_is_asked_again(tmp_path: Path) -> None:

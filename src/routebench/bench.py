@@ -26,7 +26,16 @@ from routebench.providers import (
 from routebench.redact import Secrets
 from routebench.rules import Guard
 from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Run, make_plan, recover
-from routebench.store import Store, read_cases, read_models, read_outcomes, register, registered_mark, sql
+from routebench.store import (
+    Store,
+    count_unscored,
+    read_cases,
+    read_models,
+    read_outcomes,
+    register,
+    registered_mark,
+    sql,
+)
 from routebench.suites import content_hash, load_suite
 from routebench.types import Model
 
@@ -219,6 +228,10 @@ class Bench:
         Answers that a judge is to grade get its verdict where it has been asked: see `judge`.
         """
         return grade_answers(self.store, self.suite, self._now()) + self._judging.grade(self._now())
+
+    def unscored(self) -> int:
+        """Returns how many answers of the suite a grader has seen and left without a score, grader `none` aside."""
+        return count_unscored(self.store, self.suite.name)
 
     def outcomes(self) -> Outcomes:
         """Returns the outcome matrix of the suite, graded, with missing cells explicit."""

@@ -54,6 +54,9 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         for line in (*summary(progress), *(summary(judged) if judged else ())):
             print(line)
+        unscored = bench.unscored()
+        if unscored:
+            print(f"{unscored} answers have a grade without a score; the `detail` of table grades says why")
     return DONE if left == 0 else SHORT
 
 

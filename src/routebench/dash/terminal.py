@@ -70,10 +70,10 @@ class _Screen:
             self._live.update(panel(progress))
         elif last or time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _PLAIN_EVERY_S
-            self._console.print(str(progress), highlight=False)
+            self._console.print(str(progress), highlight=False, soft_wrap=True)
         if last and self._live is not None:
             self._live.stop()
-            self._console.print(str(progress), highlight=False)
+            self._console.print(str(progress), highlight=False, soft_wrap=True)
 
 
 def panel(progress: Progress) -> Group:

@@ -13,7 +13,7 @@ from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.comparison import Comparison, Evaluation, Half, Measured
 from routebench.evaluate.frontier import Hull, SingleModel, aiq, oracle_curve, single_models, weighted_mean
 from routebench.evaluate.metrics import gap_recovered
-from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.outcomes import OK, Outcomes
 from routebench.evaluate.protocol import Kind, Peeking, Strategy
 from routebench.evaluate.replay import Replayed, replay
 from routebench.evaluate.splits import split
@@ -50,6 +50,12 @@ def compare(
         )
     if not seeds:
         raise OutcomesError("compare needs at least one seed")
+    answered = outcomes.status == OK
+    if answered.any() and np.isnan(outcomes.score[answered]).all():
+        raise OutcomesError(
+            f"suite {outcomes.suite!r}: none of its {int(answered.sum())} answers has a score; give its cases a "
+            "`grader` that scores them, or see the `detail` of their grades in the store"
+        )
     halves: list[Half] = []
     measured: list[list[Measured]] = []
     for seed in seeds:

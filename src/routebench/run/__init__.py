@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from routebench.run.journal import recover
-from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall, in_shard, make_plan, plan_calls, read_shard
+from routebench.run.limits import Limits, ProviderLimit
+from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall
+from routebench.run.planning import in_shard, make_plan, plan_calls, read_shard
 from routebench.run.progress import LaneProgress, ModelProgress, Progress, RunStatus
-from routebench.run.runner import Limits, ProviderLimit, Run
+from routebench.run.runner import Run
 
 __all__ = [
     "CacheMode",

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,7 +23,8 @@ from routebench.redact import Secrets
 from routebench.run.budget import Budget
 from routebench.run.journal import Journal
 from routebench.run.lane import Lane
-from routebench.run.limiter import INITIAL, Limiter
+from routebench.run.limiter import Limiter
+from routebench.run.limits import Limits, ProviderLimit
 from routebench.run.plan import Plan, PlannedCall
 from routebench.run.progress import Progress, RunStatus, Tally
 from routebench.run.retry import Retry
@@ -32,39 +33,6 @@ from routebench.store import Store, write_run
 from routebench.types import Completion
 
 _STORE_EVERY_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderLimit:
-    """A user's limits for one provider."""
-
-    max_concurrency: int | None = None
-    requests_per_minute: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How fast a run may go.
-
-    Attributes:
-        max_concurrency: calls in flight at once, for each provider and account.
-        initial_concurrency: where that begins; it grows as long as the provider refuses nothing.
-        timeout_s: longest time for one attempt.
-        max_attempts: attempts for one call, the first included.
-        per_provider: other limits of single providers.
-    """
-
-    max_concurrency: int = 64
-    initial_concurrency: int = INITIAL
-    timeout_s: float = 60.0
-    max_attempts: int = 4
-    per_provider: Mapping[str, ProviderLimit] = field(default_factory=dict)
-
-    def concurrency(self, provider: str, capacity: int | None) -> int:
-        """The most calls in flight to one account of a provider that can work on `capacity`, None for any number."""
-        own = self.per_provider.get(provider)
-        limit = self.max_concurrency if own is None or own.max_concurrency is None else own.max_concurrency
-        return min(limit, capacity or limit)
 
 
 class Run:

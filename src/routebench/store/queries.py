@@ -192,6 +192,19 @@ def ungraded(store: Store, suite: str) -> Iterator[list[UngradedAnswer]]:
         yield [UngradedAnswer(*answer) for answer in answers]
 
 
+def count_unscored(store: Store, suite: str) -> int:
+    """Returns how many grades of a suite's present answers hold no score, those of grader `none` aside."""
+    with store.connect() as con:
+        row = con.execute(
+            """
+            SELECT count(*) FROM (
+                SELECT DISTINCT g.case_id, g.request_key FROM grades g JOIN cells USING (suite, case_id, request_key)
+                WHERE g.suite = ? AND g.score IS NULL AND g.grader <> 'none')""",
+            [suite],
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def find_completions(store: Store, request_keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Returns request key -> its row of table `completions`: the newest answer, else the newest error."""
     rows = _dicts(
