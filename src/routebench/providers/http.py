@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,7 +27,6 @@ from routebench.types import Completion, Model, Request
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """More than any model writes: what is longer is not an answer, and would fill the memory."""
 _MAX_ERROR_BYTES = 64 * 1024
-_DRAIN_S = 0.25
 _MAX_ERROR_CHARACTERS = 600
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 _END: Any = object()
@@ -230,18 +228,10 @@ class _Exchange:
             if self._ttft_s is None and self._answer.started:
                 self._ttft_s = self._arrived - self._start
             if self._answer.done:
-                await self._drain(chunks)
+                # The end of the body is there already, or nobody waits for it.
                 return
             chunk = await anext(chunks, b"")
         self._wire.read_end(self._answer)
-
-    async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
-        """Reads what follows the terminal event, which is the end of the body: only then is the connection reused."""
-        arrived = self._arrived
-        with contextlib.suppress(httpx.HTTPError, httpx.StreamError, TimeoutError):
-            async with asyncio.timeout(_DRAIN_S):
-                await anext(chunks, b"")
-        self._arrived = arrived
 
     async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yields the chunks of the body, and stamps each when it comes."""

@@ -55,8 +55,9 @@ class _Transport(httpx.AsyncBaseTransport):
         if timeout_s is not None:
             builder = builder.timeout(timedelta(seconds=timeout_s))
         with _as_httpx(request):
-            # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back.
-            held_back = _WHOLE_BYTES if request.extensions.get(WHOLE) else 0
+            # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back but
+            # its head, until the first byte that follows.
+            held_back = _WHOLE_BYTES if request.extensions.get(WHOLE) else 1
             exchange = builder.streamed_read_buffer_limit(held_back).build_streamed()
             response = await exchange.__aenter__()
         return httpx.Response(
