@@ -137,7 +137,7 @@ class Plan:
 
     def _kept(self) -> str:
         kept = sum(line.kept_errors for line in self.lines)
-        return f" ({kept} of them errors that are kept; --retry-errors sends them again)" if kept else ""
+        return f" ({kept} of them failures or abstentions that are kept; --retry-errors asks again)" if kept else ""
 
     def __str__(self) -> str:
         high = self.cost_high_usd
