@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import os
@@ -51,6 +52,14 @@ def _database() -> duckdb.DuckDBPyConnection:
 def _open_database() -> duckdb.DuckDBPyConnection:
     # Our queries are small: more threads would only set more memory aside.
     return duckdb.connect(config={"threads": 2})
+
+
+@atexit.register
+def _close_database() -> None:
+    """Before the interpreter ends: the library complains at length about a connection that is still there."""
+    if _open_database.cache_info().currsize:
+        _open_database().close()
+        _open_database.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
