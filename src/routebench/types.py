@@ -204,7 +204,7 @@ class Completion:
         reported_cost_usd: what the provider itself says that this attempt cost.
         price_source: where `cost_usd` is from; `provider` for a reported one.
         attempts: requests sent for this answer, the last included.
-        wasted_input_tokens: tokens of the attempts that failed before, as far as they were told.
+        wasted_input_tokens: tokens of the attempts that failed before, None while unknown for one of them.
         wasted_cost_usd: what those attempts were billed, None while unknown for one of them.
         retry_after_s: seconds that the provider asks to wait before its next request.
     """
@@ -231,8 +231,8 @@ class Completion:
     ttft_s: float | None = None
     latency_s: float | None = None
     attempts: int = 1
-    wasted_input_tokens: int = 0
-    wasted_output_tokens: int = 0
+    wasted_input_tokens: int | None = 0
+    wasted_output_tokens: int | None = 0
     wasted_cost_usd: float | None = 0.0
     retry_after_s: float | None = None
     started_at: datetime | None = None

@@ -345,6 +345,7 @@ def test_waste_of_an_unknown_price_stays_unknown(tmp_path: Path) -> None:
     provider = Scripted(lambda _call, number: failed("timeout", "slow") if number == 1 else ok())
     start(store, provider, limits=Limits(max_concurrency=1)).wait(10)
     assert column(store, "SELECT wasted_cost_usd FROM completions WHERE attempts = 2") == [None]
+    assert column(store, "SELECT wasted_input_tokens FROM completions WHERE attempts = 2") == [None]
     assert column(store, "SELECT billed_cost_usd FROM completions WHERE attempts = 2") == [None]
     assert column(store, "SELECT cost_usd FROM completions WHERE attempts = 2") == [pytest.approx(0.002)]
 
@@ -652,3 +653,25 @@ def test_secrets_stay_blank_when_a_cap_ends_a_retry(tmp_path: Path) -> None:
     assert progress.done == 1
     assert "sk-very-secret" not in str(progress.as_dict())
     assert "[secret]" in str(progress.problems)
+
+
+def test_a_paused_configuration_does_not_end_another_of_the_same_model(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    many = Suite("many", tuple(make_case(f"c{i}", prompt=f"question {i}") for i in range(30)))
+
+    def answer(call: Call, _n: int) -> Completion:
+        return failed("rate_limited", "daily", retry_after_s=7200.0) if call.model.name == "greedy" else ok()
+
+    same = make_model("greedy"), make_model("modest", model="mock-greedy", params={"max_tokens": 8})
+    progress = start(store, Scripted(answer), *same, suite=many, limits=Limits(max_concurrency=4)).wait(10)
+    greedy, modest = progress.models
+    assert modest.ok == 30
+    assert "7200 s" in progress.paused["greedy"]
+    assert greedy.ok == 0
+
+
+def test_a_run_is_kept_with_its_caps_and_limits(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.duckdb")
+    start(store, Scripted(), budget=2.5, max_calls=9).wait(10)
+    assert column(store, "SELECT config->>'budget_usd' FROM runs") == ["2.5"]
+    assert column(store, "SELECT config->>'$.limits.max_concurrency' FROM runs") == ["3"]

@@ -9,9 +9,9 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -50,7 +50,6 @@ class Run:
         max_calls: hard cap on the requests that are sent, retries included.
         secrets: values that must not reach the store.
         now: the wall clock, in UTC.
-        config: what the store keeps with the run.
         sleep: waits so many seconds, on the run's event loop.
     """
 
@@ -66,7 +65,6 @@ class Run:
         now: Callable[[], datetime],
         budget_usd: float | None = None,
         max_calls: int | None = None,
-        config: Mapping[str, Any] | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self.plan = plan
@@ -77,7 +75,6 @@ class Run:
         self._budget = Budget(budget_usd, max_calls)
         self._secrets = secrets
         self._now = now
-        self._config = config
         self._sleep = sleep
         self._tally = Tally([line.name for line in plan.lines])
         self._status: RunStatus = "pending"
@@ -296,10 +293,12 @@ class Run:
                 # A bug in a provider: nothing more is spent on it, and whoever waits is told.
                 self._end_early("failed", f"{type(error).__name__} in provider {lane.provider!r}")
                 raise
+            if completion is None and planned.model.name in lane.paused:
+                # Another configuration of the same model may go on.
+                continue
             if completion is None:
-                if planned.model.name not in lane.paused:
-                    lane.put_back(planned)
-                    self._end_early("budget", self._budget.full(planned.worst_case_usd))
+                lane.put_back(planned)
+                self._end_early("budget", self._budget.full(planned.worst_case_usd))
                 return
             lane.ended(planned, completion)
             await self._keep(journal, planned, completion)
@@ -411,7 +410,11 @@ class Run:
                 "run_id": self.run_id,
                 "suite": self.plan.suite.name,
                 "plan_key": self.plan.key,
-                "config": self._config,
+                "config": {
+                    "budget_usd": self._budget.cap_usd,
+                    "max_calls": self._budget.max_calls,
+                    "limits": asdict(self._limits),
+                },
                 "started_at": self._started_at,
                 "finished_at": finished_at,
                 "status": self._status,
@@ -439,7 +442,14 @@ def _whole(
         price_source=cost.source,
         price_date=cost.price_date,
         attempts=1 if last is None else last.attempts + 1,
-        wasted_input_tokens=0 if last is None else last.wasted_input_tokens + (last.usage.input_tokens or 0),
-        wasted_output_tokens=0 if last is None else last.wasted_output_tokens + (last.usage.output_tokens or 0),
+        wasted_input_tokens=0 if last is None else _wasted(last, last.wasted_input_tokens, last.usage.input_tokens),
+        wasted_output_tokens=0 if last is None else _wasted(last, last.wasted_output_tokens, last.usage.output_tokens),
         wasted_cost_usd=0.0 if last is None else last.billed_cost_usd,
     )
+
+
+def _wasted(failure: Completion, before: int | None, tokens: int | None) -> int | None:
+    """The tokens of failed attempts, with one more; what it did not tell is unknown, unless nothing was charged."""
+    if tokens is None and failure.billed_cost_usd is not None and failure.billed_cost_usd == failure.wasted_cost_usd:
+        tokens = 0
+    return None if before is None or tokens is None else before + tokens
