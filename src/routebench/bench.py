@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -30,8 +31,8 @@ from routebench.store import (
     Store,
     count_unscored,
     read_cases,
+    read_matrix,
     read_models,
-    read_outcomes,
     register,
     registered_mark,
     sql,
@@ -323,11 +324,44 @@ def cache_mode(environment: Mapping[str, str]) -> CacheMode:
 
 
 def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = None) -> Outcomes:
-    """Reads the outcome matrix of a suite from a store."""
-    from routebench.evaluate.outcomes import Outcomes
+    """Reads the outcome matrix of a suite from a store: numbers at once, prompts when a strategy looks at them."""
+    import numpy as np
 
-    names = models or [model.name for model in read_models(store, suite)]
-    return Outcomes.from_frame(suite, read_cases(store, suite), read_outcomes(store, suite), models=names)
+    from routebench.evaluate import Cases, Outcomes
+
+    known = {model.name: model for model in read_models(store, suite)}
+    names = tuple(models or known)
+    found = read_matrix(store, suite, names)
+    columns = found.cases
+    cases = Cases(
+        ids=_texts(columns["case_id"]),
+        category=_texts(columns["category"]),
+        group=_texts(columns["group_key"]),
+        weight=_numbers(columns["weight"]),
+        stakes_usd=_numbers(columns["stakes_usd"]),
+        split=_texts(columns["split"]),
+        tags=np.ma.getdata(columns["tags"]),
+        grader=_texts(columns["grader"]),
+        load=cache(lambda: {case.id: case for case in read_cases(store, suite)}),
+    )
+    cells = {name: _numbers(values) if values.dtype.kind == "f" else values for name, values in found.cells.items()}
+    return Outcomes.from_cells(suite, cases, names, cells)
+
+
+def _texts(values: Any) -> Any:
+    """Texts of a column; NULL becomes an empty string."""
+    import numpy as np
+
+    if np.ma.getmaskarray(values).all():
+        return np.full(len(values), "")
+    return np.ma.filled(values, "").astype(str)
+
+
+def _numbers(values: Any) -> Any:
+    """Numbers of a column; NULL becomes NaN."""
+    import numpy as np
+
+    return np.ma.filled(values, np.nan)
 
 
 def _check_guards(config: BenchConfig) -> None:

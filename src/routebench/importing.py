@@ -3,21 +3,94 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from routebench.store import Cell, Store, add_completions, add_grades, register
+from routebench.errors import OutcomesError
+from routebench.store import (
+    ROWS_AT_ONCE,
+    Added,
+    Store,
+    Table,
+    read_cases,
+    read_content_hashes,
+    read_models,
+    register,
+    registered_mark,
+    upload,
+)
 from routebench.suites import content_hash
-from routebench.suites.importers import ImportedOutcome, ImportedOutcomes, read_outcome_files
-from routebench.types import Model
+from routebench.suites.importers import GRADER, Tally, read_outcomes, read_prompts
+from routebench.types import Case, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 _RUN = "import"
+_PROVIDER = "imported"
 
 
-def import_outcomes(
-    store: Store, suite: str, *, outcomes: str | Path, prompts: str | Path, at: datetime
-) -> ImportedOutcomes:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What two files held, and what became of it.
+
+    Attributes:
+        n_cases: prompts.
+        n_outcomes: rows that were taken.
+        models: in the order of their first appearance.
+        answers: which of the rows were new, and which said something else than before.
+        scores: the same of their scores.
+        tally: what had to be skipped, clipped or left unknown.
+    """
+
+    n_cases: int
+    n_outcomes: int
+    models: tuple[str, ...]
+    answers: Added
+    scores: Added
+    tally: Tally
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form of the summary."""
+        return {
+            "n_cases": self.n_cases,
+            "n_outcomes": self.n_outcomes,
+            "models": list(self.models),
+            "n_new": self.answers.new,
+            "n_changed": max(self.answers.changed, self.scores.changed),
+            **{name: dict(counts) for name, counts in self._counts()},
+        }
+
+    def _counts(self) -> list[tuple[str, Mapping[str, int]]]:
+        """Only what there is of each: a reason that never occurred is no news."""
+        named = (
+            ("skipped", self.tally.skipped),
+            ("clipped", self.tally.clipped),
+            ("unknown", self.tally.unknown),
+            ("noted", self.tally.noted),
+        )
+        return [(name, {reason: count for reason, count in counts.items() if count}) for name, counts in named]
+
+    def __str__(self) -> str:
+        lines = [f"{self.n_outcomes} outcomes of {self.n_cases} prompts x {len(self.models)} models"]
+        changed = max(self.answers.changed, self.scores.changed)
+        if self.answers.new != self.n_outcomes:
+            kept = self.n_outcomes - self.answers.new - changed
+            lines[0] += f": {self.answers.new} new, {changed} changed, {kept} as they were"
+        lines += [f"{name}: {count} {reason}" for name, counts in self._counts() for reason, count in counts.items()]
+        return "\n".join(lines)
+
+
+def import_outcomes(store: Store, suite: str, *, outcomes: str | Path, prompts: str | Path, at: datetime) -> Imported:
     """Reads a pair of interchange files into the store under a suite's name.
+
+    Both files are read and checked before the store is touched, and parts of them at a time are in memory.
 
     Args:
         store: where they go.
@@ -27,58 +100,137 @@ def import_outcomes(
         at: when the rows are said to be from; the files do not tell.
 
     Raises:
-        OutcomesError: a file cannot be used; the store is as it was.
+        OutcomesError: a file cannot be used, or the name stands for other prompts; the store is as it was.
     """
-    found = read_outcome_files(outcomes, prompts)
-    keys = [_request_key(suite, row) for row in found.rows]
+    cases = [(case, content_hash(case)) for case in read_prompts(prompts)]
+    _check_name(store, suite, cases)
+    tally = Tally()
+    with _spooled(suite, read_outcomes(outcomes, [case.id for case, _ in cases], tally)) as (parts, models):
+        _register(store, suite, cases, models, at)
+        n_cases = len(cases)
+        # A large suite's prompts need not stand in memory beside the database's indexes.
+        del cases
+        tables = _tables(suite, at)
+        with upload(store) as rows:
+            for part in parts:
+                rows.write(part, tables)
+    return Imported(n_cases, tally.rows, models, rows.added("completions"), rows.added("grades"), tally)
+
+
+def _check_name(store: Store, suite: str, cases: Sequence[tuple[Case, str]]) -> None:
+    """A name stands for one suite: other prompts under it would get the answers of the old ones."""
+    known = read_content_hashes(store, suite)
+    if not known:
+        return
+    if any(model.provider != _PROVIDER for model in read_models(store, suite)):
+        raise OutcomesError(f"suite {suite!r} of this store comes from a run; choose another name with --name")
+    changed = {case.id: case for case, digest in cases if known.get(case.id, digest) != digest}
+    for old in read_cases(store, suite) if changed else ():
+        new = changed.get(old.id)
+        if new is not None and new.request.messages != old.request.messages:
+            raise OutcomesError(
+                f"suite {suite!r}: prompt_id {old.id!r} stands for another prompt in this store; choose another name "
+                "with --name"
+            )
+
+
+@contextmanager
+def _spooled(suite: str, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[Iterator[pa.Table], tuple[str, ...]]]:
+    """Every part in a file first, so that a bad row at the end leaves the store as it was; and the models seen."""
+    import pyarrow as pa
+    from pyarrow import ipc
+
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in ("request_key", "case_id", "model", "error_kind", "response")),
+            ("sample", pa.int32()),
+            *((name, pa.float64()) for name in ("score", "cost_usd", "latency_s", "ttft_s")),
+            *((name, pa.float64()) for name in ("input_tokens", "output_tokens")),
+        ]
+    )
+    models: dict[str, None] = {}
+    with tempfile.TemporaryFile() as file:
+        with ipc.new_stream(file, schema) as writer:
+            for part in parts:
+                models |= dict.fromkeys(part["model"])
+                rows = zip(*(part[name].tolist() for name in ("case_id", "model", "sample")), strict=True)
+                part["request_key"] = [_request_key(suite, *row) for row in rows]
+                writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+        file.seek(0)
+        yield _together(ipc.open_stream(file)), tuple(models)
+
+
+def _together(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Small batches as parts that the database writes best."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= ROWS_AT_ONCE:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _request_key(suite: str, case_id: str, model: str, sample: int) -> str:
+    """An imported answer has no request of ours: its key is of suite, case, model and sample."""
+    return hashlib.sha256(f"{suite}\x00{case_id}\x00{model}\x00{sample}".encode()).hexdigest()
+
+
+def _register(store: Store, suite: str, cases: Sequence[tuple[Case, str]], models: Sequence[str], at: datetime) -> None:
+    """Writes cases and models, unless the very same are there already."""
+    told = [(case.id, digest, case.category, case.group, case.weight, case.split) for case, digest in cases]
+    mark = hashlib.sha256(repr((told, tuple(models))).encode()).hexdigest()
+    if registered_mark(store, suite) == mark:
+        return
     register(
         store,
         suite=suite,
         run_id=_RUN,
-        cases=[(case, content_hash(case)) for case in found.cases],
-        models=[(Model(name, provider="imported", model=name), f"imported:{suite}:{name}") for name in found.models],
-        cells=[
-            Cell(row.case_id, row.model, row.sample, f"imported:{suite}:{row.model}", key)
-            for row, key in zip(found.rows, keys, strict=True)
-        ],
+        cases=cases,
+        models=[(Model(name, provider=_PROVIDER, model=name), f"{_PROVIDER}:{suite}:{name}") for name in models],
+        cells=(),
         at=at,
+        mark=mark,
     )
-    add_completions(store, [_completion(row, key, at) for row, key in zip(found.rows, keys, strict=True)])
-    add_grades(
-        store,
-        [
-            {
-                "suite": suite,
-                "case_id": row.case_id,
-                "request_key": key,
-                "run_id": _RUN,
-                "grader": "imported",
-                "score": row.score,
-                "graded_at": at,
-            }
-            for row, key in zip(found.rows, keys, strict=True)
-        ],
+
+
+def _tables(suite: str, at: datetime) -> tuple[Table, ...]:
+    """Where a part goes."""
+    name, when = _quoted(suite), f"TIMESTAMP {_quoted(at.strftime('%Y-%m-%d %H:%M:%S'))}"
+    return (
+        Table(
+            "completions",
+            ("request_key", "run_id"),
+            ("started_at",),
+            f"""
+            SELECT request_key, '{_RUN}' AS run_id, if(error_kind IS NULL, 'ok', 'error') AS status, error_kind,
+                response AS text, input_tokens, output_tokens, cost_usd, latency_s, ttft_s,
+                'standard' AS service_tier, 1 AS attempts, {when} AS started_at
+            FROM incoming""",
+        ),
+        Table(
+            "cells",
+            ("suite", "case_id", "model", "sample"),
+            (),
+            f"""
+            SELECT {name} AS suite, case_id, model, sample, '{_PROVIDER}:' || {name} || ':' || model AS model_key,
+                request_key, '{_RUN}' AS run_id
+            FROM incoming""",
+        ),
+        Table(
+            "grades",
+            ("suite", "case_id", "request_key", "run_id", "grader"),
+            ("graded_at",),
+            f"""
+            SELECT {name} AS suite, case_id, request_key, '{_RUN}' AS run_id, '{GRADER}' AS grader, score,
+                {when} AS graded_at
+            FROM incoming WHERE error_kind IS NULL""",
+        ),
     )
-    return found
 
 
-def _request_key(suite: str, row: ImportedOutcome) -> str:
-    """Imported answers have no request of ours: their key is of suite, case, model and sample."""
-    body = "\x00".join((suite, row.case_id, row.model, str(row.sample)))
-    return hashlib.sha256(body.encode()).hexdigest()
-
-
-def _completion(row: ImportedOutcome, key: str, at: datetime) -> dict[str, object]:
-    return {
-        "request_key": key,
-        "run_id": _RUN,
-        "status": "ok",
-        "text": row.response,
-        "input_tokens": row.input_tokens,
-        "output_tokens": row.output_tokens,
-        "cost_usd": row.cost_usd,
-        "latency_s": row.latency_s,
-        "service_tier": "standard",
-        "attempts": 1,
-        "started_at": at,
-    }
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

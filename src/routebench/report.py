@@ -120,8 +120,7 @@ def _shown(comparison: Comparison) -> list[str]:
 
 
 def _categories(comparison: Comparison, names: Sequence[str]) -> list[dict[str, Any]]:
-    cases = comparison.half.test.cases
-    labels = np.array([case.category or "" for case in cases])
+    labels = comparison.half.test.cases.category
     rows = []
     for label in np.unique(labels[labels != ""]):
         inside = labels == label

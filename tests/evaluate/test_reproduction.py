@@ -22,7 +22,7 @@ def test_mean_aiq_of_five_splits(shared_data: Path, tmp_path: Path, at: Callable
     first = import_outcomes(store, name, **files, at=at())
     outcomes = open_outcomes(store, name)
     import_outcomes(store, name, **files, at=at())
-    assert len(open_outcomes(store, name).df()) == len(outcomes.df()) == len(first.rows) == 990 * 8
+    assert len(open_outcomes(store, name).df()) == len(outcomes.df()) == first.n_outcomes == 990 * 8
     document = compare(outcomes, with_baselines(["knn_tfidf", "category_table"], outcomes.models)).as_dict()
     aiq = {row["name"]: row["aiq"] for row in document["strategies"]}
     assert document["zero_router"]["aiq"] == pytest.approx(0.879, abs=0.001)

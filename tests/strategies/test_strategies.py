@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from routebench.errors import InputError, OutcomesError
-from routebench.evaluate import Choices, Outcomes, replay
+from routebench.evaluate import Cases, Choices, Outcomes, replay
 from routebench.evaluate.outcomes import ERROR, OK
 from routebench.rules import Condition, Default, Rule, RuleSet
 from routebench.strategies import (
@@ -35,7 +35,7 @@ def outcomes(n: int = 120) -> Outcomes:
     score[:, 1, 0] = kind == 1
     score[:, 2, 0] = kind == 2
     cost = np.broadcast_to(np.array([0.0, 0.001, 0.002])[None, :, None], score.shape).copy()
-    return Outcomes("s", cases, ("tool", "words", "books"), status, score, cost, np.full(score.shape, 1.0))
+    return Outcomes("s", Cases.of(cases), ("tool", "words", "books"), status, score, cost, np.full(score.shape, 1.0))
 
 
 def ask(text: str) -> Request:

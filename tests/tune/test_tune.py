@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from routebench.errors import InputError
-from routebench.evaluate import Outcomes, compare
+from routebench.evaluate import Cases, Outcomes, compare
 from routebench.evaluate.outcomes import OK
 from routebench.evaluate.splits import split
 from routebench.rules import RuleSet, check_golden
@@ -39,7 +39,7 @@ def outcomes(n: int = 240, *, signal: bool = True, seed: int = 3) -> Outcomes:
     cost = np.broadcast_to(np.array([0.0001, 0.001])[None, :, None], score.shape).copy()
     return Outcomes(
         "s",
-        tuple(cases),
+        Cases.of(cases),
         ("cheap", "dear"),
         np.full(score.shape, OK, dtype=np.int8),
         score,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from routebench.evaluate.cases import Cases
 from routebench.evaluate.choices import Choices
 from routebench.evaluate.compare import compare
 from routebench.evaluate.comparison import Comparison, Evaluation
@@ -9,4 +10,15 @@ from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Peeking, Strategy
 from routebench.evaluate.replay import Replayed, replay
 
-__all__ = ["Choices", "Comparison", "Evaluation", "Outcomes", "Peeking", "Replayed", "Strategy", "compare", "replay"]
+__all__ = [
+    "Cases",
+    "Choices",
+    "Comparison",
+    "Evaluation",
+    "Outcomes",
+    "Peeking",
+    "Replayed",
+    "Strategy",
+    "compare",
+    "replay",
+]

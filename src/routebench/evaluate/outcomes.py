@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -11,17 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from routebench.errors import OutcomesError
+from routebench.errors import OutcomesError, nearest
+from routebench.evaluate.cases import Cases, StrArray
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.types import Case, Request
 
 MISSING, OK, ERROR = 0, 1, 2
 """A cell that was never bought, an answer, a call that failed or abstained."""
 
-_STATUS = {"ok": OK, "error": ERROR}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcomes:
     """What every model did on every case: n cases, m models, k samples.
 
@@ -31,23 +30,72 @@ class Outcomes:
         models: names, in the order of the second axis.
         status: MISSING, OK or ERROR, shape (n, m, k).
         score: in [0, 1], NaN where there is no answer or it is unscored, shape (n, m, k).
-        cost_usd: US dollars, NaN while unknown, shape (n, m, k).
+        cost_usd: US dollars without prompt caching, NaN while unknown, shape (n, m, k).
         latency_s: seconds, NaN while unknown, shape (n, m, k).
+        cacheable_usd: what a call would save if all of its input came from the provider's cache, NaN while unknown,
+            shape (n, m, k); None where no cached price is known at all.
+        human: mean score by people, NaN where nobody graded the answer, shape (n, m, k); None where nobody graded any.
+        agreement: how far the judge agrees with people, in words; None where no judge was asked.
     """
 
     suite: str
-    cases: tuple[Case, ...]
+    cases: Cases
     models: tuple[str, ...]
     status: npt.NDArray[np.int8]
     score: FloatArray
     cost_usd: FloatArray
     latency_s: FloatArray
+    cacheable_usd: FloatArray | None = None
+    human: FloatArray | None = None
+    agreement: str | None = None
+
+    @classmethod
+    def from_cells(cls, suite: str, cases: Cases, models: Sequence[str], cells: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Builds the matrix from cells as columns of equal length.
+
+        Args:
+            suite: its name.
+            cases: the rows of the matrix.
+            models: its columns.
+            cells: `case` and `model` (positions), `sample`, `ok` (whether it is an answer, else an error), `score`,
+                `cost_usd`, `latency_s`, and perhaps `cacheable_usd` and `human`; unknown numbers are NaN.
+
+        Raises:
+            OutcomesError: there is no answer at all.
+        """
+        if not len(cells["case"]):
+            raise OutcomesError(
+                f"suite {suite!r} has no outcomes yet; `routebench run` or `routebench import` makes them"
+            )
+        shape = (len(cases), len(models), int(cells["sample"].max()) + 1)
+        place = np.ravel_multi_index((cells["case"], cells["model"], cells["sample"]), shape)
+        status = np.zeros(shape, dtype=np.int8)
+        status.reshape(-1)[place] = np.where(cells["ok"], OK, ERROR)
+
+        def filled(column: str) -> FloatArray:
+            values = np.full(shape, np.nan)
+            values.reshape(-1)[place] = cells[column]
+            return values
+
+        score = filled("score")
+        score[status != OK] = np.nan
+        return cls(
+            suite,
+            cases,
+            tuple(models),
+            status,
+            score,
+            filled("cost_usd"),
+            filled("latency_s"),
+            cacheable_usd=filled("cacheable_usd") if "cacheable_usd" in cells else None,
+            human=filled("human") if "human" in cells else None,
+        )
 
     @classmethod
     def from_frame(
         cls, suite: str, cases: Sequence[Case], frame: pd.DataFrame, *, models: Sequence[str] | None = None
     ) -> Self:
-        """Builds the matrix from rows of the store's `outcomes` view.
+        """Builds the matrix from rows, such as those of the store's `outcomes` view.
 
         Args:
             suite: its name.
@@ -62,24 +110,23 @@ class Outcomes:
         case_at = pd.Index([case.id for case in cases]).get_indexer(pd.Index(frame["case_id"]))
         model_at = pd.Index(names).get_indexer(pd.Index(frame["model"]))
         known = (case_at >= 0) & (model_at >= 0) & frame["status"].notna().to_numpy()
-        if not known.any():
-            raise OutcomesError(
-                f"suite {suite!r} has no outcomes yet; `routebench run` or `routebench import` makes them"
-            )
         rows = frame[known]
-        sample = rows["sample"].to_numpy(dtype=np.intp)
-        place = (case_at[known], model_at[known], sample)
-        shape = (len(cases), len(names), int(sample.max()) + 1)
-        status = np.zeros(shape, dtype=np.int8)
-        status[place] = rows["status"].map(_STATUS).to_numpy(dtype=np.int8)
-
-        def filled(column: str) -> FloatArray:
-            values = np.full(shape, np.nan)
-            values[place] = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-            return values
-
-        score = np.where(status == OK, filled("score"), np.nan)
-        return cls(suite, tuple(cases), names, status, score, filled("cost_usd"), filled("latency_s"))
+        numbers = {
+            column: pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+            for column in ("score", "cost_usd", "latency_s")
+        }
+        return cls.from_cells(
+            suite,
+            Cases.of(cases),
+            names,
+            {
+                "case": case_at[known],
+                "model": model_at[known],
+                "sample": rows["sample"].to_numpy(dtype=np.intp),
+                "ok": (rows["status"] == "ok").to_numpy(),
+                **numbers,
+            },
+        )
 
     @property
     def n(self) -> int:
@@ -91,15 +138,15 @@ class Outcomes:
         """What a strategy may see of the cases."""
         return tuple(case.request for case in self.cases)
 
-    @cached_property
+    @property
     def weight(self) -> FloatArray:
         """Requests that each case stands for, shape (n,)."""
-        return np.array([case.weight for case in self.cases], dtype=float)
+        return self.cases.weight
 
-    @cached_property
-    def keys(self) -> npt.NDArray[np.str_]:
+    @property
+    def keys(self) -> StrArray:
         """What may not be split between train and test: a case's group, else its id; shape (n,)."""
-        return np.array([case.group if case.group is not None else case.id for case in self.cases], dtype=str)
+        return self.cases.keys
 
     def expected_scores(self) -> FloatArray:
         """Returns scores averaged over samples, failures as 0, NaN while unknown; shape (n, m)."""
@@ -113,37 +160,44 @@ class Outcomes:
     def take(self, index: IntArray | BoolArray | Sequence[int]) -> Outcomes:
         """Returns the outcomes of some cases, by position or by a mask."""
         chosen = np.arange(self.n)[np.asarray(index)]
-        return Outcomes(
-            self.suite,
-            tuple(self.cases[place] for place in chosen),
-            self.models,
-            self.status[chosen],
-            self.score[chosen],
-            self.cost_usd[chosen],
-            self.latency_s[chosen],
-        )
+        return self._cut(self.cases.take(chosen), self.models, lambda values: values[chosen])
 
     def select(self, models: Iterable[str]) -> Outcomes:
-        """Returns the outcomes of some models, in the order given."""
+        """Returns the outcomes of some models, in the order given.
+
+        Raises:
+            OutcomesError: there is no such model.
+        """
         names = tuple(models)
+        for name in names:
+            if name not in self.models:
+                known = ", ".join(self.models)
+                raise OutcomesError(
+                    f"suite {self.suite!r} has no model {name!r}{nearest(name, self.models)}; it has {known}"
+                )
         at = [self.models.index(name) for name in names]
-        return Outcomes(
-            self.suite,
-            self.cases,
-            names,
-            self.status[:, at],
-            self.score[:, at],
-            self.cost_usd[:, at],
-            self.latency_s[:, at],
+        return self._cut(self.cases, names, lambda values: values[:, at])
+
+    def _cut(self, cases: Cases, models: tuple[str, ...], part: Callable[[Any], Any]) -> Outcomes:
+        return replace(
+            self,
+            cases=cases,
+            models=models,
+            status=part(self.status),
+            score=part(self.score),
+            cost_usd=part(self.cost_usd),
+            latency_s=part(self.latency_s),
+            cacheable_usd=None if self.cacheable_usd is None else part(self.cacheable_usd),
+            human=None if self.human is None else part(self.human),
         )
 
     def df(self) -> pd.DataFrame:
         """Returns one row a cell that was bought, with the case's category."""
         at, model_at, sample = np.nonzero(self.status != MISSING)
         columns: dict[str, Any] = {
-            "case_id": [self.cases[place].id for place in at],
-            "category": [self.cases[place].category for place in at],
-            "model": [self.models[place] for place in model_at],
+            "case_id": self.cases.ids[at],
+            "category": pd.Series(self.cases.category[at], dtype=object).replace("", None),
+            "model": np.array(self.models, dtype=object)[model_at],
             "sample": sample,
             "status": np.where(self.status[at, model_at, sample] == OK, "ok", "error"),
             "score": self.score[at, model_at, sample],

@@ -22,9 +22,8 @@ def split(outcomes: Outcomes, seed: int) -> tuple[IntArray, IntArray]:
     """
     keys = np.random.default_rng(seed).permutation(np.unique(outcomes.keys))
     train = np.isin(outcomes.keys, keys[: len(keys) // 2])
-    for place, case in enumerate(outcomes.cases):
-        if case.split is not None:
-            train[place] = case.split == "train"
+    own = outcomes.cases.split
+    train = np.where(own == "", train, own == "train")
     inside, outside = np.flatnonzero(train), np.flatnonzero(~train)
     if not len(inside) or not len(outside):
         raise OutcomesError(

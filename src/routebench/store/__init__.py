@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, upload
 from routebench.store.queries import (
     Cell,
+    Matrix,
     UngradedAnswer,
     add_completions,
     add_grades,
@@ -15,6 +17,8 @@ from routebench.store.queries import (
     read_answers,
     read_cases,
     read_completions,
+    read_content_hashes,
+    read_matrix,
     read_models,
     read_outcomes,
     register,
@@ -29,8 +33,12 @@ from routebench.store.queries import (
 from routebench.store.store import Store
 
 __all__ = [
+    "ROWS_AT_ONCE",
+    "Added",
     "Cell",
+    "Matrix",
     "Store",
+    "Table",
     "UngradedAnswer",
     "add_completions",
     "add_grades",
@@ -42,6 +50,8 @@ __all__ = [
     "read_answers",
     "read_cases",
     "read_completions",
+    "read_content_hashes",
+    "read_matrix",
     "read_models",
     "read_outcomes",
     "register",
@@ -51,5 +61,6 @@ __all__ = [
     "suite_names",
     "tokens_by_model",
     "ungraded",
+    "upload",
     "write_run",
 ]

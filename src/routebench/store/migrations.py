@@ -99,7 +99,33 @@ def m002_whole_answers(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE registered (suite VARCHAR PRIMARY KEY, mark VARCHAR)")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_whole_answers)
+def m003_what_counts(con: duckdb.DuckDBPyConnection) -> None:
+    """Which completion of a request counts becomes a view of its own: an anti-join, four times as fast as ranking."""
+    # An ok completion wins over a newer error: what was answered once stays answered.
+    con.execute("""
+        CREATE VIEW latest AS
+        SELECT c.* FROM completions c WHERE NOT EXISTS (
+            SELECT 1 FROM completions other
+            WHERE other.request_key = c.request_key AND other.run_id <> c.run_id
+                AND (other.status = 'ok', coalesce(other.started_at, TIMESTAMP '-infinity'), other.run_id)
+                    > (c.status = 'ok', coalesce(c.started_at, TIMESTAMP '-infinity'), c.run_id))""")
+    con.execute("""
+        CREATE OR REPLACE VIEW answers AS
+        SELECT
+            cells.suite, cells.case_id, cells.model, cells.sample, cells.model_key, cells.request_key,
+            latest.run_id, latest.status, latest.error_kind, latest.error, latest.text,
+            grades.score, grades.detail, latest.cost_usd, latest.billed_cost_usd, latest.latency_s, latest.ttft_s,
+            latest.queue_s, latest.input_tokens, latest.output_tokens, latest.attempts,
+            cases.category, cases.group_key, cases.split, cases.position
+        FROM cells
+        JOIN cases ON cases.suite = cells.suite AND cases.case_id = cells.case_id
+        LEFT JOIN latest ON latest.request_key = cells.request_key
+        LEFT JOIN grades ON grades.suite = cells.suite AND grades.case_id = cells.case_id
+            AND grades.request_key = cells.request_key AND grades.run_id = latest.run_id
+            AND grades.grader = cases.grader""")
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_whole_answers, m003_what_counts)
 
 
 def migrate(con: duckdb.DuckDBPyConnection, path: str) -> None:

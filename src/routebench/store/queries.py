@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -232,10 +232,20 @@ def read_cases(store: Store, suite: str) -> list[Case]:
     """
     rows = _dicts(store, "SELECT * FROM cases WHERE suite = ? ORDER BY position, case_id", [suite])
     if not rows:
-        names = suite_names(store)
-        held = f"it holds {', '.join(names)}" if names else "it is empty"
-        raise StoreError(f"store {store.path} has no suite {suite!r}{nearest(suite, names)}; {held}")
+        raise _no_suite(store, suite)
     return [case_from_row(row) for row in rows]
+
+
+def read_content_hashes(store: Store, suite: str) -> dict[str, str]:
+    """Returns case id -> content hash of a suite's cases; nothing where there is no such suite."""
+    with store.connect() as con:
+        return dict(con.execute("SELECT case_id, content_hash FROM cases WHERE suite = ?", [suite]).fetchall())
+
+
+def _no_suite(store: Store, suite: str) -> StoreError:
+    names = suite_names(store)
+    held = f"it holds {', '.join(names)}" if names else "it is empty"
+    return StoreError(f"store {store.path} has no suite {suite!r}{nearest(suite, names)}; {held}")
 
 
 def read_models(store: Store, suite: str) -> list[Model]:
@@ -249,6 +259,63 @@ def read_models(store: Store, suite: str) -> list[Model]:
         [suite],
     )
     return [model_from_row(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The cells of a suite as columns of numbers, and the columns of its cases, without a text.
+
+    Attributes:
+        cases: case_id, category, group_key, weight, stakes_usd, split, tags, grader, in file order; a list each.
+        cells: one entry a cell with an answer or an error: `case` and `model` (positions), `sample`, `ok`, `score`,
+            `cost_usd`, `latency_s`, `input_tokens`; unknown numbers are NaN.
+    """
+
+    cases: Mapping[str, Any]
+    cells: Mapping[str, Any]
+
+
+def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
+    """Reads the outcomes of a suite for some models as arrays: the numbers of the `outcomes` view, ten times as fast.
+
+    Raises:
+        StoreError: the store holds no such suite.
+    """
+    with store.connect() as con:
+        cases = con.execute(
+            """
+            SELECT case_id, category, group_key, weight, stakes_usd, split, tags,
+                split_part(grader, '#', 1) AS grader
+            FROM cases WHERE suite = ? ORDER BY position, case_id""",
+            [suite],
+        ).fetchnumpy()
+        cells = con.execute(_MATRIX, {"suite": suite, "models": list(models)}).fetchnumpy()
+    if not len(cases["case_id"]):
+        raise _no_suite(store, suite)
+    return Matrix(cases, cells)
+
+
+# Keys are long texts: joining on their hashes takes half the time. Two keys with one hash (one chance in 10^8 for a
+# million keys) do not make a pair: `starts_with` is checked on the pairs that the hash join finds.
+_MATRIX = """
+    WITH place AS (
+        SELECT case_id, grader, row_number() OVER (ORDER BY position, case_id) - 1 AS place
+        FROM cases WHERE suite = $suite),
+    cell AS (SELECT hash(request_key) AS h, request_key, case_id, model, sample FROM cells WHERE suite = $suite),
+    done AS (
+        SELECT hash(request_key) AS h, request_key, run_id, status, cost_usd, latency_s, input_tokens FROM latest),
+    grade AS (
+        SELECT hash(case_id, request_key, run_id, grader) AS h, score
+        FROM grades WHERE suite = $suite)
+    SELECT
+        place.place::BIGINT AS "case", list_position($models, cell.model)::BIGINT - 1 AS model, cell.sample::BIGINT AS sample,
+        done.status = 'ok' AS ok, grade.score::DOUBLE AS score, done.cost_usd::DOUBLE AS cost_usd,
+        done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens
+    FROM cell
+    JOIN done ON done.h = cell.h AND starts_with(done.request_key, cell.request_key)
+    JOIN place ON place.case_id = cell.case_id
+    LEFT JOIN grade ON grade.h = hash(cell.case_id, done.request_key, done.run_id, place.grader)
+    WHERE list_contains($models, cell.model)"""
 
 
 def read_outcomes(store: Store, suite: str) -> pd.DataFrame:

@@ -83,12 +83,12 @@ class CategoryTable(Policy):
         self._costs = mean_costs(outcomes)
         self._lambdas = lambda_grid(self._costs)
         self._overall = scores.mean(axis=0)
-        labels = np.array([case.category or "" for case in outcomes.cases])
+        labels = outcomes.cases.category
         self._table = {label: scores[labels == label].mean(axis=0) for label in np.unique(labels)}
 
     def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
         """One point a lambda; reads the category of every case."""
-        predicted = np.array([self._table.get(case.category or "", self._overall) for case in outcomes.cases])
+        predicted = np.array([self._table.get(label, self._overall) for label in outcomes.cases.category])
         return [
             Choices.single(self.models_, pick(predicted, self._costs, rate), label=f"lambda={rate:.3g}")
             for rate in self._lambdas

@@ -54,7 +54,7 @@ def make_evidence(
         created: the day.
     """
     own = _own(comparison)
-    grouped = any(case.group is not None for case in outcomes.cases)
+    grouped = bool((outcomes.cases.group != "").any())
     return {
         "suite": outcomes.suite,
         "outcomes_sha256": outcomes_sha256(outcomes),
@@ -109,8 +109,8 @@ def outcomes_sha256(outcomes: Outcomes) -> str:
     digest = hashlib.sha256()
     # In the order of names: where a model stood in its bench file changes nothing.
     outcomes = outcomes.select(sorted(outcomes.models))
-    outcomes = outcomes.take(np.argsort([case.id for case in outcomes.cases], kind="stable"))
-    for text in (*outcomes.models, *(case.id for case in outcomes.cases)):
+    outcomes = outcomes.take(np.argsort(outcomes.cases.ids, kind="stable"))
+    for text in (*outcomes.models, *outcomes.cases.ids):
         digest.update(text.encode() + b"\x00")
     digest.update(np.ascontiguousarray(outcomes.status).tobytes())
     for values in (outcomes.score, outcomes.cost_usd):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from routebench.suites.importers.outcomes import ImportedOutcome, ImportedOutcomes, read_outcome_files
+from routebench.suites.importers.outcomes import GRADER, Tally, read_outcomes, read_prompts
 
-__all__ = ["ImportedOutcome", "ImportedOutcomes", "read_outcome_files"]
+__all__ = ["GRADER", "Tally", "read_outcomes", "read_prompts"]
