@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,11 +22,17 @@ class Choices:
         models: the names that the indices point at.
         parts: (share, chains) pairs; shares sum to one; chains has shape (n, length), padded at the right with -1.
         label: what this operating point is called, such as `lambda=0.3`.
+        decision_cost_usd: what deciding cost, NaN while unknown, shape (n,); None where deciding calls no model.
+        decision_latency_s: how long deciding took, NaN while unknown, shape (n,); None where nobody measured it.
+
+    A chain without any model is no decision: nothing is known of such a case.
     """
 
     models: tuple[str, ...]
     parts: tuple[tuple[float, IntArray], ...]
     label: str = ""
+    decision_cost_usd: FloatArray | None = None
+    decision_latency_s: FloatArray | None = None
 
     @classmethod
     def single(cls, models: Sequence[str], chains: IntArray, label: str = "") -> Self:
@@ -51,3 +57,12 @@ class Choices:
             for part_share, chains in choice.parts
         )
         return cls(choices[0].models, parts, label)
+
+    def take(self, index: IntArray) -> Self:
+        """Returns the choices for some of the requests."""
+        return replace(
+            self,
+            parts=tuple((share, chains[index]) for share, chains in self.parts),
+            decision_cost_usd=None if self.decision_cost_usd is None else self.decision_cost_usd[index],
+            decision_latency_s=None if self.decision_latency_s is None else self.decision_latency_s[index],
+        )

@@ -16,12 +16,18 @@ class Replayed:
 
     Attributes:
         score: expected score, a failed request 0; NaN where a cell is missing or unscored; shape (n,).
-        cost_usd: expected cost, failed tries included; NaN while any part is unknown; shape (n,).
+        cost_usd: expected cost, failed tries and deciding included; NaN while any part is unknown; shape (n,).
         failed: probability that no model of the chain answers; NaN where a cell is missing; shape (n,).
         answered_by: probability that a model gives the answer; shape (n, m).
         decided: probability that a model is tried first; shape (n, m).
-        latency_s: seconds until the answer, failed tries included, for every part and sample; shape (n, p, k).
+        latency_s: seconds until the answer, failed tries and deciding included, for every part and sample, NaN while
+            unknown; shape (n, p, k).
+        sample_score: expected score of every sample, shape (n, k).
         shares: of the p parts, shape (p,).
+        asked: number of cells that the decisions look up.
+        known: number of those that were recorded and scored.
+        decision_cost_usd: as in the choices.
+        decision_latency_s: as in the choices.
     """
 
     score: FloatArray
@@ -30,23 +36,43 @@ class Replayed:
     answered_by: FloatArray
     decided: FloatArray
     latency_s: FloatArray
+    sample_score: FloatArray
     shares: FloatArray
+    asked: int
+    known: int
+    decision_cost_usd: FloatArray | None = None
+    decision_latency_s: FloatArray | None = None
 
     @property
     def missing(self) -> BoolArray:
         """Cases that cannot be scored, shape (n,)."""
         return np.isnan(self.score)
 
-    def latency_quantile(self, share: float) -> float | None:
-        """Returns the time that a share of the answers stays within, in seconds; None where no time is known."""
-        weights = np.broadcast_to(self.shares[None, :, None], self.latency_s.shape)[~np.isnan(self.latency_s)]
-        times = self.latency_s[~np.isnan(self.latency_s)]
-        if not len(times):
-            return None
-        order = np.argsort(times, kind="stable")
-        reached = np.cumsum(weights[order]) / weights.sum()
-        at = min(int(np.searchsorted(reached, share, side="left")), len(times) - 1)
-        return float(times[order][at])
+    def latency_quantile(self, share: float, weight: FloatArray | None = None) -> float | None:
+        """Returns the time that a share of the answers stays within, in seconds; None where no time is known.
+
+        Args:
+            share: of the answers.
+            weight: requests that each case stands for, shape (n,); all alike when left out.
+        """
+        return weighted_quantile(
+            self.latency_s,
+            np.broadcast_to(
+                self.shares[None, :, None] * (1.0 if weight is None else weight[:, None, None]), self.latency_s.shape
+            ),
+            share,
+        )
+
+
+def weighted_quantile(values: FloatArray, weight: FloatArray, share: float) -> float | None:
+    """Returns the smallest known value that a share of the weight does not exceed, None where none is known."""
+    known = ~np.isnan(values)
+    values, weight = values[known], weight[known]
+    if not len(values):
+        return None
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order]) / weight.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share - 1e-12, side="left")), len(values) - 1)])
 
 
 def replay(outcomes: Outcomes, choices: Choices) -> Replayed:
@@ -58,20 +84,41 @@ def replay(outcomes: Outcomes, choices: Choices) -> Replayed:
     place = np.array([outcomes.models.index(name) for name in choices.models], dtype=np.intp)
     n, m, k = outcomes.status.shape
     shares = np.array([share for share, _ in choices.parts])
-    score, cost, failed = np.zeros(n), np.zeros(n), np.zeros(n)
+    score, cost, failed, sample_score = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, k))
     answered_by, decided = np.zeros((n, m)), np.zeros((n, m))
     latency = np.empty((n, len(shares), k))
+    asked = known = 0
     for number, (share, chains) in enumerate(choices.parts):
         part = _replay_chains(outcomes, np.where(chains >= 0, place[np.maximum(chains, 0)], -1))
         score += share * mean_known(part.score)
+        sample_score += share * part.score
         cost += share * mean_known(part.cost_usd)
         failed += share * mean_known(part.failed)
         latency[:, number] = part.latency_s
-        first = np.where(chains[:, 0] >= 0, place[np.maximum(chains[:, 0], 0)], 0)
-        decided[np.arange(n), first] += share
+        begun = np.flatnonzero(chains[:, 0] >= 0)
+        decided[begun, place[chains[begun, 0]]] += share
         for model in range(m):
             answered_by[:, model] += share * (part.answered_by == model).mean(axis=1)
-    return Replayed(score, cost, failed, answered_by, decided, latency, shares)
+        asked += part.asked
+        known += part.known
+    if choices.decision_cost_usd is not None:
+        cost += choices.decision_cost_usd
+    if choices.decision_latency_s is not None:
+        latency += choices.decision_latency_s[:, None, None]
+    return Replayed(
+        score,
+        cost,
+        failed,
+        answered_by,
+        decided,
+        latency,
+        sample_score,
+        shares,
+        asked,
+        known,
+        choices.decision_cost_usd,
+        choices.decision_latency_s,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +128,8 @@ class _Part:
     failed: FloatArray
     latency_s: FloatArray
     answered_by: IntArray
+    asked: int
+    known: int
 
 
 def _replay_chains(outcomes: Outcomes, chains: IntArray) -> _Part:
@@ -90,20 +139,28 @@ def _replay_chains(outcomes: Outcomes, chains: IntArray) -> _Part:
     score, cost, latency = np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k))
     answered_by = np.full((n, k), -1, dtype=np.intp)
     waiting = np.ones((n, k), dtype=bool)
-    unknown = np.zeros((n, k), dtype=bool)
+    unknown = np.broadcast_to((chains < 0).all(axis=1)[:, None], (n, k)).copy()
+    asked = known = 0
     for column in chains.T:
         model = np.maximum(column, 0)
         status = outcomes.status[rows, model]
         tried = waiting & (column >= 0)[:, None]
+        if not tried.any():
+            break
         cost += np.where(tried, outcomes.cost_usd[rows, model], 0.0)
         latency += np.where(tried, outcomes.latency_s[rows, model], 0.0)
         answered = tried & (status == OK)
-        score = np.where(answered, outcomes.score[rows, model], score)
+        given = outcomes.score[rows, model]
+        score = np.where(answered, given, score)
         answered_by = np.where(answered, model[:, None], answered_by)
-        unknown |= tried & (status == MISSING)
+        absent = tried & (status == MISSING)
+        unknown |= absent
+        # Of a cell's samples one suffices to know something.
+        asked += int(tried.any(axis=1).sum())
+        known += int((tried & ~absent & ~(answered & np.isnan(given))).any(axis=1).sum())
         waiting &= ~tried | (status == ERROR)
     failed = np.where(unknown, np.nan, (answered_by < 0).astype(float))
     for values in (score, cost, latency):
         values[unknown] = np.nan
     latency[answered_by < 0] = np.nan
-    return _Part(score, cost, failed, latency, answered_by)
+    return _Part(score, cost, failed, latency, answered_by, asked, known)

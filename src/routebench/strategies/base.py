@@ -7,10 +7,11 @@ from typing import Self
 
 import numpy as np
 
-from routebench.evaluate.choices import Choices, FloatArray, IntArray
+from routebench.evaluate.choices import Choices, FloatArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Kind
 from routebench.evaluate.splits import folds
+from routebench.evaluate.sweep import LambdaSweep
 from routebench.messages import last_user_text
 from routebench.types import Decision, Request
 
@@ -97,18 +98,8 @@ class Predictive(Policy):
         self._fit_scores(list(prompts), self._scores)
         return self._sweep(predicted)
 
-    def _sweep(self, predicted: FloatArray) -> list[Choices]:
-        return [
-            Choices.single(self.models_, pick(predicted, self._costs, rate), label=f"lambda={rate:.3g}")
-            for rate in self._lambdas
-        ]
-
-
-def pick(predicted: FloatArray, costs: FloatArray, rate: float) -> IntArray:
-    """Returns the model with the best predicted score - rate * cost, shape (n,); of equals the cheaper."""
-    order = np.argsort(costs, kind="stable")
-    best: IntArray = order[np.argmax((predicted - rate * costs)[:, order], axis=1)]
-    return best
+    def _sweep(self, predicted: FloatArray) -> LambdaSweep:
+        return LambdaSweep(self.models_, predicted, self._costs, self._lambdas)
 
 
 def training_scores(outcomes: Outcomes) -> FloatArray:

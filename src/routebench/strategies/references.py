@@ -9,7 +9,8 @@ import numpy as np
 
 from routebench.evaluate.choices import Choices, FloatArray
 from routebench.evaluate.outcomes import Outcomes
-from routebench.strategies.base import Policy, Predictive, lambda_grid, mean_costs, pick, training_scores
+from routebench.evaluate.sweep import LambdaSweep
+from routebench.strategies.base import Policy, Predictive, lambda_grid, mean_costs, training_scores
 from routebench.types import Request
 
 
@@ -89,15 +90,12 @@ class CategoryTable(Policy):
     def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
         """One point a lambda; reads the category of every case."""
         predicted = np.array([self._table.get(label, self._overall) for label in outcomes.cases.category])
-        return [
-            Choices.single(self.models_, pick(predicted, self._costs, rate), label=f"lambda={rate:.3g}")
-            for rate in self._lambdas
-        ]
+        return LambdaSweep(self.models_, predicted, self._costs, self._lambdas)
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """Without labels every request gets the overall best trade."""
         predicted = np.broadcast_to(self._overall, (len(requests), len(self.models_)))
-        return [Choices.single(self.models_, pick(predicted, self._costs, rate)) for rate in self._lambdas]
+        return LambdaSweep(self.models_, predicted, self._costs, self._lambdas)
 
     def train_curve(self) -> Sequence[Choices]:
         """The curve on the training cases, with their labels."""
