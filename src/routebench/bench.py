@@ -7,7 +7,6 @@ import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -327,7 +326,7 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
     """Reads the outcome matrix of a suite from a store: numbers at once, prompts when a strategy looks at them."""
     import numpy as np
 
-    from routebench.evaluate import Cases, Outcomes
+    from routebench.evaluate import Cases, Outcomes, Source
 
     known = {model.name: model for model in read_models(store, suite)}
     names = tuple(models or known)
@@ -342,7 +341,7 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
         split=_texts(columns["split"]),
         tags=np.ma.getdata(columns["tags"]),
         grader=_texts(columns["grader"]),
-        load=cache(lambda: {case.id: case for case in read_cases(store, suite)}),
+        source=Source(lambda: read_cases(store, suite)),
     )
     cells = {name: _numbers(values) if values.dtype.kind == "f" else values for name, values in found.cells.items()}
     return Outcomes.from_cells(suite, cases, names, cells)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.evaluate.cases import Cases
+from routebench.evaluate.cases import Cases, Source
 from routebench.evaluate.choices import Choices
 from routebench.evaluate.compare import compare
 from routebench.evaluate.comparison import Comparison, Evaluation

@@ -5,16 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from routebench.errors import OutcomesError
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
-from routebench.types import Case
+from routebench.types import Case, Request
 
 StrArray = npt.NDArray[np.str_]
+
+
+class Source:
+    """The whole cases of a suite, read at the first look at one, and what was worked out from their requests.
+
+    Halves and folds of one suite share their source, so that nothing is read or worked out twice.
+
+    Args:
+        read: returns every case of the suite.
+    """
+
+    def __init__(self, read: Callable[[], Sequence[Case]]) -> None:
+        self._read = read
+        self.derived: dict[str, Any] = {}
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every case of the suite."""
+        return tuple(self._read())
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Case id -> its position."""
+        return {case.id: place for place, case in enumerate(self.cases)}
+
+    @cached_property
+    def requests(self) -> tuple[Request, ...]:
+        """What strategies may see of every case."""
+        return tuple(case.request for case in self.cases)
+
+
+class Requests(Sequence[Request]):
+    """Some of a suite's requests, with features that are worked out once for the whole suite.
+
+    Args:
+        source: of the suite.
+        at: positions in it, shape (n,).
+    """
+
+    def __init__(self, source: Source, at: IntArray) -> None:
+        self._source = source
+        self._at = at
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __iter__(self) -> Iterator[Request]:
+        whole = self._source.requests
+        return (whole[place] for place in self._at)
+
+    def __getitem__(self, place: int) -> Request:  # type: ignore[override]  # nobody slices requests
+        return self._source.requests[self._at[place]]
+
+    def rows(self, name: str, work_out: Callable[[Sequence[Request]], Any]) -> Any:
+        """Returns the rows of an array (or anything that takes an index array) that has a row a request.
+
+        Args:
+            name: under which it is kept.
+            work_out: makes it, each row from its own request alone: held-out requests are among them.
+        """
+        if name not in self._source.derived:
+            self._source.derived[name] = work_out(self._source.requests)
+        return self._source.derived[name][self._at]
+
+
+def rows_of(requests: Sequence[Request], name: str, work_out: Callable[[Sequence[Request]], Any]) -> Any:
+    """Returns what `work_out` makes of requests, worked out once where they belong to a suite."""
+    return requests.rows(name, work_out) if isinstance(requests, Requests) else work_out(requests)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +98,7 @@ class Cases(Sequence[Case]):
         split: `train`, `test`, or an empty string where the suite leaves it open, shape (n,).
         tags: a sequence of texts each, shape (n,).
         grader: name of each case's primary grader, shape (n,).
-        load: reads the whole cases, by id.
+        source: has the whole cases.
     """
 
     ids: StrArray
@@ -41,12 +109,11 @@ class Cases(Sequence[Case]):
     split: StrArray
     tags: npt.NDArray[np.object_]
     grader: StrArray
-    load: Callable[[], Mapping[str, Case]] = field(repr=False)
+    source: Source = field(repr=False)
 
     @classmethod
     def of(cls, cases: Sequence[Case]) -> Self:
         """Takes cases that are already in memory."""
-        by_id = {case.id: case for case in cases}
         return cls(
             ids=np.array([case.id for case in cases], dtype=str),
             category=np.array([case.category or "" for case in cases], dtype=str),
@@ -58,25 +125,29 @@ class Cases(Sequence[Case]):
             split=np.array([case.split or "" for case in cases], dtype=str),
             tags=_objects([case.tags for case in cases]),
             grader=np.array([case.grader.name for case in cases], dtype=str),
-            load=lambda: by_id,
+            source=Source(lambda: cases),
         )
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[Case]:
-        return iter(self._whole)
+        return (self.source.cases[place] for place in self._at)
 
     def __getitem__(self, place: int) -> Case:  # type: ignore[override]  # a slice is `take`
-        return self._whole[place]
+        return self.source.cases[self._at[place]]
 
     @cached_property
-    def _whole(self) -> tuple[Case, ...]:
-        by_id = self.load()
+    def _at(self) -> IntArray:
         try:
-            return tuple(by_id[name] for name in self.ids)
+            return np.array([self.source.place[name] for name in self.ids], dtype=np.intp)
         except KeyError as error:
             raise OutcomesError(f"case {error.args[0]!r} left the store while it was read; read it again") from None
+
+    @cached_property
+    def requests(self) -> Requests:
+        """What a strategy may see of the cases."""
+        return Requests(self.source, self._at)
 
     @cached_property
     def keys(self) -> StrArray:

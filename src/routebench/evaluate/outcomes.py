@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
-from routebench.evaluate.cases import Cases, StrArray
+from routebench.evaluate.cases import Cases, Requests, StrArray
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
-from routebench.types import Case, Request
+from routebench.types import Case
 
 MISSING, OK, ERROR = 0, 1, 2
 """A cell that was never bought, an answer, a call that failed or abstained."""
@@ -133,10 +132,10 @@ class Outcomes:
         """Number of cases."""
         return len(self.cases)
 
-    @cached_property
-    def requests(self) -> tuple[Request, ...]:
+    @property
+    def requests(self) -> Requests:
         """What a strategy may see of the cases."""
-        return tuple(case.request for case in self.cases)
+        return self.cases.requests
 
     @property
     def weight(self) -> FloatArray:

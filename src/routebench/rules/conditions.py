@@ -128,7 +128,7 @@ def _any_keyword(keywords: Sequence[str], scope: Scope) -> Callable[[Reading], b
 
     def holds(reading: Reading) -> bool:
         text = reading.text(scope)
-        return not words.isdisjoint(text.vocabulary) or any(phrase.search(text.folded) for phrase in phrases)
+        return not words.isdisjoint(text.vocabulary) or any(phrase.stands_in(text.folded) for phrase in phrases)
 
     return holds
 
@@ -138,23 +138,30 @@ def _all_keywords(keywords: Sequence[str], scope: Scope) -> Callable[[Reading], 
 
     def holds(reading: Reading) -> bool:
         text = reading.text(scope)
-        return words <= text.vocabulary and all(phrase.search(text.folded) for phrase in phrases)
+        return words <= text.vocabulary and all(phrase.stands_in(text.folded) for phrase in phrases)
 
     return holds
 
 
-def _split(keywords: Sequence[str]) -> tuple[frozenset[str], list[re.Pattern[str]]]:
+def _split(keywords: Sequence[str]) -> tuple[frozenset[str], list[_Phrase]]:
     """Most keywords are one word, and looking a word up in a set beats every pattern."""
     folded = [keyword.casefold() for keyword in keywords]
     words = frozenset(keyword for keyword in folded if re.fullmatch(r"\w+", keyword))
-    return words, [_phrase(keyword) for keyword in folded if keyword not in words]
+    return words, [_Phrase(keyword) for keyword in folded if keyword not in words]
 
 
-def _phrase(keyword: str) -> re.Pattern[str]:
-    """Whole words: no letter or digit may touch the keyword where the keyword itself ends in one."""
-    before = r"(?<!\w)" if re.match(r"\w", keyword) else ""
-    after = r"(?!\w)" if re.search(r"\w$", keyword) else ""
-    return re.compile(before + re.escape(keyword) + after)
+class _Phrase:
+    """Several words: no letter or digit may touch them where they themselves end in one."""
+
+    def __init__(self, keyword: str) -> None:
+        before = r"(?<!\w)" if re.match(r"\w", keyword) else ""
+        after = r"(?!\w)" if re.search(r"\w$", keyword) else ""
+        self._literal = keyword
+        self._pattern = re.compile(before + re.escape(keyword) + after)
+
+    def stands_in(self, text: str) -> bool:
+        # Most texts do not hold it at all, and looking for a literal is ten times as fast as a pattern.
+        return self._literal in text and self._pattern.search(text) is not None
 
 
 def _pattern(pattern: str, scope: Scope) -> Callable[[Reading], bool]:

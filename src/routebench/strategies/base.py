@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Kind
 from routebench.evaluate.splits import folds
 from routebench.evaluate.sweep import LambdaSweep
-from routebench.messages import last_user_text
 from routebench.types import Decision, Request
 
 
@@ -64,38 +64,37 @@ class Predictive(Policy):
     """A policy that predicts every model's score from the prompt and picks the best trade of score against cost.
 
     The knob is lambda: the model with the highest predicted score - lambda * mean training cost is picked. Subclasses
-    write `_fit_scores` and `_predict_scores`.
+    write `_features`, `_fit_scores` and `_predict_scores`.
     """
-
-    def __init__(self) -> None:
-        self._scores: FloatArray
-        self._costs: FloatArray
-        self._lambdas: FloatArray
 
     def _fit(self, outcomes: Outcomes) -> None:
         self._scores = training_scores(outcomes)
         self._costs = mean_costs(outcomes)
         self._lambdas = lambda_grid(self._costs)
-        self._fit_scores(texts(outcomes.requests), self._scores)
+        self._fit_scores(self._features(outcomes.requests), self._scores)
 
-    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
+    def _features(self, requests: Sequence[Request]) -> Any:
+        """What is read of n requests, each row from its own request alone, shape (n, columns)."""
         raise NotImplementedError
 
-    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
+    def _fit_scores(self, features: Any, scores: FloatArray) -> None:
+        raise NotImplementedError
+
+    def _predict_scores(self, features: Any) -> FloatArray:
         raise NotImplementedError
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point a lambda, from quality at any price to the cheapest."""
-        return self._sweep(self._predict_scores(texts(requests)))
+        return self._sweep(self._predict_scores(self._features(requests)))
 
     def train_curve(self) -> Sequence[Choices]:
         """The curve on predictions made by models that did not see the case, five folds by group."""
-        prompts = np.array(texts(self._train.requests), dtype=object)
+        features = self._features(self._train.requests)
         predicted = np.empty_like(self._scores)
         for inside, outside in folds(self._train, n_folds=5):
-            self._fit_scores(list(prompts[inside]), self._scores[inside])
-            predicted[outside] = self._predict_scores(list(prompts[outside]))
-        self._fit_scores(list(prompts), self._scores)
+            held_out = copy(self)
+            held_out._fit_scores(features[inside], self._scores[inside])
+            predicted[outside] = held_out._predict_scores(features[outside])
         return self._sweep(predicted)
 
     def _sweep(self, predicted: FloatArray) -> LambdaSweep:
@@ -126,8 +125,3 @@ def lambda_grid(costs: FloatArray, points: int = 41) -> FloatArray:
     if spread == 0:
         return np.zeros(1)
     return np.concatenate(([0.0], np.geomspace(1e-3, 30.0, points - 1) / spread))
-
-
-def texts(requests: Sequence[Request]) -> list[str]:
-    """Returns what the text strategies read of each request: the last user message."""
-    return [last_user_text(request.messages) for request in requests]

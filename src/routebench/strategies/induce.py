@@ -8,16 +8,17 @@ few hundred candidate conditions the best raw gain is mostly luck.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from routebench.evaluate.choices import BoolArray, FloatArray
-from routebench.messages import last_user_text
+from routebench.evaluate.cases import rows_of
+from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.rules import Condition
+from routebench.strategies.prompts import readings
 from routebench.types import Request
 
 _WORD = re.compile(r"\w+")
@@ -74,8 +75,7 @@ class RuleList:
 
 def candidates(requests: Sequence[Request]) -> list[Candidate]:
     """Returns the conditions worth trying for requests like these: words, word pairs, forms and lengths."""
-    n = len(requests)
-    found = _keyword_candidates([last_user_text(request.messages).casefold() for request in requests])
+    found = _keyword_candidates(requests)
     whens: list[Mapping[str, Any]] = [{"regex": pattern} for pattern in _PATTERNS.values()]
     whens += [
         {"has_code": True},
@@ -84,28 +84,64 @@ def candidates(requests: Sequence[Request]) -> list[Candidate]:
         {"json_schema": True},
         {"has_tools": True},
     ]
-    words = np.array([len(_WORD.findall(last_user_text(request.messages))) for request in requests])
-    for cut in sorted({int(q) for q in np.quantile(words, [0.2, 0.4, 0.6, 0.8])}) if n else ():
-        whens += [{"words": {"le": cut}}, {"words": {"gt": cut}}]
-    for when in whens:
+    masks = [(when, _matching(requests, when)) for when in whens]
+    words = rows_of(
+        requests, "number of words", lambda some: np.array([len(one.text("user").words) for one in readings(some)])
+    )
+    for cut in sorted({int(q) for q in np.quantile(words, [0.2, 0.4, 0.6, 0.8])}) if len(words) else ():
+        masks += [({"words": {"le": cut}}, words <= cut), ({"words": {"gt": cut}}, words > cut)]
+    return found + [Candidate(when, mask) for when, mask in masks if _worth(mask)]
+
+
+def _matching(requests: Sequence[Request], when: Mapping[str, Any]) -> BoolArray:
+    """Which requests meet a condition, as the runtime decides it."""
+
+    def match(some: Sequence[Request]) -> BoolArray:
         condition = Condition.parse(when)
-        mask = np.fromiter((condition.matches(request) for request in requests), dtype=bool, count=n)
-        if _worth(mask):
-            found.append(Candidate(when, mask))
+        return np.fromiter((condition.matches(one) for one in readings(some)), dtype=bool, count=len(some))
+
+    found: BoolArray = rows_of(requests, f"condition {when}", match)
     return found
 
 
-def _keyword_candidates(prompts: Sequence[str]) -> list[Candidate]:
-    n = len(prompts)
-    held = [set(_WORD.findall(prompt)) | {match[1] for match in _PAIR.finditer(prompt)} for prompt in prompts]
-    counts = Counter(word for words in held for word in words if not word.isdigit() and len(word) > 1)
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Which words and pairs of words stand in which text: a sparse array of shape (n, words), and their names."""
+
+    held: Any
+    names: npt.NDArray[np.str_]
+
+    def __getitem__(self, at: IntArray) -> _Words:
+        return _Words(self.held[at], self.names)
+
+
+def _words(requests: Sequence[Request]) -> _Words:
+    import scipy.sparse
+
+    place: dict[str, int] = {}
+    columns: list[int] = []
+    ends = [0]
+    for reading in readings(requests):
+        text = reading.text("user").folded
+        held = set(_WORD.findall(text)) | {match[1] for match in _PAIR.finditer(text)}
+        columns += [place.setdefault(word, len(place)) for word in held if not word.isdigit() and len(word) > 1]
+        ends.append(len(columns))
+    shape = (len(requests), len(place))
+    matrix = scipy.sparse.csr_array((np.ones(len(columns), dtype=np.int32), columns, ends), shape=shape)
+    return _Words(matrix, np.array(list(place), dtype=str))
+
+
+def _keyword_candidates(requests: Sequence[Request]) -> list[Candidate]:
+    found: _Words = rows_of(requests, "words and pairs", _words)
+    counts = np.asarray(found.held.sum(axis=0)).ravel()
+    n = len(requests)
     least = max(_MIN_SUPPORT, _MIN_SUPPORT_SHARE * n)
-    frequent = [word for word, count in counts.most_common() if least <= count <= _MAX_SUPPORT_SHARE * n]
-    result = []
-    for word in sorted(frequent[:_MAX_KEYWORDS], key=lambda word: (-counts[word], word)):
-        mask = np.fromiter((word in words for words in held), dtype=bool, count=n)
-        result.append(Candidate({"any_keyword": [word]}, mask))
-    return result
+    frequent = np.flatnonzero((counts >= least) & (counts <= _MAX_SUPPORT_SHARE * n))
+    chosen = frequent[np.lexsort((found.names[frequent], -counts[frequent]))][:_MAX_KEYWORDS]
+    masks = found.held[:, chosen].toarray().T > 0
+    return [
+        Candidate({"any_keyword": [str(word)]}, mask) for word, mask in zip(found.names[chosen], masks, strict=True)
+    ]
 
 
 def _worth(mask: BoolArray) -> bool:
@@ -126,10 +162,11 @@ def induce(
         z: standard errors that a rule's gain is lowered by before it counts.
     """
     means = utility @ weight / weight.sum()
+    masks = np.array([candidate.mask for candidate in found], dtype=float).reshape(len(found), len(weight)).T.copy()
     best: tuple[float, RuleList] | None = None
     # The best single default is not always the best default beside rules: try the two best.
     for default in np.argsort(-means, kind="stable")[:2]:
-        rules, bound = _cover(found, utility, weight, int(default), max_rules, z)
+        rules, bound = _cover(found, masks, utility, weight, int(default), max_rules, z)
         total = float(means[default] * weight.sum()) + bound
         if best is None or total > best[0]:
             best = (total, RuleList(tuple(rules), int(default)))
@@ -138,20 +175,27 @@ def induce(
 
 
 def _cover(
-    found: Sequence[Candidate], utility: FloatArray, weight: FloatArray, default: int, max_rules: int, z: float
+    found: Sequence[Candidate],
+    masks: FloatArray,
+    utility: FloatArray,
+    weight: FloatArray,
+    default: int,
+    max_rules: int,
+    z: float,
 ) -> tuple[list[LearnedRule], float]:
     gains = (utility - utility[default]).T  # (n, a)
     pooled = np.average((gains - np.average(gains, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
-    masks = np.array([candidate.mask for candidate in found], dtype=float).reshape(len(found), len(gains))
-    left = np.ones(len(gains))
+    actions = gains.shape[1]
+    worth = np.column_stack([np.ones_like(weight), weight, gains * weight[:, None], gains**2 * weight[:, None]])
+    # For every condition: support, weight, and sums of gains and of their squares over the cases that are left. What
+    # a rule takes is subtracted, so that every case is multiplied twice and not once a rule.
+    matched = masks.T @ worth
+    left = np.ones(len(gains), dtype=bool)
     rules: list[LearnedRule] = []
     bound_total = 0.0
     while found and len(rules) < max_rules * 4:
-        open_weight = left * weight
-        support = masks @ left
-        total = masks @ open_weight
-        sums = masks @ (gains * open_weight[:, None])
-        squares = masks @ (gains**2 * open_weight[:, None])
+        support, total = matched[:, 0], matched[:, 1]
+        sums, squares = matched[:, 2 : 2 + actions], matched[:, 2 + actions :]
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = sums / total[:, None]
             variance = squares / total[:, None] - mean**2
@@ -166,11 +210,13 @@ def _cover(
             break
         rules.append(
             LearnedRule(
-                found[at].when, int(action), int(support[at]), float(mean[at, action]), float(error[at, action])
+                found[at].when, int(action), round(support[at]), float(mean[at, action]), float(error[at, action])
             )
         )
         bound_total += float(bound[at, action])
-        left = left * (1 - masks[at])
+        taken = np.flatnonzero(left & (masks[:, at] > 0))
+        left[taken] = False
+        matched = matched - masks[taken].T @ worth[taken]
         rules_merged = merge(rules)
         if len(rules_merged) > max_rules:
             rules.pop()

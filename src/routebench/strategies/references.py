@@ -11,6 +11,8 @@ from routebench.evaluate.choices import Choices, FloatArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.sweep import LambdaSweep
 from routebench.strategies.base import Policy, Predictive, lambda_grid, mean_costs, training_scores
+from routebench.strategies.neighbours import nearest_rows
+from routebench.strategies.prompts import Tfidf, word_counts
 from routebench.types import Request
 
 
@@ -24,18 +26,18 @@ class KnnTfidf(Predictive):
     name = "knn_tfidf"
 
     def __init__(self, k: int = 40) -> None:
-        super().__init__()
         self.k = k
 
-    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
-        self._vectors = _tfidf()
-        self._matrix = self._vectors.fit_transform(prompts)
+    def _features(self, requests: Sequence[Request]) -> Any:
+        return word_counts(requests)
+
+    def _fit_scores(self, features: Any, scores: FloatArray) -> None:
+        self._tfidf = Tfidf().fit(features)
+        self._library = self._tfidf.transform(features)
         self._known = scores
 
-    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
-        near = (self._vectors.transform(prompts) @ self._matrix.T).toarray()
-        k = min(self.k, near.shape[1])
-        index = np.argpartition(-near, k - 1, axis=1)[:, :k]
+    def _predict_scores(self, features: Any) -> FloatArray:
+        _, index = nearest_rows(self._tfidf.transform(features), self._library, self.k)
         return np.asarray(self._known[index].mean(axis=1))
 
 
@@ -47,12 +49,15 @@ class LrTfidf(Predictive):
 
     name = "lr_tfidf"
 
-    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
+    def _features(self, requests: Sequence[Request]) -> Any:
+        return word_counts(requests)
+
+    def _fit_scores(self, features: Any, scores: FloatArray) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        self._vectors = _tfidf()
-        matrix = self._vectors.fit_transform(prompts)
-        n = len(prompts)
+        self._tfidf = Tfidf().fit(features)
+        matrix = self._tfidf.transform(features)
+        n = matrix.shape[0]
         rows, labels = np.tile(np.arange(n), 2), np.repeat([1, 0], n)
         self._models: list[Any] = []
         for column in np.clip(scores, 0, 1).T:
@@ -61,13 +66,14 @@ class LrTfidf(Predictive):
                 self._models.append(float(column.mean()))
                 continue
             kept = weights > 0
-            model = LogisticRegression(C=1.0, max_iter=1000)
+            # A tenth of the time of the default solver; the scale keeps its penalty off the intercept.
+            model = LogisticRegression(C=1.0, solver="liblinear", intercept_scaling=10.0)
             self._models.append(model.fit(matrix[rows[kept]], labels[kept], sample_weight=weights[kept]))
 
-    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
-        matrix = self._vectors.transform(prompts)
+    def _predict_scores(self, features: Any) -> FloatArray:
+        matrix = self._tfidf.transform(features)
         columns = [
-            np.full(len(prompts), model) if isinstance(model, float) else model.predict_proba(matrix)[:, 1]
+            np.full(matrix.shape[0], model) if isinstance(model, float) else model.predict_proba(matrix)[:, 1]
             for model in self._models
         ]
         return np.column_stack(columns)
@@ -100,9 +106,3 @@ class CategoryTable(Policy):
     def train_curve(self) -> Sequence[Choices]:
         """The curve on the training cases, with their labels."""
         return self.peek(self._train)
-
-
-def _tfidf() -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(sublinear_tf=True, min_df=1, max_features=50_000, token_pattern=r"(?u)\b\w+\b")

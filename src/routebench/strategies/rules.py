@@ -17,6 +17,7 @@ from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
 from routebench.strategies.base import Policy, lambda_grid
 from routebench.strategies.baselines import chains_to_try
 from routebench.strategies.induce import RuleList, candidates, induce
+from routebench.strategies.prompts import readings
 from routebench.types import Decision, Model, Request
 
 
@@ -41,7 +42,7 @@ class RulesFile(Policy):
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point: the decisions of the rule set's own runtime."""
-        return [decide_all(self._router, self.models_, requests, label=self.name)]
+        return [decide_all(self._router, self.models_, readings(requests), label=self.name)]
 
     def route(self, request: Request, point: int = 0) -> Decision:  # noqa: ARG002 - a file has one point
         """Decides one request, with the rule that fired."""
@@ -77,7 +78,7 @@ class Rules(Policy):
         scores = np.array([one.score for one in replays])
         costs = _chain_costs(outcomes, self._chains)
         known = ~np.isnan(scores).any(axis=0)
-        found = candidates([request for request, keep in zip(outcomes.requests, known, strict=True) if keep])
+        found = candidates(outcomes.take(known).requests)
         weight = outcomes.weight[known]
         return [
             induce(found, scores[:, known] - rate * costs[:, known], weight, max_rules=self.max_rules)
@@ -86,21 +87,20 @@ class Rules(Policy):
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point a lambda, from quality at any price to the cheapest."""
-        readings = [Reading(request) for request in requests]
+        read = readings(requests)
         return [
-            decide_all(Router(ruleset), self.models_, readings, label=f"lambda={rate:.3g}")
+            decide_all(Router(ruleset), self.models_, read, label=f"lambda={rate:.3g}")
             for ruleset, rate in zip(self.rulesets_, self._lambdas, strict=True)
         ]
 
     def train_curve(self) -> Sequence[Choices]:
         """The curve by rules that were learned without the case, five folds by group."""
-        requests = self._train.requests
+        read = readings(self._train.requests)
         width = max(len(chain) for chain in self._chains) + 1
         chains: list[IntArray] = [np.full((self._train.n, width), -1, dtype=np.intp) for _ in self._lambdas]
         for inside, outside in folds(self._train, n_folds=5):
-            held_out = [Reading(requests[index]) for index in outside]
             for point, rules in enumerate(self._learn(self._train.take(inside))):
-                decided = decide_all(Router(self._to_ruleset(rules)), self.models_, held_out).parts[0][1]
+                decided = decide_all(Router(self._to_ruleset(rules)), self.models_, read[outside]).parts[0][1]
                 chains[point][outside, : decided.shape[1]] = decided
         labels = [f"lambda={rate:.3g}" for rate in self._lambdas]
         return [Choices.single(self.models_, chain, label) for chain, label in zip(chains, labels, strict=True)]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from routebench.evaluate.choices import FloatArray
-from routebench.messages import last_user_text
 from routebench.strategies.base import Predictive
+from routebench.strategies.neighbours import nearest_rows
+from routebench.strategies.prompts import pieces
 from routebench.types import Request
 
 
@@ -28,12 +29,14 @@ class Similarity(Predictive):
     name = "similarity"
 
     def __init__(self, k: int = 24, shrinkage: float = 0.3) -> None:
-        super().__init__()
         self.k = k
         self.shrinkage = shrinkage
 
-    def _fit_scores(self, prompts: Sequence[str], scores: FloatArray) -> None:
-        self._library = self._embed(prompts)
+    def _features(self, requests: Sequence[Request]) -> Any:
+        return pieces(requests)
+
+    def _fit_scores(self, features: Any, scores: FloatArray) -> None:
+        self._library = features
         self._known = scores
 
     def observe(self, request: Request, scores: Mapping[str, float]) -> None:
@@ -47,24 +50,13 @@ class Similarity(Predictive):
 
         means = self._known.mean(axis=0)
         row = np.array([scores.get(name, mean) for name, mean in zip(self.models_, means, strict=True)])
-        self._library = scipy.sparse.vstack([self._library, self._embed([last_user_text(request.messages)])]).tocsr()
+        self._library = scipy.sparse.vstack([self._library, pieces([request])]).tocsr()
         self._known = np.vstack([self._known, row])
 
-    def _predict_scores(self, prompts: Sequence[str]) -> FloatArray:
-        near = (self._embed(prompts) @ self._library.T).toarray()
-        k = min(self.k, near.shape[1])
-        index = np.argpartition(-near, k - 1, axis=1)[:, :k]
-        weight = np.take_along_axis(near, index, axis=1) ** 2
+    def _predict_scores(self, features: Any) -> FloatArray:
+        near, index = nearest_rows(features, self._library, self.k)
+        weight = near**2
         summed = np.einsum("nk,nkm->nm", weight, self._known[index])
         mean = self._known.mean(axis=0)
         predicted: FloatArray = (summed + self.shrinkage * mean) / (weight.sum(axis=1, keepdims=True) + self.shrinkage)
         return predicted
-
-    def _embed(self, prompts: Sequence[str]) -> Any:
-        import scipy.sparse
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        words = HashingVectorizer(n_features=2**18, ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b")
-        pieces = HashingVectorizer(n_features=2**18, ngram_range=(3, 4), analyzer="char_wb")
-        parts = [vectorizer.transform(prompts) for vectorizer in (words, pieces)]
-        return scipy.sparse.hstack(parts).tocsr() / np.sqrt(2)

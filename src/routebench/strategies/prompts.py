@@ -1,0 +1,94 @@
+"""What the text strategies read of requests, worked out once for a suite; every row comes from its own request alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.evaluate.cases import rows_of
+from routebench.evaluate.choices import FloatArray
+from routebench.messages import last_user_text
+from routebench.rules import Reading
+from routebench.types import Request
+
+_WORD = r"(?u)\b\w+\b"
+_COUNT_COLUMNS = 2**22
+"""So many that two words of a suite hardly ever share one."""
+_MAX_WORDS = 50_000
+
+
+def texts(requests: Sequence[Request]) -> npt.NDArray[np.object_]:
+    """Returns the last user message of each request, shape (n,)."""
+    return _rows(requests, "texts", lambda some: [last_user_text(request.messages) for request in some])
+
+
+def readings(requests: Sequence[Request]) -> npt.NDArray[np.object_]:
+    """Returns each request as conditions read it, shape (n,)."""
+    return _rows(requests, "readings", lambda some: [Reading(request) for request in some])
+
+
+def word_counts(requests: Sequence[Request]) -> Any:
+    """Returns how often each hashed word stands in each text, a sparse array of shape (n, columns)."""
+
+    def count(some: Sequence[Request]) -> Any:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        words = HashingVectorizer(
+            n_features=_COUNT_COLUMNS, token_pattern=_WORD, alternate_sign=False, norm=None, dtype=np.float64
+        )
+        return words.transform(texts(some))
+
+    return rows_of(requests, "word counts", count)
+
+
+def pieces(requests: Sequence[Request]) -> Any:
+    """Returns hashed words, word pairs and character 3-4-grams of each text, rows of length 1, sparse."""
+
+    def hashed(some: Sequence[Request]) -> Any:
+        import scipy.sparse
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        words = HashingVectorizer(n_features=2**18, ngram_range=(1, 2), token_pattern=_WORD)
+        grams = HashingVectorizer(n_features=2**18, ngram_range=(3, 4), analyzer="char_wb")
+        parts = [vectorizer.transform(texts(some)) for vectorizer in (words, grams)]
+        return scipy.sparse.hstack(parts).tocsr() / np.sqrt(2)
+
+    return rows_of(requests, "pieces", hashed)
+
+
+class Tfidf:
+    """Weights of word counts, learned on training requests: (1 + log count) * (log((1 + n) / (1 + df)) + 1), length 1.
+
+    Words that training never saw have no weight; of more than 50,000 the most frequent ones count.
+    """
+
+    def fit(self, counts: Any) -> Tfidf:
+        """Learns from the word counts of training requests."""
+        totals = np.asarray(counts.sum(axis=0)).ravel()
+        seen = np.flatnonzero(totals)
+        self._columns = np.sort(seen[np.argsort(-totals[seen], kind="stable")[:_MAX_WORDS]])
+        held = counts[:, self._columns]
+        frequency = np.bincount(held.indices, minlength=len(self._columns))
+        self._idf: FloatArray = np.log((1 + counts.shape[0]) / (1 + frequency)) + 1
+        return self
+
+    def transform(self, counts: Any) -> Any:
+        """Returns the weighted rows, sparse, shape (n, words)."""
+        from sklearn.preprocessing import normalize
+
+        rows = counts[:, self._columns].astype(np.float64)
+        rows.data = (1 + np.log(rows.data)) * self._idf[rows.indices]
+        return normalize(rows, copy=False)
+
+
+def _rows(requests: Sequence[Request], name: str, work_out: Any) -> npt.NDArray[np.object_]:
+    def objects(some: Sequence[Request]) -> npt.NDArray[np.object_]:
+        made = np.empty(len(some), dtype=object)
+        made[:] = work_out(some)
+        return made
+
+    found: npt.NDArray[np.object_] = rows_of(requests, name, objects)
+    return found
