@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from routebench.store import (
     upload,
 )
 from routebench.suites import content_hash
-from routebench.suites.importers import GRADER, Tally, read_outcomes, read_prompts
+from routebench.suites.importers import Tally, read_outcomes, read_prompts
 from routebench.types import Case, Model
 
 if TYPE_CHECKING:
@@ -34,6 +34,38 @@ if TYPE_CHECKING:
 
 _RUN = "import"
 _PROVIDER = "imported"
+
+
+# Where a part goes; `incoming` has a column for everything that differs from row to row, and for suite and time.
+_TABLES = (
+    Table(
+        "completions",
+        ("request_key", "run_id"),
+        ("started_at",),
+        """
+        SELECT request_key, 'import' AS run_id, if(error_kind IS NULL, 'ok', 'error') AS status, error_kind,
+            response AS text, input_tokens, output_tokens, cost_usd, latency_s, ttft_s,
+            'standard' AS service_tier, 1 AS attempts, at AS started_at
+        FROM incoming""",
+    ),
+    Table(
+        "cells",
+        ("suite", "case_id", "model", "sample"),
+        (),
+        """
+        SELECT suite, case_id, model, sample, 'imported:' || suite || ':' || model AS model_key, request_key,
+            'import' AS run_id
+        FROM incoming""",
+    ),
+    Table(
+        "grades",
+        ("suite", "case_id", "request_key", "run_id", "grader"),
+        ("graded_at",),
+        """
+        SELECT suite, case_id, request_key, 'import' AS run_id, 'imported' AS grader, score, at AS graded_at
+        FROM incoming WHERE error_kind IS NULL""",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +137,14 @@ def import_outcomes(store: Store, suite: str, *, outcomes: str | Path, prompts: 
     cases = [(case, content_hash(case)) for case in read_prompts(prompts)]
     _check_name(store, suite, cases)
     tally = Tally()
-    with _spooled(suite, read_outcomes(outcomes, [case.id for case, _ in cases], tally)) as (parts, models):
+    with _spooled(suite, at, read_outcomes(outcomes, [case.id for case, _ in cases], tally)) as (parts, models):
         _register(store, suite, cases, models, at)
         n_cases = len(cases)
         # A large suite's prompts need not stand in memory beside the database's indexes.
         del cases
-        tables = _tables(suite, at)
         with upload(store) as rows:
             for part in parts:
-                rows.write(part, tables)
+                rows.write(part, _TABLES)
     return Imported(n_cases, tally.rows, models, rows.added("completions"), rows.added("grades"), tally)
 
 
@@ -135,25 +166,30 @@ def _check_name(store: Store, suite: str, cases: Sequence[tuple[Case, str]]) -> 
 
 
 @contextmanager
-def _spooled(suite: str, parts: Iterable[pd.DataFrame]) -> Iterator[tuple[Iterator[pa.Table], tuple[str, ...]]]:
+def _spooled(
+    suite: str, at: datetime, parts: Iterable[pd.DataFrame]
+) -> Iterator[tuple[Iterator[pa.Table], tuple[str, ...]]]:
     """Every part in a file first, so that a bad row at the end leaves the store as it was; and the models seen."""
     import pyarrow as pa
     from pyarrow import ipc
 
     schema = pa.schema(
         [
-            *((name, pa.string()) for name in ("request_key", "case_id", "model", "error_kind", "response")),
+            *((name, pa.string()) for name in ("suite", "request_key", "case_id", "model", "error_kind", "response")),
+            ("at", pa.timestamp("us")),
             ("sample", pa.int32()),
             *((name, pa.float64()) for name in ("score", "cost_usd", "latency_s", "ttft_s")),
             *((name, pa.float64()) for name in ("input_tokens", "output_tokens")),
         ]
     )
     models: dict[str, None] = {}
+    when = at.astimezone(UTC).replace(tzinfo=None)
     with tempfile.TemporaryFile() as file:
         with ipc.new_stream(file, schema) as writer:
             for part in parts:
                 models |= dict.fromkeys(part["model"])
                 rows = zip(*(part[name].tolist() for name in ("case_id", "model", "sample")), strict=True)
+                part["suite"], part["at"] = suite, when
                 part["request_key"] = [_request_key(suite, *row) for row in rows]
                 writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
         file.seek(0)
@@ -195,42 +231,3 @@ def _register(store: Store, suite: str, cases: Sequence[tuple[Case, str]], model
         at=at,
         mark=mark,
     )
-
-
-def _tables(suite: str, at: datetime) -> tuple[Table, ...]:
-    """Where a part goes."""
-    name, when = _quoted(suite), f"TIMESTAMP {_quoted(at.strftime('%Y-%m-%d %H:%M:%S'))}"
-    return (
-        Table(
-            "completions",
-            ("request_key", "run_id"),
-            ("started_at",),
-            f"""
-            SELECT request_key, '{_RUN}' AS run_id, if(error_kind IS NULL, 'ok', 'error') AS status, error_kind,
-                response AS text, input_tokens, output_tokens, cost_usd, latency_s, ttft_s,
-                'standard' AS service_tier, 1 AS attempts, {when} AS started_at
-            FROM incoming""",
-        ),
-        Table(
-            "cells",
-            ("suite", "case_id", "model", "sample"),
-            (),
-            f"""
-            SELECT {name} AS suite, case_id, model, sample, '{_PROVIDER}:' || {name} || ':' || model AS model_key,
-                request_key, '{_RUN}' AS run_id
-            FROM incoming""",
-        ),
-        Table(
-            "grades",
-            ("suite", "case_id", "request_key", "run_id", "grader"),
-            ("graded_at",),
-            f"""
-            SELECT {name} AS suite, case_id, request_key, '{_RUN}' AS run_id, '{GRADER}' AS grader, score,
-                {when} AS graded_at
-            FROM incoming WHERE error_kind IS NULL""",
-        ),
-    )
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

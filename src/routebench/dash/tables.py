@@ -9,7 +9,8 @@ import pandas as pd
 
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.evaluate import Choices, Comparison, Evaluation, replay
-from routebench.evaluate.stats import Difference, mean_interval
+from routebench.evaluate.intervals import mean_interval
+from routebench.evaluate.paired import Difference
 
 COMPARISON_COLUMNS = (
     "strategy",
@@ -29,17 +30,17 @@ _DRAWN_FAILED_SHARE = 0.5
 
 def comparison_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """Rows of COMPARISON_COLUMNS, a strategy each."""
-    return [_row(comparison, one) for one in comparison.evaluations]
+    return [_row(one) for one in comparison.evaluations]
 
 
-def _row(comparison: Comparison, one: Evaluation) -> tuple[str, ...]:
+def _row(one: Evaluation) -> tuple[str, ...]:
     interval = one.quality_ci95
     base = one.versus_baseline
     return (
         one.name + (" (abstained)" if one.abstained else ""),
         percent(one.quality, None if interval is None else interval.ci95),
         "baseline" if base is None else _difference(base),
-        "" if base is None or base.n_discordant == 0 else base.verdict(comparison.margin).replace("_", " "),
+        "" if base is None else base.verdict.replace("_", " "),
         UNKNOWN if one.versus_fixed_mix is None else _difference(one.versus_fixed_mix),
         money(one.cost_usd_per_1k),
         seconds(one.latency_s(0.5)),
@@ -49,7 +50,7 @@ def _row(comparison: Comparison, one: Evaluation) -> tuple[str, ...]:
 
 
 def _difference(one: Difference) -> str:
-    return "same answers" if one.n_discordant == 0 else points(one.delta, one.ci95)
+    return "same answers" if one.n_discordant == 0 else points(one.delta, one.ci95_simultaneous or one.ci95)
 
 
 def mix_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple[str, list[float]]]:
@@ -115,7 +116,7 @@ def chart_hull(comparison: Comparison, steps: int = 25) -> pd.DataFrame:
     rows = []
     for cost in np.linspace(max(low, hull.cost_usd[0]), high, steps):
         mix = sum(share * scores[name] for name, share in hull.mix_at(float(cost)).items())
-        interval = mean_interval(np.asarray(mix), test.keys, test.weight)
+        interval = mean_interval(np.asarray(mix), test.keys, test.weight, share=True)
         if interval is None or interval.ci95 is None:
             continue
         rows.append((1000 * float(cost), interval.mean, *interval.ci95))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from routebench.evaluate.cases import Cases, Source
 from routebench.evaluate.choices import Choices
 from routebench.evaluate.compare import compare
-from routebench.evaluate.comparison import Comparison, Evaluation
+from routebench.evaluate.comparison import Comparison
+from routebench.evaluate.evaluation import Evaluation
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Peeking, Strategy
 from routebench.evaluate.replay import Replayed, replay
@@ -18,6 +19,7 @@ __all__ = [
     "Outcomes",
     "Peeking",
     "Replayed",
+    "Source",
     "Strategy",
     "compare",
     "replay",

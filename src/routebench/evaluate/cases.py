@@ -66,7 +66,7 @@ class Requests(Sequence[Request]):
         return (whole[place] for place in self._at)
 
     def __getitem__(self, place: int) -> Request:  # type: ignore[override]  # nobody slices requests
-        return self._source.requests[self._at[place]]
+        return self._source.requests[int(self._at[place])]
 
     def rows(self, name: str, work_out: Callable[[Sequence[Request]], Any]) -> Any:
         """Returns the rows of an array (or anything that takes an index array) that has a row a request.
@@ -135,7 +135,7 @@ class Cases(Sequence[Case]):
         return (self.source.cases[place] for place in self._at)
 
     def __getitem__(self, place: int) -> Case:  # type: ignore[override]  # a slice is `take`
-        return self.source.cases[self._at[place]]
+        return self.source.cases[int(self._at[place])]
 
     @cached_property
     def _at(self) -> IntArray:

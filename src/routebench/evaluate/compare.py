@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from routebench.errors import OutcomesError, nearest
 from routebench.evaluate.choices import Choices, FloatArray, IntArray
-from routebench.evaluate.comparison import Comparison, Evaluation, Half, Measured
+from routebench.evaluate.comparison import Comparison
+from routebench.evaluate.evaluation import Cached, Evaluation, Half, Measured
 from routebench.evaluate.frontier import Hull, SingleModel, aiq, oracle_curve, single_models, weighted_mean
+from routebench.evaluate.intervals import Interval, mean_interval, ratio_interval
+from routebench.evaluate.judged import Judged
 from routebench.evaluate.metrics import gap_recovered
+from routebench.evaluate.noise import noise_share
 from routebench.evaluate.outcomes import OK, Outcomes
+from routebench.evaluate.paired import Difference, adjusted, paired
 from routebench.evaluate.protocol import Kind, Peeking, Strategy
 from routebench.evaluate.replay import Replayed, replay
+from routebench.evaluate.slices import Slice, worst_slice
 from routebench.evaluate.splits import split
-from routebench.evaluate.stats import Difference, adjust, mean_interval, paired
+from routebench.evaluate.sweep import Points, curve_missing, curve_points, curve_take
 
 _BUDGETS = 101
-_MIN_SLICE = 5
 
 
 def compare(
@@ -30,6 +34,7 @@ def compare(
     seeds: Sequence[int] = (42, 43, 44, 45, 46),
     baseline: str = "best_single",
     margin: float = 0.01,
+    cache_hit_rate: float | None = None,
 ) -> Comparison:
     """Replays strategies on the test half of every split.
 
@@ -39,6 +44,8 @@ def compare(
         seeds: one split each; scalars are means over them, intervals and tests are of the first.
         baseline: the name of the strategy that the others are compared with.
         margin: a loss of mean score that counts as no worse.
+        cache_hit_rate: share of input tokens that production reads from the provider's cache; None leaves costs
+            with caching out.
 
     Raises:
         OutcomesError: the baseline is not among the strategies, or no case can be compared.
@@ -57,26 +64,35 @@ def compare(
             "`grader` that scores them, or see the `detail` of their grades in the store"
         )
     halves: list[Half] = []
-    measured: list[list[Measured]] = []
+    measured: dict[str, list[Measured]] = {name: [] for name in names}
+    chosen: dict[str, Choices] = {}
     for seed in seeds:
-        half, by_strategy = _measure_split(outcomes, strategies, seed)
+        half, found = _measure_split(outcomes, strategies, seed)
         halves.append(half)
-        measured.append(by_strategy)
-    by_name = {name: [row[place] for row in measured] for place, name in enumerate(names)}
+        for name, (choices, one) in zip(names, found, strict=True):
+            measured[name].append(one)
+            chosen.setdefault(name, choices)
+    kinds: dict[str, Kind] = {strategy.name: strategy.kind for strategy in strategies}
     abstained = {strategy.name: strategy.abstained for strategy in strategies}
     half = halves[0]
-    kinds: dict[str, Kind] = {strategy.name: strategy.kind for strategy in strategies}
-    versus = _versus_baseline(half, kinds, {name: by_name[name][0] for name in names}, baseline)
+    beside = _Beside(half, kinds, chosen, {name: measured[name][0] for name in names}, baseline, margin)
+    costs = _Costs(half, chosen, {name: measured[name][0].replayed for name in names}, baseline, cache_hit_rate)
     evaluations = tuple(
         Evaluation(
             name=name,
             kind=kinds[name],
             abstained=abstained[name],
-            measured=tuple(by_name[name]),
-            quality_ci95=mean_interval(by_name[name][0].replayed.score, half.test.keys, half.test.weight),
-            versus_baseline=versus.get(name),
-            versus_fixed_mix=_versus_fixed_mix(half, by_name[name][0]),
-            worst_slice=_worst_slice(half.test, by_name[name][0].replayed, by_name[baseline][0].replayed),
+            measured=tuple(measured[name]),
+            quality_ci95=beside.quality(name),
+            cost_ci95=costs.mean(name),
+            versus_baseline=beside.baseline.get(name),
+            cost_versus_baseline=costs.change(name),
+            saving_usd=costs.saving(name),
+            versus_fixed_mix=beside.fixed_mix.get(name),
+            worst_slice=beside.worst(name),
+            cached=costs.cached(name),
+            noise_share=noise_share(measured[name][0].replayed.sample_score, half.test.weight),
+            judged=beside.judged(name),
         )
         for name in names
     )
@@ -88,99 +104,108 @@ def compare(
         n_cases=outcomes.n,
         n_test=half.test.n,
         n_left_out=len(half.index) - half.test.n,
+        lacking=_lacking(outcomes.take(half.index)),
         margin=margin,
         zero_aiq=tuple(_zero_aiq(one.singles) for one in halves),
         evaluations=evaluations,
         half=half,
+        agreement=outcomes.agreement,
+        cache_hit_rate=cache_hit_rate,
     )
 
 
-def _measure_split(outcomes: Outcomes, strategies: Sequence[Strategy], seed: int) -> tuple[Half, list[Measured]]:
+def _lacking(test: Outcomes) -> dict[str, int]:
+    """How many cases of the test half each model has no graded outcome of; models that have all are left out."""
+    unknown = np.isnan(test.expected_scores()).sum(axis=0)
+    return {name: int(count) for name, count in zip(test.models, unknown, strict=True) if count}
+
+
+def _measure_split(
+    outcomes: Outcomes, strategies: Sequence[Strategy], seed: int
+) -> tuple[Half, list[tuple[Choices, Measured]]]:
     inside, outside = split(outcomes, seed)
     train, test = outcomes.take(inside), outcomes.take(outside)
-    fitted = [_Fitted(strategy, train, test) for strategy in strategies]
+    train_hull = Hull.of(single_models(train))
+    fitted = [_Fitted(strategy, train, test, train_hull) for strategy in strategies]
     # Compared are the cases on which every operating point of every strategy has its cells.
     unknown = np.any([one.missing for one in fitted], axis=0)
     if unknown.all():
+        lacking = ", ".join(f"{name} lacks {count}" for name, count in _lacking(test).items())
         raise OutcomesError(
-            f"suite {outcomes.suite!r}: no test case has a graded outcome for every strategy; run or grade the rest"
+            f"suite {outcomes.suite!r}: no test case has a graded outcome for every strategy ({lacking} of "
+            f"{test.n}); run or grade the rest, or leave models out: --models"
         )
-    kept = test.take(~unknown)
-    oracle = replay(kept, oracle_curve(kept)[0])
+    kept = np.flatnonzero(~unknown)
+    compared = test.take(kept)
+    oracle = replay(compared, oracle_curve(compared)[0])
+    singles = single_models(compared)
+    best = max(single_models(train), key=lambda single: (single.quality, -(single.cost_usd or 0.0)))
     half = Half(
         train=train,
-        test=kept,
-        singles=single_models(kept),
-        train_hull=Hull.of(single_models(train)),
-        oracle_quality=weighted_mean(oracle.score, kept.weight) or 0.0,
+        test=compared,
+        singles=singles,
+        best=next(single for single in singles if single.name == best.name),
+        train_hull=train_hull,
+        oracle_quality=weighted_mean(oracle.score, compared.weight) or 0.0,
         index=outside,
     )
-    return half, [one.measure(half, np.flatnonzero(~unknown)) for one in fitted]
+    return half, [one.measure(half, kept) for one in fitted]
 
 
 class _Fitted:
     """A strategy that has seen the train half, with its decisions on both."""
 
-    def __init__(self, strategy: Strategy, train: Outcomes, test: Outcomes) -> None:
+    def __init__(self, strategy: Strategy, train: Outcomes, test: Outcomes, hull: Hull) -> None:
         strategy.fit(train)
         if isinstance(strategy, Peeking):
-            self._choices = list(strategy.peek(test))
-            inside = list(strategy.peek(train))
+            self._curve = strategy.peek(test)
+            inside = strategy.peek(train)
         else:
-            self._choices = list(strategy.curve(test.requests))
-            inside = list(strategy.train_curve())
-        self._train_points = [_point(replay(train, choices), train.weight) for choices in inside]
-        replayed = [replay(test, choices) for choices in self._choices]
-        self.missing = np.any([one.missing for one in replayed], axis=0)
-        best = Hull.of(single_models(train))
+            self._curve = strategy.curve(test.requests)
+            inside = strategy.train_curve()
+        self._train = curve_points(train, inside)
+        self.missing = curve_missing(test, self._curve)
         # A reference that peeks stands for what is possible, so it is shown at its best quality.
-        target = float("inf") if isinstance(strategy, Peeking) else float(best.quality[-1])
-        self._at = operating_point(self._train_points, target)
+        target = float("inf") if isinstance(strategy, Peeking) else float(hull.quality[-1])
+        self._at = operating_point(self._train, target)
+        whole = replay(test, self._curve[self._at])
+        self._cells_share = whole.known / whole.asked if whole.asked else 0.0
 
-    def measure(self, half: Half, kept: IntArray) -> Measured:
+    def measure(self, half: Half, kept: IntArray) -> tuple[Choices, Measured]:
         test = half.test
-        choices = [_subset(one, kept) for one in self._choices]
-        points = [_point(replay(test, one), test.weight) for one in choices]
-        cost, quality = np.array([x for x, _ in points]), np.array([y for _, y in points])
-        replayed = replay(test, choices[self._at])
-        best = max(half.singles, key=lambda single: (single.quality, -(single.cost_usd or 0.0)))
-        return Measured(
+        curve = curve_take(self._curve, kept)
+        points = curve_points(test, curve)
+        choices = curve[self._at]
+        replayed = replay(test, choices)
+        cost, quality = points.cost_usd, points.quality
+        return choices, Measured(
             replayed=replayed,
-            label=choices[self._at].label,
+            weight=test.weight,
+            label=choices.label,
             quality=float(quality[self._at]),
             cost_usd=None if np.isnan(cost[self._at]) else float(cost[self._at]),
             curve=(cost, quality),
             aiq=aiq(list(cost), list(quality), half.singles),
-            deployed_gain=_deployed_gain(half, self._train_points, points),
-            gap=_gap(half, choices),
-            match_cost=_match_cost(cost, quality, best),
+            deployed_gain=_deployed_gain(half, self._train, points),
+            gap=_gap(half, points),
+            match_cost=_match_cost(cost, quality, half.best),
+            regret=half.oracle_quality - float(quality[self._at]),
+            cells_share=self._cells_share,
         )
 
 
-def operating_point(points: Sequence[tuple[float, float]], target: float) -> int:
+def operating_point(points: Points, target: float) -> int:
     """Returns the position of the cheapest point whose quality reaches a target, else of the best point.
 
     Args:
-        points: (cost, quality) on train; a NaN cost counts as the dearest.
+        points: on train; a NaN cost counts as the dearest.
         target: the quality to reach.
     """
-
-    def cost(place: int) -> float:
-        return float(np.nan_to_num(points[place][0], nan=np.inf))
-
-    enough = [place for place, (_, quality) in enumerate(points) if quality >= target - 1e-12]
-    if enough:
-        return min(enough, key=lambda place: (cost(place), -points[place][1]))
-    return max(range(len(points)), key=lambda place: (points[place][1], -cost(place)))
-
-
-def _point(replayed: Replayed, weight: FloatArray) -> tuple[float, float]:
-    cost, quality = weighted_mean(replayed.cost_usd, weight), weighted_mean(replayed.score, weight)
-    return (np.nan if cost is None else cost, 0.0 if quality is None else quality)
-
-
-def _subset(choices: Choices, index: IntArray) -> Choices:
-    return Choices(choices.models, tuple((share, chains[index]) for share, chains in choices.parts), choices.label)
+    cost = np.nan_to_num(points.cost_usd, nan=np.inf)
+    enough = np.flatnonzero(points.quality >= target - 1e-12)
+    if len(enough):
+        return int(enough[np.lexsort((-points.quality[enough], cost[enough]))[0]])
+    return int(np.lexsort((cost, -points.quality))[0])
 
 
 def _zero_aiq(singles: Sequence[SingleModel]) -> float | None:
@@ -188,26 +213,31 @@ def _zero_aiq(singles: Sequence[SingleModel]) -> float | None:
     return aiq([one.cost_usd or 0.0 for one in priced], [one.quality for one in priced], singles)
 
 
-def _deployed_gain(
-    half: Half, train: Sequence[tuple[float, float]], test: Sequence[tuple[float, float]]
-) -> float | None:
+def _deployed_gain(half: Half, train: Points, test: Points) -> float | None:
     """Mean over budgets of the policy chosen on train, measured on test, less the train-chosen mix at its cost."""
     low, high = Hull.of(half.singles).cost_range
-    costs = np.array([cost for cost, _ in train])
-    if high <= low or np.isnan(costs).any() or np.isnan([cost for cost, _ in test]).any():
+    if high <= low or np.isnan(train.cost_usd).any() or np.isnan(test.cost_usd).any():
         return None
     corners = _mix_corners(half)
     if corners is None:
         return None
     mix_cost, mix_quality = np.array([cost for cost, _ in corners]), np.array([one.quality for _, one in corners])
-    gains = []
-    for budget in np.linspace(low, high, _BUDGETS):
-        within = [int(place) for place in np.flatnonzero(costs <= budget)]
-        # Nothing within the budget: the cheapest point is what would be deployed.
-        at = max(within, key=lambda place: train[place][1]) if within else int(np.argmin(costs))
-        cost, quality = test[at]
-        gains.append(quality - float(np.interp(cost, mix_cost, mix_quality)))
-    return float(np.mean(gains))
+    by_cost = np.argsort(train.cost_usd, kind="stable")
+    # Of the points within a budget the best; with none within it, the cheapest is what would be deployed.
+    best = by_cost[_first_best(train.quality[by_cost])]
+    budgets = np.linspace(low, high, _BUDGETS)
+    within = np.searchsorted(train.cost_usd[by_cost], budgets, side="right")
+    at = best[np.maximum(within - 1, 0)]
+    gains = test.quality[at] - np.interp(test.cost_usd[at], mix_cost, mix_quality)
+    return float(gains.mean())
+
+
+def _first_best(values: FloatArray) -> IntArray:
+    """Position of the largest value so far, at every place; of equals the first."""
+    best = np.maximum.accumulate(values)
+    first = np.concatenate([[True], best[1:] > best[:-1]])
+    positions: IntArray = np.maximum.accumulate(np.where(first, np.arange(len(values)), 0))
+    return positions
 
 
 def _mix_corners(half: Half) -> list[tuple[float, SingleModel]] | None:
@@ -218,18 +248,12 @@ def _mix_corners(half: Half) -> list[tuple[float, SingleModel]] | None:
     return sorted(priced, key=lambda corner: corner[0]) if len(priced) == len(corners) else None
 
 
-def _gap(half: Half, choices: Sequence[Choices]) -> tuple[float, float | None, float | None] | None:
+def _gap(half: Half, points: Points) -> tuple[float, float | None, float | None] | None:
     if len(half.singles) != 2:
         return None
     weak, strong = sorted(half.singles, key=lambda single: single.quality)
     at = half.test.models.index(strong.name)
-    replays = [replay(half.test, one) for one in choices]
-    return gap_recovered(
-        [float(one.decided[:, at].mean()) for one in replays],
-        [weighted_mean(one.score, half.test.weight) or 0.0 for one in replays],
-        weak.quality,
-        strong.quality,
-    )
+    return gap_recovered(list(points.first[:, at]), list(points.quality), weak.quality, strong.quality)
 
 
 def _match_cost(cost: FloatArray, quality: FloatArray, best: SingleModel) -> float | None:
@@ -237,51 +261,140 @@ def _match_cost(cost: FloatArray, quality: FloatArray, best: SingleModel) -> flo
     return float(enough.min() / best.cost_usd) if len(enough) and best.cost_usd else None
 
 
-def _versus_baseline(
-    half: Half, kinds: Mapping[str, Kind], measured: Mapping[str, Measured], baseline: str
-) -> dict[str, Difference]:
-    base = measured[baseline].replayed.score
-    keys, weight = half.test.keys, half.test.weight
-    others = {
-        name: paired(one.replayed.score, base, keys, weight) for name, one in measured.items() if name != baseline
-    }
-    # Candidates are one family, what they are held against another: bars do not make candidates harder to tell.
-    result: dict[str, Difference] = {}
-    for candidates in (True, False):
-        family = [name for name in others if (kinds[name] == "strategy") == candidates]
-        result |= dict(zip(family, adjust([others[name] for name in family]), strict=True))
-    return result
+class _Beside:
+    """Quality of the first split's strategies beside the baseline and beside the fixed mix."""
 
-
-def _versus_fixed_mix(half: Half, measured: Measured) -> Difference | None:
-    """Against the mix of train-hull models whose test cost is this strategy's own."""
-    if measured.cost_usd is None:
-        return None
-    test = half.test
-    corners = _mix_corners(half)
-    if corners is None:
-        return None
-    cost = float(np.clip(measured.cost_usd, corners[0][0], corners[-1][0]))
-    right = min(int(np.searchsorted([x for x, _ in corners], cost)), len(corners) - 1)
-    left = max(0, right - 1)
-    gap = corners[right][0] - corners[left][0]
-    share = 1.0 if gap == 0 else (cost - corners[left][0]) / gap
-    parts = [Choices.same(test.models, (corners[place][1].name,), test.n) for place in (left, right)]
-    mix = replay(test, Choices.mix([1 - share, share], parts))
-    return paired(measured.replayed.score, mix.score, test.keys, test.weight)
-
-
-def _worst_slice(test: Outcomes, own: Replayed, base: Replayed) -> dict[str, Any] | None:
-    """The category in which a strategy loses most against the baseline, with its number of cases."""
-    labels: npt.NDArray[np.str_] = np.array([case.category or "" for case in test.cases], dtype=str)
-    gaps = own.score - base.score
-    slices: list[dict[str, Any]] = [
-        {
-            "category": str(label),
-            "n": int((labels == label).sum()),
-            "delta_quality": float(gaps[labels == label].mean()),
+    def __init__(
+        self,
+        half: Half,
+        kinds: Mapping[str, Kind],
+        chosen: Mapping[str, Choices],
+        measured: Mapping[str, Measured],
+        baseline: str,
+        margin: float,
+    ) -> None:
+        self._test = test = half.test
+        self._judged = Judged.of(test, chosen)
+        self._scores = {name: one.replayed.score for name, one in measured.items()}
+        self._base = self._scores[baseline]
+        others = {
+            name: self._difference(name, score, baseline, self._base, margin)
+            for name, score in self._scores.items()
+            if name != baseline
         }
-        for label in np.unique(labels)
-        if label and (labels == label).sum() >= _MIN_SLICE
-    ]
-    return min(slices, key=lambda one: float(one["delta_quality"])) if slices else None
+        mixes = {name: mix for name, one in measured.items() if (mix := _mix_at_cost(half, one)) is not None}
+        against_mix = {
+            name: paired(self._scores[name], replay(test, mix).score, test.keys, test.weight, margin)
+            for name, mix in mixes.items()
+        }
+        self.baseline = self._families(others, kinds, dict.fromkeys(others, self._base))
+        self.fixed_mix = self._families(
+            against_mix, kinds, {name: replay(test, mix).score for name, mix in mixes.items()}
+        )
+        slices = test.cases.slices()
+        self._worst = {
+            name: worst_slice(score, self._base, slices, test.keys, test.weight)
+            for name, score in self._scores.items()
+            if name != baseline
+        }
+
+    def _difference(self, name: str, score: FloatArray, other: str, base: FloatArray, margin: float) -> Difference:
+        plain = paired(score, base, self._test.keys, self._test.weight, margin)
+        return plain if self._judged is None else self._judged.widened(plain, name, other)
+
+    def _families(
+        self, found: Mapping[str, Difference], kinds: Mapping[str, Kind], others: Mapping[str, FloatArray]
+    ) -> dict[str, Difference]:
+        # Candidates are one family, what they are held against another: bars do not make candidates harder to tell.
+        result: dict[str, Difference] = {}
+        for candidates in (True, False):
+            family = [name for name in found if (kinds[name] == "strategy") == candidates]
+            if family:
+                gaps = np.column_stack([self._scores[name] - others[name] for name in family])
+                against = adjusted([found[name] for name in family], gaps, self._test.keys, self._test.weight)
+                result |= dict(zip(family, against, strict=True))
+        return result
+
+    def quality(self, name: str) -> Interval | None:
+        """Mean score with its interval."""
+        plain = mean_interval(self._scores[name], self._test.keys, self._test.weight, share=True)
+        return plain if self._judged is None else self._judged.interval(name) or plain
+
+    def worst(self, name: str) -> Slice | None:
+        """Where a strategy loses most against the baseline."""
+        return self._worst.get(name)
+
+    def judged(self, name: str) -> str | None:
+        """How the judge's error was allowed for."""
+        return None if self._judged is None else self._judged.note(name)
+
+
+def _mix_at_cost(half: Half, measured: Measured) -> Choices | None:
+    """The mix of train-hull models whose test cost is a strategy's own; None where a cost is unknown."""
+    corners = _mix_corners(half)
+    if measured.cost_usd is None or corners is None:
+        return None
+    costs = [cost for cost, _ in corners]
+    cost = float(np.clip(measured.cost_usd, costs[0], costs[-1]))
+    right = min(int(np.searchsorted(costs, cost)), len(corners) - 1)
+    left = max(0, right - 1)
+    gap = costs[right] - costs[left]
+    share = 1.0 if gap == 0 else (cost - costs[left]) / gap
+    test = half.test
+    parts = [Choices.same(test.models, (corners[place][1].name,), test.n) for place in (left, right)]
+    return Choices.mix([1 - share, share], parts)
+
+
+class _Costs:
+    """Costs of the first split's strategies beside the baseline's, with and without prompt caching."""
+
+    def __init__(
+        self,
+        half: Half,
+        chosen: Mapping[str, Choices],
+        replayed: Mapping[str, Replayed],
+        baseline: str,
+        hit_rate: float | None,
+    ) -> None:
+        self._test = half.test
+        self._plain = {name: one.cost_usd for name, one in replayed.items()}
+        self._baseline = baseline
+        self._hit_rate = hit_rate
+        self._cached: dict[str, FloatArray] | None = None
+        saved = half.test.cacheable_usd
+        if hit_rate is not None and saved is not None:
+            cheaper = replace(half.test, cost_usd=half.test.cost_usd - hit_rate * saved)
+            self._cached = {name: replay(cheaper, choices).cost_usd for name, choices in chosen.items()}
+
+    def mean(self, name: str) -> Interval | None:
+        """Mean cost of a request in US dollars."""
+        return mean_interval(self._plain[name], self._test.keys, self._test.weight)
+
+    def change(self, name: str) -> Interval | None:
+        """Cost against the baseline's, less one."""
+        return self._ratio(name, self._plain[name], self._plain[self._baseline])
+
+    def saving(self, name: str) -> Interval | None:
+        """What a request costs less than the baseline's, in US dollars."""
+        if name == self._baseline:
+            return None
+        gaps = self._plain[self._baseline] - self._plain[name]
+        return mean_interval(gaps, self._test.keys, self._test.weight)
+
+    def cached(self, name: str) -> Cached | None:
+        """Costs with a share of the prompts read from the cache."""
+        if self._cached is None or self._hit_rate is None:
+            return None
+        own, base = self._cached[name], self._cached[self._baseline]
+        cost = None if np.isnan(own).any() else weighted_mean(own, self._test.weight)
+        return Cached(
+            hit_rate=self._hit_rate,
+            cost_usd_per_1k=None if cost is None else 1000 * cost,
+            change=self._ratio(name, own, base),
+            change_if_lost=self._ratio(name, self._plain[name], base),
+        )
+
+    def _ratio(self, name: str, own: FloatArray, base: FloatArray) -> Interval | None:
+        if name == self._baseline:
+            return None
+        return ratio_interval(own, base, self._test.keys, self._test.weight)

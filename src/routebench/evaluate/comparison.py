@@ -1,8 +1,8 @@
-"""What a comparison found: the values, their table, their JSON form, and the sentence about them."""
+"""What a comparison found: the values, their table, and their JSON form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,117 +10,14 @@ import numpy as np
 import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
-from routebench.evaluate.choices import FloatArray, IntArray
-from routebench.evaluate.frontier import Hull, SingleModel
+from routebench.evaluate.evaluation import Cached, Evaluation, Half
+from routebench.evaluate.intervals import Interval
 from routebench.evaluate.metrics import arena_score
-from routebench.evaluate.outcomes import Outcomes
-from routebench.evaluate.protocol import Kind
-from routebench.evaluate.replay import Replayed
-from routebench.evaluate.stats import Difference, Interval
+from routebench.evaluate.paired import Difference
+from routebench.evaluate.reading import Sentence, read
+from routebench.evaluate.slices import Slice
 
 SCHEMA = "routebench/compare/v1"
-
-_CONSTANT_FROM = 0.95
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One strategy on the test half of one split.
-
-    Attributes:
-        replayed: its operating point, per test case.
-        label: what the operating point is called.
-        quality: mean score over the cases that are compared.
-        cost_usd: mean known cost of a request, None where none is known.
-        curve: (cost in US dollars a request, quality) of every operating point; cost NaN while unknown.
-        aiq: None where a cost is unknown.
-        deployed_gain: None likewise.
-        gap: APGR, CPT50 and CPT80, None unless there are two models.
-        match_cost: least cost that reaches the best single model's quality, as a share of its cost.
-    """
-
-    replayed: Replayed
-    label: str
-    quality: float
-    cost_usd: float | None
-    curve: tuple[FloatArray, FloatArray]
-    aiq: float | None
-    deployed_gain: float | None
-    gap: tuple[float, float | None, float | None] | None
-    match_cost: float | None
-
-
-@dataclass(frozen=True)
-class Half:
-    """What one split gives every strategy: the test cases, the bars, and the cases that all can be compared on."""
-
-    train: Outcomes
-    test: Outcomes
-    singles: tuple[SingleModel, ...]
-    train_hull: Hull
-    oracle_quality: float
-    index: IntArray
-
-    @property
-    def hull(self) -> Hull:
-        """What mixes of two single models reach on the test half."""
-        return Hull.of(self.singles)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A strategy replayed on every split.
-
-    Attributes:
-        measured: one a seed.
-        quality_ci95: of the first seed.
-        versus_baseline: paired, first seed; None for the baseline itself.
-        versus_fixed_mix: against the fixed mix of train at this strategy's test cost, first seed.
-    """
-
-    name: str
-    kind: Kind
-    abstained: bool
-    measured: tuple[Measured, ...]
-    quality_ci95: Interval | None
-    versus_baseline: Difference | None
-    versus_fixed_mix: Difference | None
-    worst_slice: Mapping[str, Any] | None
-
-    @property
-    def first(self) -> Measured:
-        """What was measured on the first seed."""
-        return self.measured[0]
-
-    def mean(self, values: Sequence[float | None]) -> float | None:
-        """Mean over seeds, None where it is unknown for one of them."""
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if known and len(known) == len(values) else None
-
-    @property
-    def quality(self) -> float:
-        """Mean score, over seeds."""
-        return float(np.mean([one.quality for one in self.measured]))
-
-    @property
-    def cost_usd_per_1k(self) -> float | None:
-        """Mean cost of 1,000 requests in US dollars, over seeds."""
-        cost = self.mean([one.cost_usd for one in self.measured])
-        return None if cost is None else 1000 * cost
-
-    @property
-    def failed_share(self) -> float:
-        """Share of requests without an answer, over seeds."""
-        return float(np.mean([np.nanmean(one.replayed.failed) for one in self.measured]))
-
-    def latency_s(self, quantile: float) -> float | None:
-        """A quantile of the time to the answer, over seeds."""
-        return self.mean([one.replayed.latency_quantile(quantile) for one in self.measured])
-
-    def mix(self, models: Sequence[str]) -> dict[str, float]:
-        """Share of requests that each model answers, over seeds; with `failed_share` they add up to one."""
-        shares = np.mean([one.replayed.answered_by.mean(axis=0) for one in self.measured], axis=0)
-        return {name: float(share) for name, share in zip(models, shares, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -129,8 +26,11 @@ class Comparison:
 
     Attributes:
         n_left_out: test cases of the first seed that some strategy has no outcome for.
+        lacking: model -> test cases of the first seed without a graded outcome of it.
         margin: what counts as no worse, in mean score.
         half: the first seed's split.
+        agreement: how far the judge agrees with people, in words; None where no judge graded.
+        cache_hit_rate: share of input tokens read from the provider's cache; None where that was left out.
     """
 
     suite: str
@@ -140,10 +40,13 @@ class Comparison:
     n_cases: int
     n_test: int
     n_left_out: int
+    lacking: Mapping[str, int]
     margin: float
     zero_aiq: tuple[float | None, ...]
     evaluations: tuple[Evaluation, ...]
     half: Half
+    agreement: str | None = None
+    cache_hit_rate: float | None = None
 
     def __getitem__(self, name: str) -> Evaluation:
         for evaluation in self.evaluations:
@@ -153,9 +56,36 @@ class Comparison:
         raise OutcomesError(f"no strategy {name!r} was compared{nearest(name, names)}; there are {', '.join(names)}")
 
     @property
+    def candidates(self) -> tuple[Evaluation, ...]:
+        """What could be deployed and was asked for."""
+        return tuple(one for one in self.evaluations if one.kind == "strategy")
+
+    @property
+    def today(self) -> Evaluation | None:
+        """The router that the team runs now, where its decisions were given."""
+        return next((one for one in self.evaluations if one.kind == "today"), None)
+
+    @property
+    def pick(self) -> Evaluation | None:
+        """The candidate that the reading is about: by its verdict against the baseline, then by its cost."""
+        ranks = {"better": 0, "no_worse": 1, "cannot_tell": 2, "too_few": 2, "worse": 3}
+
+        def order(one: Evaluation) -> tuple[int, float, float]:
+            verdict = "too_few" if one.versus_baseline is None else one.versus_baseline.verdict
+            cost = one.cost_usd_per_1k
+            return ranks[verdict], float("inf") if cost is None else cost, -one.quality
+
+        return min(self.candidates, key=order, default=None)
+
+    @property
+    def readings(self) -> tuple[Sentence, ...]:
+        """What was found, as sentences: the findings first, what they rest on after them."""
+        return read(self)
+
+    @property
     def reading(self) -> str:
-        """One sentence about the best candidate, as the statistics allow it."""
-        return _reading(self)
+        """The findings in one text, as the statistics allow it."""
+        return " ".join(sentence.text for sentence in self.readings if sentence.is_finding)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form that `compare --json` prints; undefined figures are None."""
@@ -166,6 +96,7 @@ class Comparison:
             "n_cases": self.n_cases,
             "n_test": self.n_test,
             "n_left_out": self.n_left_out,
+            "lacking": dict(self.lacking),
             "models": list(self.models),
             "seeds": list(self.seeds),
             "baseline": self.baseline,
@@ -174,6 +105,9 @@ class Comparison:
                 "aiq_by_seed": list(self.zero_aiq),
             },
             "reading": self.reading,
+            "readings": [sentence.as_dict() for sentence in self.readings],
+            "judge": self.agreement,
+            "cache_hit_rate": self.cache_hit_rate,
             "strategies": [_row(self, evaluation) for evaluation in self.evaluations],
         }
 
@@ -190,7 +124,7 @@ class Comparison:
                     "latency_p95_s": one.latency_s(0.95),
                     "failed_share": one.failed_share,
                     "delta_quality": None if one.versus_baseline is None else one.versus_baseline.delta,
-                    "verdict": None if one.versus_baseline is None else one.versus_baseline.verdict(self.margin),
+                    "verdict": None if one.versus_baseline is None else one.versus_baseline.verdict,
                 }
                 for one in self.evaluations
             ]
@@ -207,9 +141,7 @@ class Comparison:
 def _row(comparison: Comparison, one: Evaluation) -> dict[str, Any]:
     cost = one.cost_usd_per_1k
     gaps = [measured.gap for measured in one.measured]
-    base = comparison[comparison.baseline].cost_usd_per_1k
-    replayed = one.first.replayed
-    answered = 1 - one.failed_share
+    first = one.first
     return {
         "name": one.name,
         "kind": one.kind,
@@ -222,78 +154,84 @@ def _row(comparison: Comparison, one: Evaluation) -> dict[str, Any]:
         "cpt50": one.mean([None if gap is None else gap[1] for gap in gaps]),
         "cpt80": one.mean([None if gap is None else gap[2] for gap in gaps]),
         "quality": one.quality,
-        "quality_ci95": None
-        if one.quality_ci95 is None or one.quality_ci95.ci95 is None
-        else list(one.quality_ci95.ci95),
-        "score_when_answered": one.quality / answered if answered > 0 else None,
+        "quality_first_seed": first.quality,
+        "quality_ci95": _bounds(one.quality_ci95),
+        "score_when_answered": one.score_when_answered,
         "cost_usd_per_1k": cost,
-        "n_cost_unknown": int(np.isnan(replayed.cost_usd).sum()),
+        "cost_usd_per_1k_ci95": _bounds(one.cost_ci95, 1000),
+        "cost_cached": _cached(one.cached),
+        "n_cost_unknown": int(np.isnan(first.replayed.cost_usd).sum()),
         "latency_p50_s": one.latency_s(0.5),
         "latency_p95_s": one.latency_s(0.95),
         "match_cost": one.mean([measured.match_cost for measured in one.measured]),
-        "regret": comparison.half.oracle_quality - one.first.quality,
+        "regret": one.mean([measured.regret for measured in one.measured]),
         "arena_score": None if cost is None else arena_score(one.quality, cost),
-        # Deciding is not timed here: replay knows no clock.
-        "decision_latency_p95_s": None,
-        "decision_cost_usd_per_1k": None,
+        "decision_latency_p95_s": one.decision_latency_s(0.95),
+        "decision_cost_usd_per_1k": one.decision_cost_usd_per_1k,
         "failed_share": one.failed_share,
-        "worst_slice": one.worst_slice,
-        "constant_router": bool(replayed.decided.mean(axis=0).max() > _CONSTANT_FROM),
+        "cells_share": one.mean([measured.cells_share for measured in one.measured]),
+        "noise_share": one.noise_share,
+        "worst_slice": _slice(one.worst_slice),
+        "constant_router": one.constant,
+        "largest_share": one.largest_share,
         "mix": one.mix(comparison.models),
         "mde": None if one.versus_baseline is None else one.versus_baseline.mde,
-        "versus_baseline": _difference(one.versus_baseline, comparison.margin, cost, base),
-        "versus_fixed_mix": _difference(one.versus_fixed_mix, comparison.margin, None, None),
+        "judged": one.judged,
+        "versus_baseline": _difference(one.versus_baseline, one),
+        "versus_fixed_mix": _difference(one.versus_fixed_mix, None),
     }
 
 
-def _difference(one: Difference | None, margin: float, cost: float | None, base: float | None) -> dict[str, Any] | None:
+def _difference(one: Difference | None, costs: Evaluation | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    row: dict[str, Any] = {
+        "delta_quality": one.delta,
+        "ci95": None if one.ci95 is None else list(one.ci95),
+        "ci95_simultaneous": None if one.ci95_simultaneous is None else list(one.ci95_simultaneous),
+    }
+    if costs is not None:
+        change = costs.cost_versus_baseline
+        row["delta_cost_pct"] = None if change is None else 100 * change.mean
+        row["delta_cost_pct_ci95"] = _bounds(change, 100)
+        row["saving_usd_per_1k"] = None if costs.saving_usd is None else 1000 * costs.saving_usd.mean
+    return {
+        **row,
+        "p_value": one.p_value,
+        "p_adjusted": one.p_adjusted,
+        "p_noninferior_adjusted": one.p_noninferior_adjusted,
+        "n_discordant": one.n_discordant,
+        "method": one.method,
+        "verdict": one.verdict,
+    }
+
+
+def _cached(one: Cached | None) -> dict[str, Any] | None:
     if one is None:
         return None
     return {
-        "delta_quality": one.delta,
-        "ci95": None if one.ci95 is None else list(one.ci95),
-        "delta_cost_pct": None if cost is None or not base else 100 * (cost / base - 1),
-        "p_value": one.p_value,
-        "p_adjusted": one.p_adjusted,
-        "n_discordant": one.n_discordant,
-        "method": one.method,
-        "verdict": one.verdict(margin),
+        "hit_rate": one.hit_rate,
+        "cost_usd_per_1k": one.cost_usd_per_1k,
+        "delta_cost_pct": None if one.change is None else 100 * one.change.mean,
+        "delta_cost_pct_ci95": _bounds(one.change, 100),
+        "delta_cost_pct_if_lost": None if one.change_if_lost is None else 100 * one.change_if_lost.mean,
     }
 
 
-_WORDS = {
-    "better": "better than",
-    "worse": "worse than",
-    "no_worse": "no worse than",
-    "cannot_tell": "not distinguishable from",
-    "too_few": "not to be told from (too few cases differ)",
-}
+def _slice(one: Slice | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "name": one.name,
+        "n": one.n,
+        "delta_quality": one.delta,
+        "ci95_simultaneous": None if one.ci95 is None else list(one.ci95),
+        "n_slices": one.n_slices,
+        "n_too_small": one.n_too_small,
+    }
 
 
-def _reading(comparison: Comparison) -> str:
-    base = comparison[comparison.baseline]
-    base_cost = base.cost_usd_per_1k
-    best = max(
-        (one for one in comparison.evaluations if one.kind == "strategy" and one.versus_baseline is not None),
-        key=lambda one: one.quality,
-        default=None,
-    )
-    if best is None or best.versus_baseline is None:
-        price = "at an unknown cost" if base_cost is None else f"for ${base_cost:.3g} per 1,000 requests"
-        return f"{base.name} scores {base.quality:.1%} {price}; no candidate was compared with it."
-    versus = best.versus_baseline
-    word = _WORDS[versus.verdict(comparison.margin)]
-    sentence = f"{best.name} is {word} {base.name}: {_points(versus)} on {versus.n} held-out cases"
-    cost = best.cost_usd_per_1k
-    if cost is not None and base_cost:
-        change = cost / base_cost - 1
-        sentence += f", at {abs(change):.0%} {'more' if change > 0 else 'less'} cost"
-    mix = best.versus_fixed_mix
-    if mix is not None:
-        sentence += f"; it is {_WORDS[mix.verdict(comparison.margin)]} the fixed mix at its own cost: {_points(mix)}"
-    return f"{sentence}."
-
-
-def _points(one: Difference) -> str:
-    interval = "" if one.ci95 is None else f" [{100 * one.ci95[0]:+.1f}, {100 * one.ci95[1]:+.1f}]"
-    return f"{100 * one.delta:+.1f} pt{interval}"
+def _bounds(interval: Interval | None, scale: float = 1.0) -> list[float] | None:
+    if interval is None or interval.ci95 is None:
+        return None
+    return [scale * bound for bound in interval.ci95]

@@ -9,8 +9,9 @@ from routebench.evaluate.choices import Choices
 from routebench.evaluate.outcomes import Outcomes
 from routebench.types import Request
 
-Kind = Literal["model", "strategy", "reference"]
-"""One model for everything, a candidate for production, or a bar that candidates are held against."""
+Kind = Literal["model", "strategy", "reference", "today"]
+"""One model for everything, a candidate for production, a bar that candidates are held against, or the router that the
+team runs now."""
 
 
 class Strategy(Protocol):

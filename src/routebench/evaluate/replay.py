@@ -139,7 +139,8 @@ def _replay_chains(outcomes: Outcomes, chains: IntArray) -> _Part:
     score, cost, latency = np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k))
     answered_by = np.full((n, k), -1, dtype=np.intp)
     waiting = np.ones((n, k), dtype=bool)
-    unknown = np.broadcast_to((chains < 0).all(axis=1)[:, None], (n, k)).copy()
+    undecided: BoolArray = np.all(chains < 0, axis=1)
+    unknown = np.broadcast_to(undecided[:, None], (n, k)).copy()
     asked = known = 0
     for column in chains.T:
         model = np.maximum(column, 0)

@@ -100,7 +100,7 @@ class LambdaSweep(Sequence[Choices]):
         """The models chosen at the first rate, and moves: (rows, their new models, first rate at which that holds)."""
         order = np.argsort(self.costs, kind="stable")
         predicted, costs = self.predicted[:, order], self.costs[order]
-        n, m = predicted.shape
+        n = len(predicted)
         start = np.argmax(predicted - self.rates[0] * costs, axis=1)
         rows, at = np.arange(n), start.copy()
         moves: list[tuple[IntArray, IntArray, IntArray]] = []
@@ -122,10 +122,10 @@ class LambdaSweep(Sequence[Choices]):
     def points(self, outcomes: Outcomes) -> Points:
         """Returns what every rate reaches."""
         start, moves = self._steps
-        place = np.array([outcomes.models.index(name) for name in self.models], dtype=np.intp)
+        columns = np.array([outcomes.models.index(name) for name in self.models], dtype=np.intp)
         n, m, r = len(start), len(self.models), len(self.rates)
         weight = outcomes.weight / outcomes.weight.sum()
-        score, cost = outcomes.expected_scores()[:, place], outcomes.expected_costs()[:, place]
+        score, cost = outcomes.expected_scores()[:, columns], outcomes.expected_costs()[:, columns]
         priced = ~np.isnan(cost) * weight[:, None]
         # One table a quantity: its weighted value wherever a request could go.
         tables = (np.nan_to_num(score) * weight[:, None], np.nan_to_num(cost) * weight[:, None], priced)
@@ -135,9 +135,9 @@ class LambdaSweep(Sequence[Choices]):
         first[0] = np.bincount(start, weights=weight, minlength=m)
         now = start.copy()
         for moved, to, at in moves:
-            for total, table in zip(totals, tables, strict=True):
+            for place, table in enumerate(tables):
                 gained = table[moved, to] - table[moved, now[moved]]
-                total += np.cumsum(np.bincount(at, weights=gained, minlength=r)[:r])
+                totals[place] += np.cumsum(np.bincount(at, weights=gained, minlength=r)[:r])
             np.add.at(first, (at, to), weight[moved])
             np.add.at(first, (at, now[moved]), -weight[moved])
             now[moved] = to

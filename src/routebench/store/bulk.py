@@ -117,7 +117,7 @@ def _upsert(con: duckdb.DuckDBPyConnection, table: Table) -> Added:
     before = _count(con, table.name)
     # One statement inserts what is new and overwrites what differs.
     row = con.execute(
-        f"INSERT INTO {table.name} BY NAME {table.query} "  # noqa: S608 - our own names
+        f"INSERT INTO {table.name} BY NAME {table.query} "
         f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {changed} WHERE {differs}"
     ).fetchone()
     new = _count(con, table.name) - before

@@ -308,7 +308,8 @@ _MATRIX = """
         SELECT hash(case_id, request_key, run_id, grader) AS h, score
         FROM grades WHERE suite = $suite)
     SELECT
-        place.place::BIGINT AS "case", list_position($models, cell.model)::BIGINT - 1 AS model, cell.sample::BIGINT AS sample,
+        place.place::BIGINT AS "case", list_position($models, cell.model)::BIGINT - 1 AS model,
+        cell.sample::BIGINT AS sample,
         done.status = 'ok' AS ok, grade.score::DOUBLE AS score, done.cost_usd::DOUBLE AS cost_usd,
         done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens
     FROM cell

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from routebench.evaluate.choices import Choices, FloatArray
+from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Kind
 from routebench.evaluate.splits import folds
@@ -93,9 +93,12 @@ class Predictive(Policy):
         predicted = np.empty_like(self._scores)
         for inside, outside in folds(self._train, n_folds=5):
             held_out = copy(self)
-            held_out._fit_scores(features[inside], self._scores[inside])
-            predicted[outside] = held_out._predict_scores(features[outside])
+            predicted[outside] = held_out._predicted(features, inside, outside)  # noqa: SLF001 - a copy of ourselves
         return self._sweep(predicted)
+
+    def _predicted(self, features: Any, inside: IntArray, outside: IntArray) -> FloatArray:
+        self._fit_scores(features[inside], self._scores[inside])
+        return self._predict_scores(features[outside])
 
     def _sweep(self, predicted: FloatArray) -> LambdaSweep:
         return LambdaSweep(self.models_, predicted, self._costs, self._lambdas)

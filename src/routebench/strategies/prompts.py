@@ -1,4 +1,4 @@
-"""What the text strategies read of requests, worked out once for a suite; every row comes from its own request alone."""
+"""What the text strategies read of requests, worked out once a suite; every row comes from its own request alone."""
 
 from __future__ import annotations
 

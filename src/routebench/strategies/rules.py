@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Rules(Policy):
 
 
 def decide_all(
-    router: Router, models: Sequence[str], requests: Sequence[Request | Reading], label: str = ""
+    router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str = ""
 ) -> Choices:
     """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay."""
     place = {name: index for index, name in enumerate(models)}

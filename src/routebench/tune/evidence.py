@@ -12,7 +12,7 @@ import numpy as np
 
 from routebench.errors import InputError
 from routebench.evaluate import Comparison, Evaluation, Outcomes, compare
-from routebench.evaluate.stats import Difference
+from routebench.evaluate.paired import Difference
 from routebench.rules import RuleSet
 from routebench.strategies import RulesFile, with_baselines
 
@@ -66,11 +66,11 @@ def make_evidence(
         "created": created,
         **_figures(own),
         "versus": {
-            "best_single": _versus(comparison["best_single"], own.versus_baseline, comparison.margin),
+            "best_single": _versus(comparison["best_single"], own.versus_baseline),
             "best_chain": _figures(comparison["best_chain"]),
             "cheapest": _figures(comparison["cheapest"]),
             "random_mix": _figures(comparison["random_mix"]),
-            "fixed_mix": _difference(own.versus_fixed_mix, comparison.margin) | {"at": "the same cost"},
+            "fixed_mix": _difference(own.versus_fixed_mix) | {"at": "the same cost"},
             "oracle": _figures(comparison["oracle"]),
         },
     }
@@ -133,17 +133,17 @@ def _figures(one: Evaluation) -> dict[str, Any]:
     }
 
 
-def _versus(one: Evaluation, difference: Difference | None, margin: float) -> dict[str, Any]:
-    return {**_figures(one), **_difference(difference, margin)}
+def _versus(one: Evaluation, difference: Difference | None) -> dict[str, Any]:
+    return {**_figures(one), **_difference(difference)}
 
 
-def _difference(one: Difference | None, margin: float) -> dict[str, Any]:
+def _difference(one: Difference | None) -> dict[str, Any]:
     if one is None:
         return {}
     return {
         "delta_quality": _round(one.delta),
         "delta_ci95": None if one.ci95 is None else [_round(bound) for bound in one.ci95],
-        "verdict": one.verdict(margin),
+        "verdict": one.verdict,
     }
 
 

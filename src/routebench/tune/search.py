@@ -13,8 +13,8 @@ import numpy as np
 from routebench.errors import InputError
 from routebench.evaluate import Choices, Comparison, Evaluation, Outcomes, Replayed, replay
 from routebench.evaluate.frontier import Hull, SingleModel, single_models, weighted_mean
+from routebench.evaluate.paired import paired
 from routebench.evaluate.splits import split
-from routebench.evaluate.stats import paired
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
 from routebench.strategies import Rules
 from routebench.suites import load_starter

@@ -91,7 +91,7 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
         OutcomesError: the file cannot be read, a column is missing, or no row belongs to a prompt.
     """
     path = Path(path)
-    known = pd.Index(case_ids, dtype=object)
+    known: pd.Index[Any] = pd.Index(np.array(case_ids, dtype=object))
     seen: dict[str, npt.NDArray[np.int32]] = {}
     above = scored = 0
     for frame in _frames(path, _OUTCOME_COLUMNS):
@@ -121,7 +121,7 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
         )
 
 
-def _of_prompts(frame: pd.DataFrame, known: pd.Index[str], tally: Tally) -> pd.DataFrame:
+def _of_prompts(frame: pd.DataFrame, known: pd.Index[Any], tally: Tally) -> pd.DataFrame:
     """The rows that name a model and a prompt that there is, with columns case_id and model."""
     ids, models = _texts(frame["prompt_id"]), _texts(frame["model"])
     named = ids.notna() & models.notna()
@@ -157,7 +157,7 @@ def _amounts(frame: pd.DataFrame, name: str, tally: Tally) -> pd.Series[float]:
 def _samples(
     frame: pd.DataFrame,
     rows: pd.DataFrame,
-    known: pd.Index[str],
+    known: pd.Index[Any],
     seen: dict[str, npt.NDArray[np.int32]],
     path: Path,
     tally: Tally,
@@ -209,9 +209,17 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _csv(path: Path) -> Iterable[pd.DataFrame]:
-    texts = dict.fromkeys(("prompt_id", "model", "prompt", "response", "reference", "category", "group"), str)
-    return pd.read_csv(path, dtype=texts, chunksize=_ROWS_AT_ONCE, encoding="utf-8-sig", keep_default_na=False,
-                       na_values=dict.fromkeys((*_NUMBERS, "score", "weight", "sample"), ["", "null", "NaN", "nan", "None"]))  # fmt: skip
+    texts = ("prompt_id", "model", "prompt", "response", "reference", "category", "group", "error_kind", "split")
+    absent = ["", "null", "NaN", "nan", "None"]
+    return pd.read_csv(
+        path,
+        dtype=dict.fromkeys(texts, str),
+        chunksize=_ROWS_AT_ONCE,
+        encoding="utf-8-sig",
+        keep_default_na=False,
+        # A prompt may well be the word "null".
+        na_values=dict.fromkeys((*_NUMBERS, "score", "weight", "sample"), absent),
+    )
 
 
 def _jsonl(path: Path) -> Iterator[pd.DataFrame]:

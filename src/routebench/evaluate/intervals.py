@@ -1,0 +1,76 @@
+"""Intervals of one strategy's figures: its mean score, its cost, its cost as a share of another's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats as scipy_stats
+
+from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.estimates import independent, mean_estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95 % interval; None where there are too few cases or clusters for one."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    method: str
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """The interval as a pair."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+def mean_interval(
+    values: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray, *, share: bool = False
+) -> Interval | None:
+    """Returns the mean of per-case values with a 95 % interval; None for no known value.
+
+    Wilson's interval for 0/1 values of independent, equally weighted cases, else that of `mean_estimate`.
+
+    Args:
+        values: NaN where unknown, shape (n,).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+        share: whether the mean cannot leave [0, 1].
+    """
+    known = ~np.isnan(values)
+    values, groups, weight = values[known], groups[known], weight[known]
+    if not len(values):
+        return None
+    if share and independent(groups, weight) and np.isin(values, (0.0, 1.0)).all():
+        result = scipy_stats.binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
+        return Interval(float(values.mean()), float(result.low), float(result.high), "Wilson")
+    estimate = mean_estimate(values, groups, weight)
+    if estimate is None:
+        return Interval(float(np.average(values, weights=weight)), None, None, "too few clusters")
+    low, high = estimate.interval()
+    if share:
+        low, high = max(0.0, low), min(1.0, high)
+    return Interval(estimate.value, low, high, estimate.method)
+
+
+def ratio_interval(
+    numerator: FloatArray, denominator: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray
+) -> Interval | None:
+    """Returns how much larger one mean is than another on the same cases: their ratio less one, with a 95 % interval.
+
+    Linearised: the ratio's influence is (numerator - ratio * denominator) / mean(denominator). None where the
+    denominator's mean is not above 0 or nothing is known of both.
+    """
+    known = ~(np.isnan(numerator) | np.isnan(denominator))
+    numerator, denominator, groups, weight = numerator[known], denominator[known], groups[known], weight[known]
+    if not len(numerator) or (base := float(np.average(denominator, weights=weight))) <= 0:
+        return None
+    ratio = float(np.average(numerator, weights=weight)) / base
+    estimate = mean_estimate((numerator - ratio * denominator) / base, groups, weight)
+    if estimate is None:
+        return Interval(ratio - 1, None, None, "too few clusters")
+    low, high = estimate.interval()
+    return Interval(ratio - 1, ratio - 1 + low, ratio - 1 + high, f"linearised ratio, {estimate.method}")

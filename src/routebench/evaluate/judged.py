@@ -1,0 +1,136 @@
+"""Figures that rest on a judge, corrected and widened by what people said about some of the answers.
+
+Prediction-powered inference (Angelopoulos et al., Science 382 (2023) 669, with the power tuning of PPI++): the judge's
+mean over all cases, plus the mean of what people said more or less than the judge on those that they graded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.evaluate.choices import BoolArray, Choices, FloatArray
+from routebench.evaluate.estimates import Studentised, mean_estimate
+from routebench.evaluate.intervals import Interval
+from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.paired import Difference
+from routebench.evaluate.replay import replay
+
+JUDGE = "judge"
+MIN_LABELS = 30
+"""With fewer graded answers the judge's error is not known well enough to correct anything."""
+_SAME = 1e-12
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The test half's scores by judge and by people.
+
+    Attributes:
+        judge: strategy -> score of each case, as the suite's graders gave it, shape (n,).
+        human: strategy -> the same by people, NaN where none of them graded the answer, shape (n,).
+        by_judge: cases that a judge scores; the others have no error of measurement, shape (n,).
+    """
+
+    judge: Mapping[str, FloatArray]
+    human: Mapping[str, FloatArray]
+    by_judge: BoolArray
+    groups: npt.NDArray[np.str_]
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, test: Outcomes, chosen: Mapping[str, Choices]) -> Judged | None:
+        """Replays choices on what people said; None where no judge scored or nobody checked it."""
+        by_judge = test.cases.grader == JUDGE
+        if test.human is None or not by_judge.any():
+            return None
+        people = replace(test, score=test.human)
+        return cls(
+            judge={name: replay(test, one).score for name, one in chosen.items()},
+            human={name: replay(people, one).score for name, one in chosen.items()},
+            by_judge=by_judge,
+            groups=test.keys,
+            weight=test.weight,
+        )
+
+    def interval(self, name: str) -> Interval | None:
+        """Mean score on the human scale with its interval; None with too few grades by people."""
+        found = self._estimate(self.judge[name], self.human[name], ~self.by_judge)
+        if found is None:
+            return None
+        low, high = found[0].interval()
+        return Interval(found[0].value, max(0.0, low), min(1.0, high), _method(found[1]))
+
+    def widened(self, plain: Difference, first: str, second: str) -> Difference:
+        """The difference of two strategies on the human scale; as it was with too few grades by people."""
+        judge = self.judge[first] - self.judge[second]
+        human = self.human[first] - self.human[second]
+        # Where both gave the same answer the difference is 0, whoever grades it.
+        exact = ~self.by_judge | (np.abs(judge) < _SAME) & ~(np.abs(np.nan_to_num(human)) > _SAME)
+        found = self._estimate(judge, human, exact)
+        if found is None or plain.estimate is None:
+            return plain
+        estimate = found[0]
+        noninferior = estimate.p_above(-plain.margin)
+        return replace(
+            plain,
+            delta=estimate.value,
+            estimate=estimate,
+            p_noninferior=noninferior,
+            p_adjusted=estimate.p_value(),
+            p_noninferior_adjusted=noninferior,
+        )
+
+    def note(self, name: str) -> str | None:
+        """How the judge's error was allowed for."""
+        found = self._estimate(self.judge[name], self.human[name], ~self.by_judge)
+        return None if found is None else _method(found[1])
+
+    def _estimate(self, judge: FloatArray, human: FloatArray, exact: BoolArray) -> tuple[Studentised, int] | None:
+        return prediction_powered(judge, human, exact, self.groups, self.weight)
+
+
+def prediction_powered(
+    judge: FloatArray,
+    human: FloatArray,
+    exact: BoolArray,
+    groups: npt.NDArray[np.str_],
+    weight: FloatArray,
+) -> tuple[Studentised, int] | None:
+    """Returns the mean on the human scale, and how many grades by people it rests on; None with fewer than 30.
+
+    The graded cases are taken as a random part of those that a judge scores.
+
+    Args:
+        judge: value of each case by the judge, NaN where unknown, shape (n,).
+        human: the same by people, NaN where nobody graded it, shape (n,).
+        exact: cases whose value has no error of measurement, shape (n,).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+    """
+    known = ~np.isnan(judge)
+    judge, human, exact, groups, weight = judge[known], human[known], exact[known], groups[known], weight[known]
+    labelled = ~exact & ~np.isnan(human)
+    count = int(labelled.sum())
+    if count < MIN_LABELS:
+        return None
+    share = float(weight[labelled].sum() / weight[~exact].sum())
+    asked = np.where(exact, 1.0, labelled / share)
+    truth = np.where(exact, judge, np.where(labelled, human, 0.0))
+    # The value of every case is truth / share where it was graded, with as much of the judge as makes it steadiest.
+    told, control = asked * truth, judge - asked * judge
+    centred = control - np.average(control, weights=weight)
+    spread = float(np.average(centred**2, weights=weight))
+    power = -float(np.average(centred * told, weights=weight)) / spread if spread > 0 else 0.0
+    values = told + float(np.clip(power, 0.0, 1.0)) * control
+    estimate = mean_estimate(values, groups, weight)
+    if estimate is None:
+        return None
+    return replace(estimate, freedom=min(estimate.freedom, count - 1.0)), count
+
+
+def _method(labels: int) -> str:
+    return f"prediction-powered, {labels} grades by people"

@@ -1,0 +1,207 @@
+"""Two strategies on the same held-out cases, and several such differences at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+from scipy import stats as scipy_stats
+
+from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.estimates import ALPHA, Estimate, ScoreDifference, independent, mean_estimate
+from routebench.evaluate.power import minimum_detectable
+
+Verdict = Literal["better", "worse", "no_worse", "cannot_tell", "too_few"]
+
+MIN_DISCORDANT = 10
+"""With fewer pairs that differ no interval keeps its level, and none is given."""
+MARGIN = 0.01
+_SAME = 1e-12
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean paired difference of two strategies on the same cases.
+
+    Attributes:
+        delta: mean of the first minus the second.
+        estimate: the difference with its uncertainty; None with fewer than MIN_DISCORDANT pairs that differ, or with
+            too few clusters.
+        n: pairs.
+        n_groups: clusters.
+        n_discordant: pairs that differ.
+        margin: the loss that counts as no worse.
+        p_noninferior: one-sided, of the hypothesis that `margin` or more is lost; with few discordant pairs from an
+            exact bound on how often the first can lose. None where nothing can be said.
+        p_adjusted: after Holm over a family of comparisons; the same as `p_value` until then.
+        p_noninferior_adjusted: likewise.
+        ci95_simultaneous: holds for all comparisons of the family at once (max-T); None until then.
+    """
+
+    delta: float
+    estimate: Estimate | None
+    n: int
+    n_groups: int
+    n_discordant: int
+    margin: float
+    p_noninferior: float | None
+    p_adjusted: float | None
+    p_noninferior_adjusted: float | None
+    ci95_simultaneous: tuple[float, float] | None = None
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """The 95 % interval of this comparison alone."""
+        return None if self.estimate is None else self.estimate.interval()
+
+    @property
+    def p_value(self) -> float | None:
+        """Two-sided, of no difference."""
+        return None if self.estimate is None else self.estimate.p_value()
+
+    @property
+    def method(self) -> str:
+        """Of interval and test."""
+        return "too few pairs differ" if self.estimate is None else self.estimate.method
+
+    @property
+    def discordance(self) -> float:
+        """Share of pairs that differ."""
+        return self.n_discordant / self.n if self.n else 0.0
+
+    @property
+    def mde(self) -> float | None:
+        """The smallest true difference that 80 % of such comparisons would find; None where no pair differs."""
+        return minimum_detectable(self.n, self.discordance) if self.n_discordant else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The word for the difference; adjusted for its family where that was done."""
+        if self.p_adjusted is not None and self.p_adjusted < ALPHA:
+            return "better" if self.delta > 0 else "worse"
+        if self.p_noninferior_adjusted is not None and self.p_noninferior_adjusted < ALPHA / 2:
+            return "no_worse"
+        return "too_few" if self.estimate is None else "cannot_tell"
+
+
+def paired(
+    first: FloatArray,
+    second: FloatArray,
+    groups: npt.NDArray[np.str_],
+    weight: FloatArray,
+    margin: float = MARGIN,
+) -> Difference:
+    """Compares two strategies on the same cases.
+
+    Tango's score interval for 0/1 scores of independent cases, else a paired t, robust to clusters and adjusted for
+    skewness; see `estimates`.
+
+    Args:
+        first: per-case values, NaN where unknown, shape (n,).
+        second: of the other strategy, shape (n,).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+        margin: the loss that counts as no worse.
+    """
+    known = ~(np.isnan(first) | np.isnan(second))
+    first, second, groups, weight = first[known], second[known], groups[known], weight[known]
+    gaps = first - second
+    n, discordant = len(gaps), int((np.abs(gaps) > _SAME).sum())
+    alone = n > 0 and independent(groups, weight)
+    noninferior: float | None = None
+    estimate: Estimate | None = None
+    if discordant >= MIN_DISCORDANT:
+        if alone and np.isin(first, (0.0, 1.0)).all() and np.isin(second, (0.0, 1.0)).all():
+            estimate = ScoreDifference(int((gaps > 0).sum()), int((gaps < 0).sum()), n)
+        else:
+            estimate = mean_estimate(gaps, groups, weight)
+    if estimate is not None:
+        noninferior = estimate.p_above(-margin)
+    elif alone:
+        # A loss costs one point of score at the most, so the mean loss is at most how often there is one.
+        losses = int((gaps < -_SAME).sum())
+        noninferior = float(scipy_stats.binom.cdf(losses, n, margin))
+    p_value = None if estimate is None else estimate.p_value()
+    return Difference(
+        delta=float(np.average(gaps, weights=weight)) if n else 0.0,
+        estimate=estimate,
+        n=n,
+        n_groups=len(np.unique(groups)),
+        n_discordant=discordant,
+        margin=margin,
+        p_noninferior=noninferior,
+        p_adjusted=p_value,
+        p_noninferior_adjusted=noninferior,
+    )
+
+
+def adjusted(
+    family: Sequence[Difference], gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray
+) -> list[Difference]:
+    """Returns the differences of one family: Holm's p-values, and intervals that hold for all of them at once.
+
+    Args:
+        family: of c comparisons on the same cases.
+        gaps: per-case differences of each, NaN where unknown, shape (n, c).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+    """
+    alpha = max_t_alpha(gaps, groups, weight)
+    p_values = holm([one.p_value for one in family])
+    noninferior = holm([one.p_noninferior for one in family])
+    return [
+        replace(
+            one,
+            p_adjusted=p_values[place],
+            p_noninferior_adjusted=noninferior[place],
+            ci95_simultaneous=None if one.estimate is None else one.estimate.interval(alpha),
+        )
+        for place, one in enumerate(family)
+    ]
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Returns step-down adjusted p-values; what has none takes no part (Holm, Scand. J. Statistics 6 (1979) 65)."""
+    places = [place for place, p in enumerate(p_values) if p is not None]
+    places.sort(key=lambda place: p_values[place] or 0.0)
+    result: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(places):
+        highest = max(highest, min(1.0, (len(places) - rank) * (p_values[place] or 0.0)))
+        result[place] = highest
+    return result
+
+
+def max_t_alpha(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray, *, seed: int = 0) -> float:
+    """Returns the level at which intervals of each comparison hold for all of them together with 95 %.
+
+    From the largest absolute t over the comparisons under random signs of whole clusters: comparisons that move
+    together cost less than Bonferroni takes. Never above the level of one comparison, never below Bonferroni's.
+
+    Args:
+        gaps: per-case differences, NaN where unknown, shape (n, c).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+        seed: of the draws.
+    """
+    known = ~np.isnan(gaps).any(axis=1)
+    gaps, groups, weight = gaps[known], groups[known], weight[known]
+    if gaps.shape[1] < 2 or not len(gaps):
+        return ALPHA
+    _, member = np.unique(groups, return_inverse=True)
+    centred = (gaps - np.average(gaps, axis=0, weights=weight)) * weight[:, None]
+    sums = np.zeros((int(member.max()) + 1, gaps.shape[1]))
+    np.add.at(sums, member, centred)
+    spread = np.sqrt((sums**2).sum(axis=0))
+    sums = sums[:, spread > _SAME] / spread[spread > _SAME]
+    if sums.shape[1] < 2:
+        return ALPHA
+    signs = np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, len(sums)), dtype=np.int8) * 2.0 - 1.0
+    critical = float(np.quantile(np.abs(signs @ sums).max(axis=1), 1 - ALPHA))
+    alpha = float(2 * special.ndtr(-critical))
+    return float(min(ALPHA, max(ALPHA / sums.shape[1], alpha)))

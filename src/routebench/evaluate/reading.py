@@ -1,0 +1,219 @@
+"""What a comparison found, in sentences that say no more than the statistics allow."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from routebench.evaluate.power import false_winner_probability, minimum_detectable
+
+if TYPE_CHECKING:
+    from routebench.evaluate.comparison import Comparison
+    from routebench.evaluate.evaluation import Evaluation
+    from routebench.evaluate.intervals import Interval
+    from routebench.evaluate.paired import Difference
+
+Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "weights"]
+
+_MANY_TRIES = 4
+_LOW_SHARE = 0.98
+_WORDS = {
+    "better": "better than",
+    "worse": "worse than",
+    "no_worse": "no worse than",
+    "cannot_tell": "not distinguishable from",
+    "too_few": "not to be told from (too few cases differ)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing that was found.
+
+    Attributes:
+        topic: what it is about.
+        text: the sentence.
+        grave: whether a reader must not miss it.
+    """
+
+    topic: Topic
+    text: str
+    grave: bool = False
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it says what was found; the others say what that rests on."""
+        return self.topic in ("today", "best", "cost")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def read(comparison: Comparison) -> tuple[Sentence, ...]:
+    """Returns the sentences about a comparison, the most important first."""
+    sentences: list[Sentence] = []
+    if comparison.today is not None:
+        sentences.append(_today(comparison, comparison.today))
+    pick = comparison.pick
+    sentences.append(_best(comparison, pick))
+    if pick is not None:
+        sentences += [*_costs(pick, comparison.baseline), *_slice(comparison, pick)]
+    sentences += [*_power(comparison), *_tries(comparison), *_missing(comparison), *_judge(comparison)]
+    sentences += [*_noise(comparison), *_weights(comparison)]
+    return tuple(sentences)
+
+
+def _today(comparison: Comparison, today: Evaluation) -> Sentence:
+    mix = today.mix(comparison.models)
+    model = max(mix, key=lambda name: mix[name])
+    text = f"The router of today ({today.name}) sends {today.largest_share:.0%} of the requests to {model}"
+    if today.constant:
+        text += ": hardly anything is decided"
+    text += "."
+    against = today.versus_fixed_mix
+    if against is not None:
+        verdict = against.verdict
+        if verdict == "better":
+            text += f" It beats a fixed mix at the same cost by {points(against)}."
+        elif verdict == "worse":
+            text += f" A fixed mix at the same cost does better: {points(against)} for today's router."
+        else:
+            text += f" A fixed mix at the same cost does as well ({points(against)} for today's router)."
+    return Sentence("today", text, grave=today.constant or (against is not None and against.verdict != "better"))
+
+
+def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
+    base = comparison[comparison.baseline]
+    if pick is None or pick.versus_baseline is None:
+        cost = base.cost_usd_per_1k
+        price = "at an unknown cost" if cost is None else f"for ${cost:.3g} per 1,000 requests"
+        return Sentence("best", f"{base.name} scores {base.quality:.1%} {price}; no candidate was compared with it.")
+    versus = pick.versus_baseline
+    text = f"{pick.name} is {_WORDS[versus.verdict]} {base.name}: {points(versus)} on {versus.n} held-out cases"
+    if pick.cost_versus_baseline is not None:
+        text += f", at {_cheaper(pick.cost_versus_baseline)}"
+    mix = pick.versus_fixed_mix
+    if mix is not None:
+        text += f"; it is {_WORDS[mix.verdict]} the fixed mix at its own cost: {points(mix)}"
+    return Sentence("best", f"{text}.", grave=versus.verdict == "worse")
+
+
+def _costs(pick: Evaluation, baseline: str) -> list[Sentence]:
+    cached = pick.cached
+    if cached is None or cached.change is None:
+        return []
+    text = f"With {cached.hit_rate:.0%} of the input read from the provider's cache it is {_cheaper(cached.change)}"
+    if cached.change_if_lost is not None:
+        text += (
+            f"; if moving between models lost it every hit while {baseline} keeps its own, "
+            f"{_cheaper(cached.change_if_lost)}"
+        )
+    grave = cached.change_if_lost is not None and cached.change_if_lost.mean > 0
+    return [Sentence("cost", f"{text}.", grave=grave)]
+
+
+def _slice(comparison: Comparison, pick: Evaluation) -> list[Sentence]:
+    worst = pick.worst_slice
+    if worst is None:
+        return []
+    interval = _interval(worst.ci95)
+    about = "the only slice" if worst.n_slices == 1 else f"the worst of {worst.n_slices} slices"
+    text = (
+        f"{worst.name} is {about} with enough cases: {100 * worst.delta:+.1f} pt{interval} against "
+        f"{comparison.baseline} (n={worst.n}, interval simultaneous over the slices)."
+    )
+    if worst.n_too_small:
+        text += f" {worst.n_too_small} slices are too small to judge."
+    return [Sentence("slice", text, grave=worst.ci95 is not None and worst.ci95[1] < 0)]
+
+
+def _power(comparison: Comparison) -> list[Sentence]:
+    pick = comparison.pick
+    if pick is None or pick.versus_baseline is None or not pick.versus_baseline.n:
+        return []
+    versus = pick.versus_baseline
+    count = len(comparison.candidates)
+    alone = minimum_detectable(versus.n, versus.discordance)
+    text = f"With {versus.n} paired cases you can see {100 * alone:.1f} points"
+    if count > 1:
+        text += f" alone, {100 * minimum_detectable(versus.n, versus.discordance, count):.1f} as one of {count}"
+    return [Sentence("power", f"{text} (80 % power, {versus.discordance:.0%} of the cases differ).")]
+
+
+def _tries(comparison: Comparison) -> list[Sentence]:
+    count = len(comparison.candidates)
+    if count < _MANY_TRIES:
+        return []
+    return [
+        Sentence(
+            "tries",
+            f"{count} candidates were tried on one test half: unadjusted, about {false_winner_probability(count):.0%} "
+            "of such comparisons find a winner where there is none. The verdicts are adjusted (Holm, max-T); settle "
+            "on one candidate before you look again.",
+            grave=True,
+        )
+    ]
+
+
+def _missing(comparison: Comparison) -> list[Sentence]:
+    sentences = []
+    if comparison.n_left_out:
+        lacking = ", ".join(f"{name} lacks {count}" for name, count in comparison.lacking.items())
+        sentences.append(
+            Sentence(
+                "missing",
+                f"Compared on {comparison.n_test} complete cases; {comparison.n_left_out} were left out "
+                f"({lacking or 'decisions are missing'}).",
+                grave=comparison.n_left_out > comparison.n_test,
+            )
+        )
+    thin = [one for one in comparison.candidates if one.first.cells_share < _LOW_SHARE]
+    sentences += [
+        Sentence("missing", f"{one.name} rests on {one.first.cells_share:.0%} of the cells that it asks for.")
+        for one in thin
+    ]
+    return sentences
+
+
+def _judge(comparison: Comparison) -> list[Sentence]:
+    if comparison.agreement is None:
+        return []
+    checked = "not checked" not in comparison.agreement
+    return [Sentence("judge", f"Scores rest on a {comparison.agreement}.", grave=not checked)]
+
+
+def _noise(comparison: Comparison) -> list[Sentence]:
+    pick = comparison.pick or comparison[comparison.baseline]
+    if pick.noise_share is None:
+        return [
+            Sentence("noise", "One answer a cell: how much of the intervals is noise of the answers is unmeasured.")
+        ]
+    return [Sentence("noise", f"{pick.noise_share:.0%} of the intervals' variance is noise of the answers.")]
+
+
+def _weights(comparison: Comparison) -> list[Sentence]:
+    weight = comparison.half.test.weight
+    if (weight == weight[:1]).all():
+        return [Sentence("weights", "Every case counts alike: this holds if your traffic looks like this suite.")]
+    return [Sentence("weights", "Cases are weighted by the requests that they stand for.")]
+
+
+def points(one: Difference) -> str:
+    """`+1.2 pt [+0.3, +2.1]`, the interval simultaneous where several were compared."""
+    return f"{100 * one.delta:+.1f} pt{_interval(one.ci95_simultaneous or one.ci95)}"
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f" [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]"
+
+
+def _cheaper(change: Interval) -> str:
+    """`47 % less cost [45, 49]`."""
+    word = "more" if change.mean > 0 else "less"
+    if change.ci95 is None:
+        return f"{abs(change.mean):.0%} {word} cost"
+    low, high = sorted((abs(change.ci95[0]), abs(change.ci95[1])))
+    if change.ci95[0] < 0 < change.ci95[1]:
+        return f"{change.mean:+.0%} cost [{change.ci95[0]:+.0%}, {change.ci95[1]:+.0%}]"
+    return f"{abs(change.mean):.0%} {word} cost [{100 * low:.0f}, {100 * high:.0f}]"

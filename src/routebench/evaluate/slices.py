@@ -1,0 +1,80 @@
+"""Where a strategy loses most: its worst slice, with an interval that allows for having looked at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from routebench.evaluate.choices import BoolArray, FloatArray
+from routebench.evaluate.estimates import ALPHA
+from routebench.evaluate.paired import paired
+
+MIN_CASES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The slice in which a strategy does worst against another.
+
+    Attributes:
+        name: such as `category=law`.
+        n: its cases.
+        delta: mean difference on them.
+        ci95: simultaneous over all slices that were looked at; None where too few of its pairs differ.
+        method: of the interval.
+        n_slices: slices that were looked at.
+        n_too_small: slices with fewer than MIN_CASES cases, which were not.
+    """
+
+    name: str
+    n: int
+    delta: float
+    ci95: tuple[float, float] | None
+    method: str
+    n_slices: int
+    n_too_small: int
+
+
+def worst_slice(
+    first: FloatArray,
+    second: FloatArray,
+    slices: Mapping[str, BoolArray],
+    groups: npt.NDArray[np.str_],
+    weight: FloatArray,
+    *,
+    min_cases: int = MIN_CASES,
+) -> Slice | None:
+    """Returns the slice with the lowest mean difference of two strategies, None where every slice is too small.
+
+    The interval is at Sidak's level over the slices: most of them are disjoint, so that little is given away.
+
+    Args:
+        first: per-case scores, shape (n,).
+        second: of the other strategy, shape (n,).
+        slices: name -> which cases are in, shape (n,).
+        groups: cluster of each case, shape (n,).
+        weight: of each case, shape (n,).
+        min_cases: a slice with fewer is too small to judge.
+    """
+    gaps = first - second
+    known = ~np.isnan(gaps)
+    large = {name: mask & known for name, mask in slices.items() if (mask & known).sum() >= min_cases}
+    if not large:
+        return None
+    means = {name: float(np.average(gaps[mask], weights=weight[mask])) for name, mask in large.items()}
+    name = min(means, key=lambda one: means[one])
+    mask = large[name]
+    found = paired(first[mask], second[mask], groups[mask], weight[mask])
+    alpha = 1 - (1 - ALPHA) ** (1 / len(large))
+    return Slice(
+        name=name,
+        n=int(mask.sum()),
+        delta=means[name],
+        ci95=None if found.estimate is None else found.estimate.interval(alpha),
+        method=f"{found.method}, Sidak over {len(large)}",
+        n_slices=len(large),
+        n_too_small=len(slices) - len(large),
+    )
