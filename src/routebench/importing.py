@@ -45,7 +45,7 @@ _TABLES = (
         """
         SELECT request_key, 'import' AS run_id, if(error_kind IS NULL, 'ok', 'error') AS status, error_kind,
             response AS text, input_tokens, output_tokens, cost_usd, latency_s, ttft_s,
-            'standard' AS service_tier, 1 AS attempts, at AS started_at
+            'standard' AS service_tier, 1 AS attempts, told_at AS started_at
         FROM incoming""",
     ),
     Table(
@@ -62,7 +62,7 @@ _TABLES = (
         ("suite", "case_id", "request_key", "run_id", "grader"),
         ("graded_at",),
         """
-        SELECT suite, case_id, request_key, 'import' AS run_id, 'imported' AS grader, score, at AS graded_at
+        SELECT suite, case_id, request_key, 'import' AS run_id, 'imported' AS grader, score, told_at AS graded_at
         FROM incoming WHERE error_kind IS NULL""",
     ),
 )
@@ -176,7 +176,7 @@ def _spooled(
     schema = pa.schema(
         [
             *((name, pa.string()) for name in ("suite", "request_key", "case_id", "model", "error_kind", "response")),
-            ("at", pa.timestamp("us")),
+            ("told_at", pa.timestamp("us")),
             ("sample", pa.int32()),
             *((name, pa.float64()) for name in ("score", "cost_usd", "latency_s", "ttft_s")),
             *((name, pa.float64()) for name in ("input_tokens", "output_tokens")),
@@ -189,7 +189,7 @@ def _spooled(
             for part in parts:
                 models |= dict.fromkeys(part["model"])
                 rows = zip(*(part[name].tolist() for name in ("case_id", "model", "sample")), strict=True)
-                part["suite"], part["at"] = suite, when
+                part["suite"], part["told_at"] = suite, when
                 part["request_key"] = [_request_key(suite, *row) for row in rows]
                 writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
         file.seek(0)

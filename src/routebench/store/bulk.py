@@ -60,6 +60,7 @@ def upload(store: Store) -> Iterator[Upload]:
         try:
             yield Upload(con, usual_memory=row[0])
         finally:
+            _undo(con)
             con.execute(f"SET memory_limit = '{row[0]}'")
 
 
@@ -98,13 +99,18 @@ class Upload:
 
     def _lift(self) -> None:
         """Undoes the part and takes the memory limit away: slow and small was wanted, but done matters more."""
-        with suppress(duckdb.TransactionException):
-            self._con.execute("ROLLBACK")
+        _undo(self._con)
         self._con.execute(f"SET memory_limit = '{self._usual_memory}'")
 
     def added(self, table: str) -> Added:
         """What became of a table's rows."""
         return self._added.get(table, Added(0, 0))
+
+
+def _undo(con: duckdb.DuckDBPyConnection) -> None:
+    """Ends a transaction that broke off, where there is one."""
+    with suppress(duckdb.TransactionException):
+        con.execute("ROLLBACK")
 
 
 def _upsert(con: duckdb.DuckDBPyConnection, table: Table) -> Added:
