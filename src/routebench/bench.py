@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from routebench.config import BenchConfig, load_config
 from routebench.errors import ConfigError, RulesError, nearest
 from routebench.grade import Judging, check_graders, check_judges, grade_answers
+from routebench.pricing import cache_discounts
 from routebench.providers import (
     Provider,
     Recorded,
@@ -37,7 +38,7 @@ from routebench.store import (
     sql,
 )
 from routebench.suites import content_hash, load_suite
-from routebench.types import Model
+from routebench.types import Model, Price
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -344,7 +345,21 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
         source=Source(lambda: read_cases(store, suite)),
     )
     cells = {name: _numbers(values) if values.dtype.kind == "f" else values for name, values in found.cells.items()}
-    return Outcomes.from_cells(suite, cases, names, cells)
+    saved = _cacheable_usd([known[name].price if name in known else None for name in names], cells)
+    return Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
+
+
+def _cacheable_usd(prices: Sequence[Price | None], cells: Mapping[str, Any]) -> Any:
+    """What each cell's call would save with all of its input cached, NaN while unknown; None where all of it is."""
+    import numpy as np
+
+    tokens, saved = cells["input_tokens"], np.full(len(cells["model"]), np.nan)
+    for place, price in enumerate(prices):
+        own = cells["model"] == place
+        for above, usd_per_token in cache_discounts(price):
+            rows = own & (tokens > above) if above else own
+            saved[rows] = np.nan if usd_per_token is None else usd_per_token * tokens[rows]
+    return None if np.isnan(saved).all() else saved
 
 
 def _texts(values: Any) -> Any:

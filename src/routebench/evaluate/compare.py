@@ -20,7 +20,7 @@ from routebench.evaluate.outcomes import OK, Outcomes
 from routebench.evaluate.paired import Difference, adjusted, paired
 from routebench.evaluate.protocol import Kind, Peeking, Strategy
 from routebench.evaluate.replay import Replayed, replay
-from routebench.evaluate.slices import Slice, worst_slice
+from routebench.evaluate.slices import Slice, rank_slices
 from routebench.evaluate.splits import split
 from routebench.evaluate.sweep import Points, curve_missing, curve_points, curve_take
 
@@ -89,8 +89,9 @@ def compare(
             cost_versus_baseline=costs.change(name),
             saving_usd=costs.saving(name),
             versus_fixed_mix=beside.fixed_mix.get(name),
-            worst_slice=beside.worst(name),
+            slices=beside.slices(name),
             cached=costs.cached(name),
+            break_even_hit_rate=costs.break_even_hit_rate(name),
             noise_share=noise_share(measured[name][0].replayed.sample_score, half.test.weight),
             judged=beside.judged(name),
         )
@@ -109,6 +110,7 @@ def compare(
         zero_aiq=tuple(_zero_aiq(one.singles) for one in halves),
         evaluations=evaluations,
         half=half,
+        outcomes_sha256=outcomes.sha256(),
         agreement=outcomes.agreement,
         cache_hit_rate=cache_hit_rate,
     )
@@ -292,8 +294,8 @@ class _Beside:
             against_mix, kinds, {name: replay(test, mix).score for name, mix in mixes.items()}
         )
         slices = test.cases.slices()
-        self._worst = {
-            name: worst_slice(score, self._base, slices, test.keys, test.weight)
+        self._slices = {
+            name: rank_slices(score, self._base, slices, test.keys, test.weight)
             for name, score in self._scores.items()
             if name != baseline
         }
@@ -320,9 +322,9 @@ class _Beside:
         plain = mean_interval(self._scores[name], self._test.keys, self._test.weight, share=True)
         return plain if self._judged is None else self._judged.interval(name) or plain
 
-    def worst(self, name: str) -> Slice | None:
-        """Where a strategy loses most against the baseline."""
-        return self._worst.get(name)
+    def slices(self, name: str) -> tuple[Slice, ...]:
+        """Where a strategy loses most against the baseline, and where less."""
+        return self._slices.get(name, ())
 
     def judged(self, name: str) -> str | None:
         """How the judge's error was allowed for."""
@@ -361,10 +363,14 @@ class _Costs:
         self._baseline = baseline
         self._hit_rate = hit_rate
         self._cached: dict[str, FloatArray] | None = None
+        self._cached_whole: FloatArray | None = None
         saved = half.test.cacheable_usd
-        if hit_rate is not None and saved is not None:
-            cheaper = replace(half.test, cost_usd=half.test.cost_usd - hit_rate * saved)
-            self._cached = {name: replay(cheaper, choices).cost_usd for name, choices in chosen.items()}
+        if saved is not None:
+            whole = replace(half.test, cost_usd=half.test.cost_usd - saved)
+            self._cached_whole = replay(whole, chosen[baseline]).cost_usd
+            if hit_rate is not None:
+                cheaper = replace(half.test, cost_usd=half.test.cost_usd - hit_rate * saved)
+                self._cached = {name: replay(cheaper, choices).cost_usd for name, choices in chosen.items()}
 
     def mean(self, name: str) -> Interval | None:
         """Mean cost of a request in US dollars."""
@@ -393,6 +399,18 @@ class _Costs:
             change=self._ratio(name, own, base),
             change_if_lost=self._ratio(name, self._plain[name], base),
         )
+
+    def break_even_hit_rate(self, name: str) -> float | None:
+        """The baseline's hit rate at which a strategy without any hit costs as much; None while unknown or beyond."""
+        if self._cached_whole is None or name == self._baseline:
+            return None
+        own, base = self._plain[name], self._plain[self._baseline]
+        known = ~(np.isnan(own) | np.isnan(base) | np.isnan(self._cached_whole))
+        if not known.all():
+            return None
+        weight = self._test.weight
+        gap, saved = np.average(base - own, weights=weight), np.average(base - self._cached_whole, weights=weight)
+        return float(gap / saved) if 0 < gap < saved else None
 
     def _ratio(self, name: str, own: FloatArray, base: FloatArray) -> Interval | None:
         if name == self._baseline:

@@ -29,6 +29,7 @@ class Comparison:
         lacking: model -> test cases of the first seed without a graded outcome of it.
         margin: what counts as no worse, in mean score.
         half: the first seed's split.
+        outcomes_sha256: digest of the whole matrix, see `Outcomes.sha256`.
         agreement: how far the judge agrees with people, in words; None where no judge graded.
         cache_hit_rate: share of input tokens read from the provider's cache; None where that was left out.
     """
@@ -45,6 +46,7 @@ class Comparison:
     zero_aiq: tuple[float | None, ...]
     evaluations: tuple[Evaluation, ...]
     half: Half
+    outcomes_sha256: str
     agreement: str | None = None
     cache_hit_rate: float | None = None
 
@@ -99,6 +101,7 @@ class Comparison:
             "lacking": dict(self.lacking),
             "models": list(self.models),
             "seeds": list(self.seeds),
+            "outcomes_sha256": self.outcomes_sha256,
             "baseline": self.baseline,
             "zero_router": {
                 "aiq": float(np.mean(aiqs)) if aiqs and len(aiqs) == len(self.zero_aiq) else None,
@@ -172,6 +175,7 @@ def _row(comparison: Comparison, one: Evaluation) -> dict[str, Any]:
         "cells_share": one.mean([measured.cells_share for measured in one.measured]),
         "noise_share": one.noise_share,
         "worst_slice": _slice(one.worst_slice),
+        "break_even_hit_rate": one.break_even_hit_rate,
         "constant_router": one.constant,
         "largest_share": one.largest_share,
         "mix": one.mix(comparison.models),

@@ -124,8 +124,10 @@ class Evaluation:
         cost_versus_baseline: cost against the baseline's, less one, first seed; None while unknown.
         saving_usd: what a request costs less than the baseline's, first seed; None while unknown.
         versus_fixed_mix: against the fixed mix of train at this strategy's test cost, first seed.
-        worst_slice: where it loses most against the baseline, first seed.
+        slices: the parts of the cases against the baseline, the worst first, first seed.
         cached: its costs with prompt caching, None where nothing is known of that.
+        break_even_hit_rate: share of the baseline's input that its provider's cache has to serve until a strategy that
+            moves between models, and never hits the cache, saves nothing any more; None while unknown.
         noise_share: share of the interval's variance that is noise of the answers, None with one sample.
         judged: how the judge's error was allowed for, a sentence; None where no judge graded or nobody checked it.
     """
@@ -140,8 +142,9 @@ class Evaluation:
     cost_versus_baseline: Interval | None = None
     saving_usd: Interval | None = None
     versus_fixed_mix: Difference | None = None
-    worst_slice: Slice | None = None
+    slices: tuple[Slice, ...] = ()
     cached: Cached | None = None
+    break_even_hit_rate: float | None = None
     noise_share: float | None = None
     judged: str | None = None
 
@@ -149,6 +152,11 @@ class Evaluation:
     def first(self) -> Measured:
         """What was measured on the first seed."""
         return self.measured[0]
+
+    @property
+    def worst_slice(self) -> Slice | None:
+        """Where it loses most against the baseline; None where every slice is too small to judge."""
+        return self.slices[0] if self.slices else None
 
     def mean(self, values: Sequence[float | None]) -> float | None:
         """Mean over seeds, None where it is unknown for one of them."""

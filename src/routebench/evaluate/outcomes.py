@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -189,6 +190,18 @@ class Outcomes:
             cacheable_usd=None if self.cacheable_usd is None else part(self.cacheable_usd),
             human=None if self.human is None else part(self.human),
         )
+
+    def sha256(self) -> str:
+        """Returns a digest of cases, models, states, scores and costs; latencies are left out, they never repeat."""
+        digest = hashlib.sha256()
+        # In the order of names: where a model stood in its bench file changes nothing.
+        whole = self.select(sorted(self.models)).take(np.argsort(self.cases.ids, kind="stable"))
+        for text in (*whole.models, *whole.cases.ids):
+            digest.update(text.encode() + b"\x00")
+        digest.update(np.ascontiguousarray(whole.status).tobytes())
+        for values in (whole.score, whole.cost_usd):
+            digest.update(np.ascontiguousarray(np.round(np.nan_to_num(values, nan=-1.0), 12)).tobytes())
+        return digest.hexdigest()
 
     def df(self) -> pd.DataFrame:
         """Returns one row a cell that was bought, with the case's category."""

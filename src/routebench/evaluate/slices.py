@@ -1,4 +1,4 @@
-"""Where a strategy loses most: its worst slice, with an interval that allows for having looked at all of them."""
+"""Where a strategy loses most: its slices, with intervals that allow for having looked at all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_CASES = 30
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The slice in which a strategy does worst against another.
+    """One part of the cases, and how a strategy does on it against another.
 
     Attributes:
         name: such as `category=law`.
@@ -38,7 +38,7 @@ class Slice:
     n_too_small: int
 
 
-def worst_slice(
+def rank_slices(
     first: FloatArray,
     second: FloatArray,
     slices: Mapping[str, BoolArray],
@@ -46,10 +46,10 @@ def worst_slice(
     weight: FloatArray,
     *,
     min_cases: int = MIN_CASES,
-) -> Slice | None:
-    """Returns the slice with the lowest mean difference of two strategies, None where every slice is too small.
+) -> tuple[Slice, ...]:
+    """Returns the slices that are large enough to judge, the one with the lowest mean difference first.
 
-    The interval is at Sidak's level over the slices: most of them are disjoint, so that little is given away.
+    The intervals are at Sidak's level over the slices: most of them are disjoint, so that little is given away.
 
     Args:
         first: per-case scores, shape (n,).
@@ -62,19 +62,19 @@ def worst_slice(
     gaps = first - second
     known = ~np.isnan(gaps)
     large = {name: mask & known for name, mask in slices.items() if (mask & known).sum() >= min_cases}
-    if not large:
-        return None
-    means = {name: float(np.average(gaps[mask], weights=weight[mask])) for name, mask in large.items()}
-    name = min(means, key=lambda one: means[one])
-    mask = large[name]
-    found = paired(first[mask], second[mask], groups[mask], weight[mask])
-    alpha = 1 - (1 - ALPHA) ** (1 / len(large))
-    return Slice(
-        name=name,
-        n=int(mask.sum()),
-        delta=means[name],
-        ci95=None if found.estimate is None else found.estimate.interval(alpha),
-        method=f"{found.method}, Sidak over {len(large)}",
-        n_slices=len(large),
-        n_too_small=len(slices) - len(large),
-    )
+    alpha = 1 - (1 - ALPHA) ** (1 / max(1, len(large)))
+    found = []
+    for name, mask in large.items():
+        one = paired(first[mask], second[mask], groups[mask], weight[mask])
+        found.append(
+            Slice(
+                name=name,
+                n=int(mask.sum()),
+                delta=one.delta,
+                ci95=None if one.estimate is None else one.estimate.interval(alpha),
+                method=f"{one.method}, Sidak over {len(large)}",
+                n_slices=len(large),
+                n_too_small=len(slices) - len(large),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.delta))

@@ -100,6 +100,22 @@ def billed_cost_usd(usage: Usage, price: Price | None, cpu_s: float | None = Non
     return cost
 
 
+def cache_discounts(price: Price | None) -> list[tuple[int, float | None]]:
+    """Returns what a cached input token saves in US dollars, None while unknown, from each length of input on.
+
+    The first length is 0; the others are those of the price's tiers, rising.
+    """
+    if price is None:
+        return [(0, None)]
+    found = [(0, _discount(price))]
+    return found + [(tier.above_input_tokens, _discount(tier)) for tier in price.tiers]
+
+
+def _discount(rates: Price | PriceTier) -> float | None:
+    whole, cached = rates.input_usd_per_mtok, rates.cached_input_usd_per_mtok
+    return None if whole is None or cached is None else (whole - cached) / _MTOK
+
+
 def worst_case_usd(
     price: Price | None, *, input_tokens: int | None, max_output: int | None, timeout_s: float, caching: bool = False
 ) -> float | None:

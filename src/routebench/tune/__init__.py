@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routebench.tune.constraints import Constraints, Point, choose
-from routebench.tune.evidence import Gates, check_evidence, outcomes_sha256
+from routebench.tune.evidence import Gates, check_evidence
 from routebench.tune.search import Tuned, tune
 
-__all__ = ["Constraints", "Gates", "Point", "Tuned", "check_evidence", "choose", "outcomes_sha256", "tune"]
+__all__ = ["Constraints", "Gates", "Point", "Tuned", "check_evidence", "choose", "tune"]

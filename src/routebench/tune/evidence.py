@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
-
-import numpy as np
 
 from routebench.errors import InputError
 from routebench.evaluate import Comparison, Evaluation, Outcomes, compare
@@ -57,7 +54,7 @@ def make_evidence(
     grouped = bool((outcomes.cases.group != "").any())
     return {
         "suite": outcomes.suite,
-        "outcomes_sha256": outcomes_sha256(outcomes),
+        "outcomes_sha256": outcomes.sha256(),
         "split": {"seed": seed, "by": "group" if grouped else "case"},
         "n_test": comparison.n_test,
         "n_left_out": comparison.n_left_out,
@@ -99,23 +96,9 @@ def check_evidence(ruleset: RuleSet, outcomes: Outcomes, gates: Gates) -> dict[s
         )
     own = _own(measure(ruleset, outcomes, split["seed"]))
     now = _figures(own)
-    same = written.get("outcomes_sha256") == outcomes_sha256(outcomes)
+    same = written.get("outcomes_sha256") == outcomes.sha256()
     found = [_reproduced(written, now, same=same), *_gates(own, gates)]
     return {"gates": found, "evidence": {**now, "same_outcomes": same}}
-
-
-def outcomes_sha256(outcomes: Outcomes) -> str:
-    """Returns a digest of cases, models, states, scores and costs; latencies are left out, they never repeat."""
-    digest = hashlib.sha256()
-    # In the order of names: where a model stood in its bench file changes nothing.
-    outcomes = outcomes.select(sorted(outcomes.models))
-    outcomes = outcomes.take(np.argsort(outcomes.cases.ids, kind="stable"))
-    for text in (*outcomes.models, *outcomes.cases.ids):
-        digest.update(text.encode() + b"\x00")
-    digest.update(np.ascontiguousarray(outcomes.status).tobytes())
-    for values in (outcomes.score, outcomes.cost_usd):
-        digest.update(np.ascontiguousarray(np.round(np.nan_to_num(values, nan=-1.0), 12)).tobytes())
-    return digest.hexdigest()
 
 
 def _own(comparison: Comparison) -> Evaluation:
