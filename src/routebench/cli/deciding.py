@@ -6,32 +6,64 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from routebench.cli.arguments import add_gates, add_store, seeds, share
+from routebench.cli.arguments import add_gates, add_store, positive, seeds, share
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
 from routebench.errors import InputError
 
 
-def _compare(arguments: argparse.Namespace) -> int:
+def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """Returns the store, the traffic (None where nobody told it) and the comparison that the arguments ask for."""
     from routebench.bench import open_outcomes
-    from routebench.dash.terminal import comparison_table
     from routebench.evaluate.compare import compare
-    from routebench.report import write_report
     from routebench.store import Store
     from routebench.strategies import with_baselines
 
     store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
     outcomes = open_outcomes(store, arguments.suite)
+    traffic = _traffic(arguments)
+    if traffic is not None:
+        outcomes, traffic = traffic.weigh(outcomes)
     wanted = None if arguments.strategies is None else arguments.strategies.split(",")
-    strategies = with_baselines(wanted, outcomes.models)
-    comparison = compare(outcomes, strategies, seeds=arguments.seeds, baseline=arguments.baseline)
+    comparison = compare(
+        outcomes,
+        with_baselines(wanted, outcomes.models),
+        seeds=arguments.seeds,
+        baseline=arguments.baseline,
+        cache_hit_rate=arguments.cache_hit_rate,
+    )
+    return store, traffic, comparison
+
+
+def _traffic(arguments: argparse.Namespace) -> Any:
+    from routebench.traffic import Traffic
+
+    if arguments.traffic is not None:
+        return Traffic.read(arguments.traffic)
+    return None if arguments.requests_per_month is None else Traffic(arguments.requests_per_month)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from routebench.dash.terminal import comparison_table
+
+    store, traffic, comparison = _comparison(arguments)
     if arguments.out:
-        write_report(arguments.out, comparison, store=store)
+        from routebench.report import write_report
+
+        write_report(arguments.out, comparison, store=store, traffic=traffic)
     if arguments.json:
         print_json(comparison.as_dict())
     else:
-        print(comparison.reading)
+        _print_readings(comparison, of_findings=True)
         open_console().print(comparison_table(comparison))
+        _print_readings(comparison, of_findings=False)
     return DONE
+
+
+def _print_readings(comparison: Any, *, of_findings: bool) -> None:
+    """What was found stands before the table; what that rests on after it, what must not be missed marked."""
+    for one in comparison.readings:
+        if one.is_finding == of_findings:
+            print(one.text if of_findings else f"{'!' if one.grave else '-'} {one.text}")
 
 
 def _tune(arguments: argparse.Namespace) -> int:
@@ -124,16 +156,10 @@ def _measured(arguments: argparse.Namespace, ruleset: Any) -> dict[str, Any]:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from routebench.bench import DEFAULT_SEEDS, open_outcomes
-    from routebench.evaluate.compare import compare
     from routebench.report import write_report
-    from routebench.store import Store
-    from routebench.strategies import with_baselines
 
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    outcomes = open_outcomes(store, arguments.suite)
-    comparison = compare(outcomes, with_baselines(None, outcomes.models), seeds=DEFAULT_SEEDS)
-    write_report(arguments.out, comparison, store=None if arguments.share else store)
+    store, traffic, comparison = _comparison(arguments)
+    write_report(arguments.out, comparison, store=store, traffic=traffic, share=arguments.share)
     if arguments.json:
         print_json({"out": str(arguments.out)})
     else:
@@ -155,12 +181,20 @@ def _schema(arguments: argparse.Namespace) -> int:
 
 def add_deciding(add: Add) -> None:
     """The commands that use outcomes and rule sets."""
-    made = add("compare", _compare, "replay strategies on held-out cases, beside the baselines")
-    add_store(made, required=True, suite=True)
-    made.add_argument("--strategies", help="names with commas between; default rules,similarity")
-    made.add_argument("--seeds", type=seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
-    made.add_argument("--baseline", default="best_single", help="what the others are compared with")
-    made.add_argument("--out", type=Path, help="also write a report")
+    compared = add("compare", _compare, "replay strategies on held-out cases, beside the baselines")
+    compared.add_argument("--out", type=Path, help="also write a report: .html or .md")
+    report = add("report", _report, "one self-contained page, HTML or Markdown")
+    report.add_argument("--out", type=Path, required=True, help="report.html or report.md")
+    report.add_argument("--share", action="store_true", help="hold no text of prompts, answers or rules")
+    for made in (compared, report):
+        add_store(made, required=True, suite=True)
+        made.add_argument("--strategies", help="names with commas between; default rules,similarity")
+        made.add_argument("--seeds", type=seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
+        made.add_argument("--baseline", default="best_single", help="what the others are compared with")
+        made.add_argument("--cache-hit-rate", type=share, help="share of input tokens read from the provider's cache")
+        volume = made.add_mutually_exclusive_group()
+        volume.add_argument("--requests-per-month", type=positive, help="for the bill in the report")
+        volume.add_argument("--traffic", type=Path, help="CSV: requests, category?, date?; cases are weighted by it")
 
     made = add("tune", _tune, "choose a rule set under a constraint and write it with its evidence")
     add_store(made, required=True, suite=True)
@@ -179,11 +213,6 @@ def add_deciding(add: Add) -> None:
     made.add_argument("rules", type=Path, metavar="rules.yaml")
     add_store(made, required=False, suite=True)
     add_gates(made)
-
-    made = add("report", _report, "one self-contained HTML page")
-    add_store(made, required=True, suite=True)
-    made.add_argument("--out", type=Path, required=True)
-    made.add_argument("--share", action="store_true", help="hold no text of prompts or answers")
 
     made = add("schema", _schema, "the JSON Schema of a file format, for editors")
     made.add_argument("what", choices=("rules", "bench"))

@@ -8,35 +8,82 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-MODEL, STRATEGY, REFERENCE = "model", "strategy", "reference"
-_COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", REFERENCE: "#767676"}
+MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
+_KINDS = (MODEL, STRATEGY, TODAY, REFERENCE)
+_COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", TODAY: "#1b1b1b", REFERENCE: "#767676"}
 _CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
 _NO_ANSWER = "#ffffff"
-_SHAPES = {MODEL: "circle", STRATEGY: "diamond", REFERENCE: "triangle-up"}
+_SHAPES = {MODEL: "circle", STRATEGY: "diamond", TODAY: "square", REFERENCE: "triangle-up"}
+_WIDTH, _HEIGHT = 760, 420
+_LETTER_PX, _LINE_PX = 6.6, 15
+_PLACES = (("left", 9, -9), ("right", -9, -9), ("left", 9, 14), ("right", -9, 14))
+"""Where a name may stand: its alignment, and pixels from its mark to the right and down."""
 
 
 def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, reading: str) -> alt.LayerChart:
     """Cost against quality: models, strategies and references with their intervals, and the hull of single models.
 
+    Where no cost is known, quality alone.
+
     Args:
-        points: columns name, kind, cost, quality, low, high; cost in US dollars for 1,000 requests.
+        points: columns name, kind, cost, cost_low, cost_high, quality, low, high; costs in US dollars for 1,000
+            requests.
         hull: columns cost, quality, low, high: what a fixed mix of two single models reaches, with its ribbon.
         title: of the chart.
         reading: one sentence, also the chart's description for screen readers.
     """
-    points = _placed(points)
-    x = alt.X(
-        "cost:Q", title="cost per 1,000 requests (USD, log scale)", scale=_cost_scale(points, hull), axis=_dollars()
-    )
-    y = alt.Y("quality:Q", title="mean score", scale=_quality_scale(points), axis=alt.Axis(format=".0%"))
+    if not len(points) or points["cost"].isna().any():
+        return _quality_alone(points, title=title, reading=reading)
+    costs, qualities = _cost_domain(points, hull), _quality_domain(points)
+    points = _named(points, costs, qualities)
+    dollars = alt.Scale(type="log", domain=list(costs), nice=False)
+    x = alt.X("cost:Q", title="cost per 1,000 requests (USD, log scale)", scale=dollars, axis=_dollars())
+    scale = alt.Scale(domain=list(qualities), nice=False, zero=False)
+    y = alt.Y("quality:Q", title="mean score", scale=scale, axis=alt.Axis(format=".0%"))
     ribbon = (
         alt.Chart(hull)
-        .mark_area(opacity=0.25, color=_COLOURS[REFERENCE])
-        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=_quality_scale(points)), y2="high:Q")
+        .mark_area(opacity=0.25, color=_COLOURS[REFERENCE], clip=True)
+        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=scale), y2="high:Q")
     )
-    line = alt.Chart(hull).mark_line(strokeDash=[6, 4], color=_COLOURS[REFERENCE]).encode(x=x, y=y)
-    kinds = [kind for kind in (MODEL, STRATEGY, REFERENCE) if kind in set(points["kind"])]
-    look = {
+    line = alt.Chart(hull).mark_line(strokeDash=[6, 4], color=_COLOURS[REFERENCE], clip=True).encode(x=x, y=y)
+    look = _look(points)
+    upright = (
+        alt.Chart(points)
+        .mark_rule(strokeWidth=1.5, clip=True)
+        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=scale), y2="high:Q", color=look["color"])
+    )
+    across = (
+        alt.Chart(points)
+        .mark_rule(strokeWidth=1.5, clip=True)
+        .encode(x=alt.X("cost_low:Q", scale=dollars), x2="cost_high:Q", y=y, color=look["color"])
+    )
+    marks = alt.Chart(points).mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, tooltip=_tooltip(), **look)
+    names = [
+        alt.Chart(points[points["place"] == number])
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color="#1b1b1b")
+        .encode(x=x, y=y, text="name:N")
+        for number, (align, dx, dy) in enumerate(_PLACES)
+    ]
+    return _finished(alt.layer(ribbon, line, upright, across, marks, *names), title, reading)
+
+
+def _quality_alone(points: pd.DataFrame, *, title: str, reading: str) -> alt.LayerChart:
+    y = alt.Y("name:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
+    axis = alt.Axis(format=".0%")
+    x = alt.X("quality:Q", title="mean score", scale=alt.Scale(zero=False), axis=axis)
+    look = _look(points)
+    bars = (
+        alt.Chart(points)
+        .mark_rule(strokeWidth=1.5)
+        .encode(x=alt.X("low:Q", scale=alt.Scale(zero=False), axis=axis), x2="high:Q", y=y, color=look["color"])
+    )
+    marks = alt.Chart(points).mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, **look)
+    return _finished(alt.layer(bars, marks), title, reading)
+
+
+def _look(points: pd.DataFrame) -> dict[str, Any]:
+    kinds = [kind for kind in _KINDS if kind in set(points["kind"])]
+    return {
         "color": alt.Color(
             "kind:N",
             scale=alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds]),
@@ -44,42 +91,25 @@ def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, readin
         ),
         "shape": alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[_SHAPES[kind] for kind in kinds])),
     }
-    bars = (
-        alt.Chart(points)
-        .mark_rule(strokeWidth=1.5)
-        .encode(
-            x=x, y=alt.Y("low:Q", title="mean score", scale=_quality_scale(points)), y2="high:Q", color=look["color"]
-        )
-    )
-    marks = (
-        alt.Chart(points)
-        .mark_point(filled=True, size=120, opacity=1)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=[
-                alt.Tooltip("name:N"),
-                alt.Tooltip("quality:Q", format=".1%"),
-                alt.Tooltip("low:Q", format=".1%", title="95% from"),
-                alt.Tooltip("high:Q", format=".1%", title="95% to"),
-                alt.Tooltip("cost:Q", format="$.3g", title="USD per 1,000"),
-            ],
-            **look,
-        )
-    )
-    names = [
-        alt.Chart(points[points["side"] == side])
-        .mark_text(align=align, dx=dx, dy=-9, fontSize=12, color="#1b1b1b")
-        .encode(x=x, y=y, text="name:N")
-        for side, align, dx in (("left", "right", -8), ("right", "left", 8))
+
+
+def _tooltip() -> list[Any]:
+    return [
+        alt.Tooltip("name:N"),
+        alt.Tooltip("quality:Q", format=".1%"),
+        alt.Tooltip("low:Q", format=".1%", title="95% from"),
+        alt.Tooltip("high:Q", format=".1%", title="95% to"),
+        alt.Tooltip("cost:Q", format="$.3g", title="USD per 1,000"),
     ]
-    chart: alt.LayerChart = (
-        alt.layer(ribbon, line, bars, marks, *names)
-        .properties(width=620, height=360, title=_title(title, reading), description=reading)
+
+
+def _finished(chart: alt.LayerChart, title: str, reading: str) -> alt.LayerChart:
+    finished: alt.LayerChart = (
+        chart.properties(width=_WIDTH, height=_HEIGHT, title=_title(title, reading), description=reading)
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=13, gridOpacity=0.4)
     )
-    return chart
+    return finished
 
 
 def model_mix(mix: pd.DataFrame, *, title: str, reading: str) -> alt.Chart:
@@ -108,7 +138,7 @@ def model_mix(mix: pd.DataFrame, *, title: str, reading: str) -> alt.Chart:
             tooltip=["strategy:N", "model:N", alt.Tooltip("share:Q", format=".0%")],
         )
         .transform_calculate(rank=f"indexof({models!r}, datum.model)")
-        .properties(width=620, title=_title(title, reading), description=reading)
+        .properties(width=_WIDTH, title=_title(title, reading), description=reading)
         .configure_view(stroke=None)
     )
     return chart
@@ -136,23 +166,41 @@ def _title(title: str, reading: str) -> alt.Title:
     return alt.Title(title, anchor="start", **({"subtitle": reading} if reading else {}))
 
 
-def _placed(points: pd.DataFrame) -> pd.DataFrame:
-    """Names of points in the right half stand to the left of their mark, so that none is cut off."""
-    cost = np.log10(points["cost"].clip(lower=np.finfo(float).tiny))
-    middle = (cost.min() + cost.max()) / 2
-    return points.assign(side=np.where(cost > middle, "left", "right"))
+def _named(points: pd.DataFrame, costs: tuple[float, float], qualities: tuple[float, float]) -> pd.DataFrame:
+    """Gives every name a free place beside its mark, column `place`; -1 where all four are taken."""
+    x = np.log(points["cost"] / costs[0]) / np.log(costs[1] / costs[0]) * _WIDTH
+    y = (qualities[1] - points["quality"]) / (qualities[1] - qualities[0]) * _HEIGHT
+    taken = [(left - 7, top - 7, left + 7, top + 7) for left, top in zip(x, y, strict=True)]
+    places = np.full(len(points), -1)
+    # What is compared is named first, and the models after it.
+    for row in sorted(range(len(points)), key=lambda one: points["kind"].iloc[one] == MODEL):
+        length = _LETTER_PX * len(points["name"].iloc[row])
+        for place, (align, dx, dy) in enumerate(_PLACES):
+            left = x.iloc[row] + dx - (length if align == "right" else 0)
+            middle = y.iloc[row] + dy
+            box = (left, middle - _LINE_PX / 2, left + length, middle + _LINE_PX / 2)
+            inside = box[0] >= 0 and box[2] <= _WIDTH and box[1] >= 0 and box[3] <= _HEIGHT
+            others = (one for number, one in enumerate(taken) if number != row)
+            if inside and not any(_overlap(box, one) for one in others):
+                places[row] = place
+                taken.append(box)
+                break
+    return points.assign(place=places)
 
 
-def _cost_scale(points: pd.DataFrame, hull: pd.DataFrame) -> alt.Scale:
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _cost_domain(points: pd.DataFrame, hull: pd.DataFrame) -> tuple[float, float]:
     costs = pd.concat([points["cost"], hull["cost"]])
-    costs = costs[costs > 0]
-    return alt.Scale(type="log", domain=[float(costs.min()) / 1.5, float(costs.max()) * 1.5], nice=False)
+    return float(costs.min()) / 1.5, float(costs.max()) * 1.5
 
 
-def _quality_scale(points: pd.DataFrame) -> alt.Scale:
+def _quality_domain(points: pd.DataFrame) -> tuple[float, float]:
     low, high = float(points["low"].min()), float(points["high"].max())
     room = max(0.02, 0.08 * (high - low))
-    return alt.Scale(domain=[max(0.0, low - room), min(1.0, high + room)], nice=False, zero=False)
+    return max(0.0, low - room), min(1.0, high + room)
 
 
 def _dollars() -> alt.Axis:

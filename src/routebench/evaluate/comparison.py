@@ -11,9 +11,9 @@ import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
 from routebench.evaluate.evaluation import Cached, Evaluation, Half
-from routebench.evaluate.intervals import Interval
+from routebench.evaluate.intervals import Interval, ratio_interval
 from routebench.evaluate.metrics import arena_score
-from routebench.evaluate.paired import Difference
+from routebench.evaluate.paired import Difference, paired
 from routebench.evaluate.reading import Sentence, read
 from routebench.evaluate.slices import Slice
 
@@ -56,6 +56,24 @@ class Comparison:
                 return evaluation
         names = [evaluation.name for evaluation in self.evaluations]
         raise OutcomesError(f"no strategy {name!r} was compared{nearest(name, names)}; there are {', '.join(names)}")
+
+    def between(self, first: str, second: str) -> Difference:
+        """The difference of two strategies on the first seed, paired, of these two alone."""
+        test = self.half.test
+        one, other = self[first].first.replayed.score, self[second].first.replayed.score
+        return paired(one, other, test.keys, test.weight, self.margin)
+
+    def cost_between(self, first: str, second: str) -> Interval | None:
+        """Cost of one strategy against another's, less one, on the first seed; None while unknown."""
+        test = self.half.test
+        one, other = self[first].first.replayed.cost_usd, self[second].first.replayed.cost_usd
+        return ratio_interval(one, other, test.keys, test.weight)
+
+    @property
+    def cheapest_model(self) -> str:
+        """The model with the least cost among those that answer at least half the cases; of the first seed."""
+        usable = [one for one in self.half.singles if one.usable] or list(self.half.singles)
+        return min(usable, key=lambda one: float("inf") if one.cost_usd is None else one.cost_usd).name
 
     @property
     def candidates(self) -> tuple[Evaluation, ...]:

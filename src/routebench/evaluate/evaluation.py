@@ -61,10 +61,14 @@ class Measured:
         """Share of requests that each model answers, shape (m,)."""
         return self._shares(self.replayed.answered_by)
 
+    def decided(self) -> FloatArray:
+        """Share of requests that are first sent to each model, shape (m,)."""
+        return self._shares(self.replayed.decided)
+
     @property
     def largest_share(self) -> float:
         """Share of requests that are first sent to the model that gets most of them."""
-        return float(self._shares(self.replayed.decided).max())
+        return float(self.decided().max())
 
     def _shares(self, table: FloatArray) -> FloatArray:
         shares: FloatArray = self.weight @ table / self.weight.sum()
@@ -164,6 +168,16 @@ class Evaluation:
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
     @property
+    def shown_quality(self) -> float:
+        """Mean score of the first seed, as in `quality_ci95`; on the human scale where a judge was corrected."""
+        return self.first.quality if self.quality_ci95 is None else self.quality_ci95.mean
+
+    @property
+    def shown_cost_usd_per_1k(self) -> float | None:
+        """Mean cost of 1,000 requests of the first seed in US dollars, what `cost_ci95` is about."""
+        return None if self.first.cost_usd is None else 1000 * self.first.cost_usd
+
+    @property
     def quality(self) -> float:
         """Mean score, over seeds."""
         return float(np.mean([one.quality for one in self.measured]))
@@ -194,6 +208,10 @@ class Evaluation:
     def largest_share(self) -> float:
         """Share of requests that are first sent to the model that gets most of them, over seeds."""
         return float(np.mean([one.largest_share for one in self.measured]))
+
+    def most_sent(self, models: Sequence[str]) -> str:
+        """The model that most requests are first sent to, over seeds."""
+        return models[int(np.argmax(np.mean([one.decided() for one in self.measured], axis=0)))]
 
     def latency_s(self, quantile: float) -> float | None:
         """A quantile of the time to the answer, over seeds."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from routebench.evaluate.intervals import Interval
     from routebench.evaluate.paired import Difference
 
-Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "weights"]
+Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "caching", "weights"]
 
 _MANY_TRIES = 4
 _LOW_SHARE = 0.98
@@ -60,17 +60,15 @@ def read(comparison: Comparison) -> tuple[Sentence, ...]:
     if pick is not None:
         sentences += [*_costs(pick, comparison.baseline), *_slice(comparison, pick)]
     sentences += [*_power(comparison), *_tries(comparison), *_missing(comparison), *_judge(comparison)]
-    sentences += [*_noise(comparison), *_weights(comparison)]
+    sentences += [*_noise(comparison), *_caching(comparison), *_weights(comparison)]
     return tuple(sentences)
 
 
 def _today(comparison: Comparison, today: Evaluation) -> Sentence:
-    mix = today.mix(comparison.models)
-    model = max(mix, key=lambda name: mix[name])
-    text = f"The router of today ({today.name}) sends {today.largest_share:.0%} of the requests to {model}"
-    if today.constant:
-        text += ": hardly anything is decided"
-    text += "."
+    model = today.most_sent(comparison.models)
+    about = f"the cheapest model, {model}" if model == comparison.cheapest_model else model
+    text = f"The router of today ({today.name}) sends {today.largest_share:.0%} of the requests to {about}"
+    text += ": hardly anything is decided." if today.constant else "."
     against = today.versus_fixed_mix
     if against is not None:
         verdict = against.verdict
@@ -80,6 +78,12 @@ def _today(comparison: Comparison, today: Evaluation) -> Sentence:
             text += f" A fixed mix at the same cost does better: {points(against)} for today's router."
         else:
             text += f" A fixed mix at the same cost does as well ({points(against)} for today's router)."
+    pick = comparison.pick
+    if pick is not None:
+        versus = comparison.between(pick.name, today.name)
+        text += f" {pick.name} is {_WORDS[versus.verdict]} it: {points(versus)}"
+        change = comparison.cost_between(pick.name, today.name)
+        text += "." if change is None else f", at {_cheaper(change)}."
     return Sentence("today", text, grave=today.constant or (against is not None and against.verdict != "better"))
 
 
@@ -190,6 +194,22 @@ def _noise(comparison: Comparison) -> list[Sentence]:
             Sentence("noise", "One answer a cell: how much of the intervals is noise of the answers is unmeasured.")
         ]
     return [Sentence("noise", f"{pick.noise_share:.0%} of the intervals' variance is noise of the answers.")]
+
+
+def _caching(comparison: Comparison) -> list[Sentence]:
+    if comparison.cache_hit_rate is not None:
+        return []
+    pick = comparison.pick
+    if pick is None or comparison.half.test.cacheable_usd is None:
+        return [Sentence("caching", "Costs are without prompt caching: what cached input costs is not known here.")]
+    rate = pick.break_even_hit_rate
+    text = "Costs are without prompt caching"
+    if rate is not None:
+        text += (
+            f"; the saving would be gone if {comparison.baseline} read {rate:.0%} of its input from the cache and "
+            f"{pick.name}, moving between models, none"
+        )
+    return [Sentence("caching", f"{text}. --cache-hit-rate R prices it.")]
 
 
 def _weights(comparison: Comparison) -> list[Sentence]:

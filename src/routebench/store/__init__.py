@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, upload
+from routebench.store.grades import PEOPLE, add_ratings, read_places, read_ratings, read_verdicts, revise_cases
 from routebench.store.queries import (
     Cell,
     Matrix,
@@ -33,6 +34,7 @@ from routebench.store.queries import (
 from routebench.store.store import Store
 
 __all__ = [
+    "PEOPLE",
     "ROWS_AT_ONCE",
     "Added",
     "Cell",
@@ -43,6 +45,7 @@ __all__ = [
     "add_completions",
     "add_grades",
     "add_journal",
+    "add_ratings",
     "answered",
     "count_unscored",
     "find_completions",
@@ -54,9 +57,13 @@ __all__ = [
     "read_matrix",
     "read_models",
     "read_outcomes",
+    "read_places",
+    "read_ratings",
+    "read_verdicts",
     "register",
     "registered_mark",
     "reprice",
+    "revise_cases",
     "sql",
     "suite_names",
     "tokens_by_model",

@@ -193,13 +193,14 @@ def ungraded(store: Store, suite: str) -> Iterator[list[UngradedAnswer]]:
 
 
 def count_unscored(store: Store, suite: str) -> int:
-    """Returns how many grades of a suite's present answers hold no score, those of grader `none` aside."""
+    """Returns how many of a suite's present answers their case's grader left without a score, grader `none` aside."""
     with store.connect() as con:
         row = con.execute(
             """
             SELECT count(*) FROM (
-                SELECT DISTINCT g.case_id, g.request_key FROM grades g JOIN cells USING (suite, case_id, request_key)
-                WHERE g.suite = ? AND g.score IS NULL AND g.grader <> 'none')""",
+                SELECT DISTINCT g.case_id, g.request_key
+                FROM grades g JOIN cells USING (suite, case_id, request_key) JOIN cases USING (suite, case_id)
+                WHERE g.suite = ? AND g.score IS NULL AND g.grader = cases.grader AND g.grader <> 'none')""",
             [suite],
         ).fetchone()
     return int(row[0]) if row else 0
@@ -268,7 +269,7 @@ class Matrix:
     Attributes:
         cases: case_id, category, group_key, weight, stakes_usd, split, tags, grader, in file order; a list each.
         cells: one entry a cell with an answer or an error: `case` and `model` (positions), `sample`, `ok`, `score`,
-            `cost_usd`, `latency_s`, `input_tokens`; unknown numbers are NaN.
+            `cost_usd`, `latency_s`, `input_tokens`, and `human` where people graded any; unknown numbers are NaN.
     """
 
     cases: Mapping[str, Any]
@@ -289,7 +290,13 @@ def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
             FROM cases WHERE suite = ? ORDER BY position, case_id""",
             [suite],
         ).fetchnumpy()
-        cells = con.execute(_MATRIX, {"suite": suite, "models": list(models)}).fetchnumpy()
+        graded = con.execute(
+            "SELECT 1 FROM grades WHERE suite = ? AND grader = 'human' AND score IS NOT NULL LIMIT 1", [suite]
+        ).fetchone()
+        # A join costs as much for nothing as for something.
+        human = ", people.score::DOUBLE AS human" if graded else ""
+        query = _MATRIX.format(human=human, people=_PEOPLE if graded else "")
+        cells = con.execute(query, {"suite": suite, "models": list(models)}).fetchnumpy()
     if not len(cases["case_id"]):
         raise _no_suite(store, suite)
     return Matrix(cases, cells)
@@ -306,17 +313,23 @@ _MATRIX = """
         SELECT hash(request_key) AS h, request_key, run_id, status, cost_usd, latency_s, input_tokens FROM latest),
     grade AS (
         SELECT hash(case_id, request_key, run_id, grader) AS h, score
-        FROM grades WHERE suite = $suite)
+        FROM grades WHERE suite = $suite),
+    people AS (
+        SELECT hash(case_id, request_key, run_id) AS h, score
+        FROM grades WHERE suite = $suite AND grader = 'human')
     SELECT
         place.place::BIGINT AS "case", list_position($models, cell.model)::BIGINT - 1 AS model,
         cell.sample::BIGINT AS sample,
         done.status = 'ok' AS ok, grade.score::DOUBLE AS score, done.cost_usd::DOUBLE AS cost_usd,
-        done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens
+        done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens{human}
     FROM cell
     JOIN done ON done.h = cell.h AND starts_with(done.request_key, cell.request_key)
     JOIN place ON place.case_id = cell.case_id
     LEFT JOIN grade ON grade.h = hash(cell.case_id, done.request_key, done.run_id, place.grader)
+    {people}
     WHERE list_contains($models, cell.model)"""
+_PEOPLE = "LEFT JOIN people ON people.h = hash(cell.case_id, done.request_key, done.run_id)"
+
 
 
 def read_outcomes(store: Store, suite: str) -> pd.DataFrame:

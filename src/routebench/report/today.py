@@ -1,0 +1,73 @@
+"""The router that the team runs today, beside what it could run."""
+
+from __future__ import annotations
+
+from routebench.dash.format import money, percent, points
+from routebench.evaluate import Comparison, Evaluation
+from routebench.evaluate.examples import routed_badly
+from routebench.report.blocks import Block, Grid, Section, Text
+from routebench.report.cases import Examples
+from routebench.report.told import Told
+
+
+def today_section(told: Told, examples: Examples) -> Section | None:
+    """Returns the section about the recorded decisions; None where there are none."""
+    comparison, today = told.comparison, told.comparison.today
+    if today is None:
+        return None
+    beside = [today.name, comparison.baseline, comparison.cheapest_model, told.pick.name]
+    base = today.versus_baseline
+    blocks: list[Block] = []
+    if today.constant:
+        blocks.append(
+            Text(
+                f"Constant router: {today.largest_share:.0%} of the requests go to "
+                f"{today.most_sent(comparison.models)}. It costs and scores what that one model does.",
+                "grave",
+            )
+        )
+    rows = [_row_beside(comparison, today, name) for name in dict.fromkeys(beside)]
+    mix = today.versus_fixed_mix
+    if mix is not None:
+        quality, cost = percent(today.shown_quality - mix.delta), money(today.shown_cost_usd_per_1k)
+        rows.insert(1, ("the fixed mix at its cost", quality, cost, points(-mix.delta, _flip(mix.ci95))))
+    blocks.append(
+        Grid(
+            ("", "quality [95% CI]", "$ per 1,000", "quality against today [95% CI]"),
+            rows,
+            caption="Paired on the same held-out cases of the first split.",
+            marked=frozenset({0}),
+        )
+    )
+    if base is not None and base.n:
+        own = today.first.replayed.score
+        other = comparison[comparison.baseline].first.replayed.score
+        blocks.append(
+            Text(
+                f"Of {base.n} held-out cases it scores below {comparison.baseline} on {int((own < other).sum())} and "
+                f"above it on {int((own > other).sum())}."
+            )
+        )
+    blocks += examples.blocks(routed_badly(comparison, today.name))
+    return Section("The router of today", blocks)
+
+
+def _row_beside(comparison: Comparison, today: Evaluation, name: str) -> tuple[str, ...]:
+    names = {one.name for one in comparison.evaluations}
+    one = comparison[name if name in names else f"always:{name}"]
+    against = comparison.between(one.name, today.name)
+    same = one.name == today.name or against.n_discordant == 0
+    return (
+        one.name,
+        _quality(one),
+        money(one.shown_cost_usd_per_1k),
+        ("" if one.name == today.name else "same answers") if same else points(against.delta, against.ci95),
+    )
+
+
+def _flip(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if bounds is None else (-bounds[1], -bounds[0])
+
+
+def _quality(one: Evaluation) -> str:
+    return percent(one.shown_quality, None if one.quality_ci95 is None else one.quality_ci95.ci95)
