@@ -1,0 +1,241 @@
+"""How far raters agree beyond chance, such as a judge and people, with intervals by resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Level = Literal["nominal", "ordinal", "interval"]
+Weights = Literal["linear", "quadratic"]
+_Floats = npt.NDArray[np.float64]
+
+RESAMPLES = 2000
+MIN_UNITS = 10
+"""With fewer units a resampled interval says too little about the next sample to be shown."""
+_SEED = 20_110_125
+_MIN_DEFINED = 0.5
+"""Share of the resamples that must hold any disagreement to measure against; else there is no interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """Agreement beyond chance: 1 is perfect, 0 is chance, below 0 is worse.
+
+    Attributes:
+        value: None where it is undefined: nothing was rated twice, or every rating is the same.
+        ci95: from resampled units; None where `value` is, or with too few units.
+        n: units that were rated twice.
+    """
+
+    value: float | None
+    ci95: tuple[float, float] | None
+    n: int
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        return f"{self.value:.2f}" + ("" if self.ci95 is None else f" [{self.ci95[0]:.2f}, {self.ci95[1]:.2f}]")
+
+
+def krippendorff_alpha(
+    ratings: npt.ArrayLike,
+    level: Level = "interval",
+    *,
+    groups: npt.ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = _SEED,
+) -> Coefficient:
+    """Krippendorff's alpha: 1 - observed / expected disagreement, for any number of raters and gaps.
+
+    Krippendorff, Computing Krippendorff's Alpha-Reliability (2011), with its distances for nominal, ordinal and
+    interval data. The interval is a percentile bootstrap over units.
+
+    Args:
+        ratings: shape (raters, units), NaN where a rater did not rate.
+        level: what differences mean: equal or not, places between in rank, or the square of the difference.
+        groups: units that are drawn together, such as the answers to one case, shape (units,).
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    table = np.asarray(ratings, dtype=float)
+    twice = (~np.isnan(table)).sum(axis=0) >= 2
+    table = table[:, twice]
+    if not table.shape[1]:
+        return Coefficient(None, None, 0)
+    values = np.unique(table[~np.isnan(table)])
+    # Shape (units, values): how often each value was given to each unit.
+    counts = np.stack([(table == value).sum(axis=0) for value in values], axis=1).astype(float)
+    by_unit = 1.0 / (counts.sum(axis=1) - 1.0)
+
+    def constant(times: _Floats, distance: _Floats) -> _Floats:
+        observed = times @ (((counts @ distance) * counts).sum(axis=1) * by_unit)
+        totals = times @ counts
+        expected = ((totals @ distance) * totals).sum(axis=1) / (totals.sum(axis=1) - 1.0)
+        return _one_minus(observed, expected)
+
+    def ordinal(times: _Floats) -> _Floats:
+        # The distance of two ranks is how many ratings lie between them: another one in every resample.
+        return np.concatenate([constant(row[None], _ranks_between(row @ counts)) for row in times])
+
+    fixed = _distance(values, "quadratic" if level == "interval" else None)
+    alpha: Callable[[_Floats], _Floats] = ordinal if level == "ordinal" else lambda times: constant(times, fixed)
+    return _resampled(alpha, table.shape[1], None if groups is None else np.asarray(groups)[twice], resamples, seed)
+
+
+def cohen_kappa(
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
+    weights: Weights | None = None,
+    *,
+    groups: npt.ArrayLike | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = _SEED,
+) -> Coefficient:
+    """Cohen's kappa of two raters.
+
+    Cohen, Educational and Psychological Measurement 20 (1960) 37; weighted: Psychological Bulletin 70 (1968) 213.
+    The interval is a percentile bootstrap over units.
+
+    Args:
+        a: ratings, NaN where there is none, shape (units,).
+        b: those of the other rater, shape (units,).
+        weights: how much a disagreement counts: all alike (None), by the difference of the two values, or by its
+            square.
+        groups: units that are drawn together, shape (units,).
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    both = ~np.isnan(first) & ~np.isnan(second)
+    first, second = first[both], second[both]
+    if not len(first):
+        return Coefficient(None, None, 0)
+    values = np.unique(np.concatenate([first, second]))
+    distance = _distance(values, weights)
+    at_first, at_second = np.searchsorted(values, first), np.searchsorted(values, second)
+    apart = distance[at_first, at_second]
+    of_first, of_second = np.eye(len(values))[at_first], np.eye(len(values))[at_second]
+
+    def kappa(times: _Floats) -> _Floats:
+        expected = (((times @ of_first) @ distance) * (times @ of_second)).sum(axis=1) / times.sum(axis=1)
+        return _one_minus(times @ apart, expected)
+
+    return _resampled(kappa, len(first), None if groups is None else np.asarray(groups)[both], resamples, seed)
+
+
+def _distance(values: _Floats, weights: Weights | None) -> _Floats:
+    """How far every two values are apart, shape (values, values)."""
+    apart: _Floats = np.abs(values[:, None] - values[None, :])
+    if weights is None:
+        return (apart > 0).astype(float)
+    return apart if weights == "linear" else apart**2
+
+
+def _ranks_between(totals: _Floats) -> _Floats:
+    """Squared number of ratings from the middle of one rank to the middle of the other."""
+    middle = np.cumsum(totals) - totals / 2
+    return _distance(middle, "quadratic")
+
+
+def _one_minus(observed: _Floats, expected: _Floats) -> _Floats:
+    share = np.divide(observed, expected, out=np.full(observed.shape, np.nan), where=expected > 0)
+    return 1.0 - share
+
+
+def _resampled(
+    coefficient: Callable[[_Floats], _Floats],
+    n: int,
+    groups: npt.NDArray[np.generic] | None,
+    resamples: int,
+    seed: int,
+) -> Coefficient:
+    """The coefficient of all units, and its spread over resamples; it is given how often each unit counts."""
+    value = float(coefficient(np.ones((1, n)))[0])
+    if np.isnan(value):
+        return Coefficient(None, None, n)
+    group = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_groups = int(group.max()) + 1
+    if n_groups < MIN_UNITS:
+        return Coefficient(value, None, n)
+    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
+    # A part at a time: thousands of units times thousands of resamples need not stand in memory.
+    parts = [coefficient(part[:, group].astype(float)) for part in np.array_split(drawn, max(1, resamples // 200))]
+    found = np.concatenate(parts)
+    found = found[~np.isnan(found)]
+    if len(found) < _MIN_DEFINED * resamples:
+        return Coefficient(value, None, n)
+    low, high = np.quantile(found, (0.025, 0.975))
+    return Coefficient(value, (float(low), float(high)), n)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What is known about the judge that scores rest on; its text goes beside every such number.
+
+    Attributes:
+        judge: who judged, in words.
+        alpha: Krippendorff's, interval level, of the judge and the mean of the people; None where nobody graded.
+        kappa: Cohen's of the same two, with quadratic weights.
+        people: Krippendorff's alpha of the people among themselves; None where no two graded the same answer.
+        flip_rate: share of the compared pairs whose verdict changed when the sides were swapped; None where none were.
+    """
+
+    judge: str = "judge"
+    alpha: Coefficient | None = None
+    kappa: Coefficient | None = None
+    people: Coefficient | None = None
+    flip_rate: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        judge: npt.ArrayLike,
+        human: npt.ArrayLike,
+        *,
+        name: str = "judge",
+        groups: npt.ArrayLike | None = None,
+        raters: npt.ArrayLike | None = None,
+        flip_rate: float | None = None,
+    ) -> Agreement:
+        """Measures it on the answers that both scored.
+
+        Args:
+            judge: scores by the judge, NaN while unscored, shape (answers,).
+            human: mean scores by people, NaN where nobody graded, shape (answers,).
+            name: who judged, in words.
+            groups: answers that are drawn together: those to one case, shape (answers,).
+            raters: single people's scores, NaN where one did not grade, shape (people, answers).
+            flip_rate: as `pairwise.flip_rate` found it.
+        """
+        scores, people = np.asarray(judge, dtype=float), np.asarray(human, dtype=float)
+        if not (~np.isnan(scores) & ~np.isnan(people)).any():
+            return cls(name, flip_rate=flip_rate)
+        among = None if raters is None else krippendorff_alpha(raters)
+        return cls(
+            name,
+            krippendorff_alpha(np.stack([scores, people]), groups=groups),
+            cohen_kappa(scores, people, "quadratic", groups=groups),
+            among if among is not None and among.n else None,
+            flip_rate,
+        )
+
+    @property
+    def checked(self) -> bool:
+        """Whether people graded any of the answers."""
+        return self.alpha is not None
+
+    def __str__(self) -> str:
+        if self.alpha is None:
+            text = f"{self.judge}, not checked against people"
+        else:
+            text = f"{self.judge}, alpha {self.alpha} and weighted kappa "
+            text += f"{self.kappa} with people on {self.alpha.n} answers"
+            if self.people is not None:
+                text += f" (people among themselves: alpha {self.people} on {self.people.n})"
+        if self.flip_rate is not None:
+            text += f"; {self.flip_rate:.0%} of its comparisons changed when the sides were swapped"
+        return text
