@@ -245,6 +245,7 @@ class Bench:
         *,
         seeds: Sequence[int] = DEFAULT_SEEDS,
         baseline: str = "best_single",
+        cache_hit_rate: float | None = None,
     ) -> Comparison:
         """Replays strategies on held-out halves, always beside the baselines.
 
@@ -252,18 +253,21 @@ class Bench:
             strategies: names such as `similarity`, or strategies; None for the default ones.
             seeds: one half-and-half split each.
             baseline: the strategy that the others are compared with.
+            cache_hit_rate: share of input tokens that production reads from the provider's cache.
         """
         from routebench.evaluate import compare
         from routebench.strategies import with_baselines
 
         outcomes = self.outcomes()
-        return compare(outcomes, with_baselines(strategies, outcomes.models), seeds=seeds, baseline=baseline)
+        chosen = with_baselines(strategies, outcomes.models)
+        return compare(outcomes, chosen, seeds=seeds, baseline=baseline, cache_hit_rate=cache_hit_rate)
 
-    def tune(self, *, seed: int = 42, **constraints: Any) -> Tuned:
+    def tune(self, *, seed: int = 42, beside: Sequence[Strategy] = (), **constraints: Any) -> Tuned:
         """Chooses a rule set on the training half of a split and measures it on the other half.
 
         Args:
             seed: of the split.
+            beside: bars to measure it against besides the baselines, such as `Decisions("today.jsonl")`.
             constraints: the fields of `Constraints`, such as `max_quality_drop=0.01`.
         """
         from routebench.tune import Constraints, tune
@@ -276,6 +280,7 @@ class Bench:
             guards=self.config.guards,
             seed=seed,
             created=self._now().date(),
+            beside=beside,
         )
 
     def sql(self, query: str) -> pd.DataFrame:

@@ -130,7 +130,7 @@ def _slices(told: Told) -> Section | None:
     comparison = told.comparison
     shown = [one for one in comparison.evaluations if one.kind in ("strategy", "today")]
     blocks: list[Block] = []
-    worst = [(one, part) for one in shown for part in one.slices[:_SLICES_SHOWN]]
+    worst = [(one, part) for one in shown for part in one.slices[: _SLICES_SHOWN if one.name == told.pick.name else 1]]
     if worst:
         n_slices, n_small = worst[0][1].n_slices, worst[0][1].n_too_small
         blocks.append(

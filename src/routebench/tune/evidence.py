@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from routebench.errors import InputError
-from routebench.evaluate import Comparison, Evaluation, Outcomes, compare
+from routebench.evaluate import Comparison, Evaluation, Outcomes, Strategy, compare
 from routebench.evaluate.paired import Difference
 from routebench.rules import RuleSet
 from routebench.strategies import RulesFile, with_baselines
@@ -32,9 +32,9 @@ class Gates:
     max_latency_p95_s: float | None = None
 
 
-def measure(ruleset: RuleSet, outcomes: Outcomes, seed: int) -> Comparison:
-    """Replays a rule set on the test half of a split, beside the baselines."""
-    return compare(outcomes, with_baselines([RulesFile(ruleset)], outcomes.models), seeds=[seed])
+def measure(ruleset: RuleSet, outcomes: Outcomes, seed: int, beside: Sequence[Strategy] = ()) -> Comparison:
+    """Replays a rule set on the test half of a split, beside the baselines and perhaps other bars."""
+    return compare(outcomes, with_baselines([RulesFile(ruleset), *beside], outcomes.models), seeds=[seed])
 
 
 def make_evidence(

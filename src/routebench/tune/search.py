@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from routebench.errors import InputError
-from routebench.evaluate import Choices, Comparison, Evaluation, Outcomes, Replayed, replay
+from routebench.evaluate import Choices, Comparison, Evaluation, Outcomes, Replayed, Strategy, replay
 from routebench.evaluate.frontier import Hull, SingleModel, single_models, weighted_mean
 from routebench.evaluate.paired import paired
 from routebench.evaluate.splits import split
@@ -111,6 +111,7 @@ def tune(
     golden: GoldenSource = "suite",
     seed: int = 42,
     created: date,
+    beside: Sequence[Strategy] = (),
 ) -> Tuned:
     """Chooses a rule set and measures it.
 
@@ -127,6 +128,7 @@ def tune(
         golden: where the golden prompts come from; of the suite only cases tagged `public` are written down.
         seed: of the split.
         created: the day that the evidence says.
+        beside: bars to measure it against besides the baselines, such as the decisions of the router of today.
 
     Raises:
         InputError: a guard names a model that there is not.
@@ -147,7 +149,7 @@ def tune(
     )
     # Through its text: what is measured is what will be read.
     ruleset = RuleSet.parse(ruleset.to_yaml(), name=f"rule set {name!r}")
-    comparison = measure(ruleset, outcomes, seed)
+    comparison = measure(ruleset, outcomes, seed, beside)
     evidence = make_evidence(
         comparison,
         outcomes,
