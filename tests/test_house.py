@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"evaluate"}),
     frozenset({"strategies"}),
     frozenset({"tune"}),
-    frozenset({"bench", "importing", "repricing", "traffic"}),
+    frozenset({"auditing", "bench", "importing", "repricing", "traffic"}),
     frozenset({"dash"}),
     frozenset({"report"}),
     frozenset({"demonstration"}),

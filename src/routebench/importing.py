@@ -1,4 +1,4 @@
-"""Bringing outcomes from elsewhere into a store; the same files twice change nothing."""
+"""Bringing outcomes and grades from elsewhere into a store; the same files twice change nothing."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from routebench.errors import OutcomesError
 from routebench.store import (
+    PEOPLE,
     ROWS_AT_ONCE,
     Added,
     Store,
     Table,
+    add_ratings,
     read_cases,
     read_content_hashes,
     read_models,
+    read_places,
     register,
     registered_mark,
     upload,
 )
 from routebench.suites import content_hash
-from routebench.suites.importers import Tally, read_outcomes, read_prompts
+from routebench.suites.importers import Tally, read_grades, read_outcomes, read_prompts
 from routebench.types import Case, Model
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 _RUN = "import"
 _PROVIDER = "imported"
+_UNNAMED = "unnamed"
+"""The rater of grades whose table names none."""
 
 
 # Where a part goes; `incoming` has a column for everything that differs from row to row, and for suite and time.
@@ -96,18 +101,8 @@ class Imported:
             "models": list(self.models),
             "n_new": self.answers.new,
             "n_changed": max(self.answers.changed, self.scores.changed),
-            **{name: dict(counts) for name, counts in self._counts()},
+            **{name: dict(counts) for name, counts in _counts(self.tally)},
         }
-
-    def _counts(self) -> list[tuple[str, Mapping[str, int]]]:
-        """Only what there is of each: a reason that never occurred is no news."""
-        named = (
-            ("skipped", self.tally.skipped),
-            ("clipped", self.tally.clipped),
-            ("unknown", self.tally.unknown),
-            ("noted", self.tally.noted),
-        )
-        return [(name, {reason: count for reason, count in counts.items() if count}) for name, counts in named]
 
     def __str__(self) -> str:
         lines = [f"{self.n_outcomes} outcomes of {self.n_cases} prompts x {len(self.models)} models"]
@@ -115,8 +110,58 @@ class Imported:
         if self.answers.new != self.n_outcomes:
             kept = self.n_outcomes - self.answers.new - changed
             lines[0] += f": {self.answers.new} new, {changed} changed, {kept} as they were"
-        lines += [f"{name}: {count} {reason}" for name, counts in self._counts() for reason, count in counts.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *_count_lines(self.tally)])
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedGrades:
+    """What a table of grades held, and what became of it.
+
+    Attributes:
+        n_grades: rows that were taken.
+        raters: the people, sorted.
+        graders: graders whose scores were worked out elsewhere, sorted.
+        grades: which of the rows were new, and which said something else than before.
+        tally: what had to be skipped or clipped.
+    """
+
+    n_grades: int
+    raters: tuple[str, ...]
+    graders: tuple[str, ...]
+    grades: Added
+    tally: Tally
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form of the summary."""
+        return {
+            "n_grades": self.n_grades,
+            "raters": list(self.raters),
+            "graders": list(self.graders),
+            "n_new": self.grades.new,
+            "n_changed": self.grades.changed,
+            **{name: dict(counts) for name, counts in _counts(self.tally)},
+        }
+
+    def __str__(self) -> str:
+        kept = self.n_grades - self.grades.new - self.grades.changed
+        by = [*(f"by {rater}" for rater in self.raters), *(f"of grader {grader}" for grader in self.graders)]
+        line = f"{self.n_grades} grades {', '.join(by)}: {self.grades.new} new, {self.grades.changed} changed, {kept} "
+        return "\n".join([f"{line}as they were", *_count_lines(self.tally)])
+
+
+def _counts(tally: Tally) -> list[tuple[str, Mapping[str, int]]]:
+    """Only what there is of each: a reason that never occurred is no news."""
+    named = (
+        ("skipped", tally.skipped),
+        ("clipped", tally.clipped),
+        ("unknown", tally.unknown),
+        ("noted", tally.noted),
+    )
+    return [(name, {reason: count for reason, count in counts.items() if count}) for name, counts in named]
+
+
+def _count_lines(tally: Tally) -> list[str]:
+    return [f"{name}: {count} {reason}" for name, counts in _counts(tally) for reason, count in counts.items()]
 
 
 def import_outcomes(store: Store, suite: str, *, outcomes: str | Path, prompts: str | Path, at: datetime) -> Imported:
@@ -146,6 +191,77 @@ def import_outcomes(store: Store, suite: str, *, outcomes: str | Path, prompts: 
             for part in parts:
                 rows.write(part, _TABLES)
     return Imported(n_cases, tally.rows, models, rows.added("completions"), rows.added("grades"), tally)
+
+
+def import_grades(store: Store, suite: str, path: str | Path, at: datetime) -> ImportedGrades:
+    """Reads a table of grades for answers that the store holds; calls no model.
+
+    A row without a grader is what a person said: it is kept under `human#<rater>`, and the mean of all people under
+    `human`. A row with one is a score of that grader, worked out elsewhere.
+
+    Args:
+        store: where the answers are.
+        suite: the suite's name.
+        path: prompt_id, model, score; optional sample, rater, grader, detail.
+        at: when the grades are said to be from.
+
+    Raises:
+        OutcomesError: the file cannot be used, or none of its rows grades an answer; the store is as it was.
+        StoreError: the store holds no such suite.
+    """
+    import pandas as pd
+
+    tally = Tally()
+    given = pd.concat(read_grades(path, tally), ignore_index=True)
+    rows = _placed(given, read_places(store, suite), tally)
+    if rows.empty:
+        read_cases(store, suite)
+        reasons = "; ".join(_count_lines(tally))
+        raise OutcomesError(f"{path}: no row grades an answer of suite {suite!r} ({reasons}); nothing was written")
+    person = rows["grader"].isna()
+    rows["rater"] = rows["rater"].where(~person | rows["rater"].notna(), _UNNAMED)
+    # Of a grader of the suite, the key under which its cases look for it, options included.
+    own = ~person & (rows["grader"] == rows["primary_grader"].str.split("#").str[0])
+    rows["grader"] = rows["grader"].where(~own, rows["primary_grader"])
+    rows["grader"] = rows["grader"].where(~person, f"{PEOPLE}#" + rows["rater"].astype(str))
+    key = ["case_id", "request_key", "run_id", "grader"]
+    tally.noted["rows that an other row of the same answer and rater replaces"] += int(
+        rows.duplicated(key, keep="last").sum()
+    )
+    rows = rows.drop_duplicates(key, keep="last")
+    added = add_ratings(store, _as_table(suite, at, rows))
+    raters = sorted(set(rows["rater"][rows["grader"].str.startswith(f"{PEOPLE}#")]))
+    graders = sorted({key.split("#")[0] for key in rows["grader"]} - {PEOPLE})
+    return ImportedGrades(len(rows), tuple(raters), tuple(graders), added, tally)
+
+
+def _placed(given: pd.DataFrame, places: pd.DataFrame, tally: Tally) -> pd.DataFrame:
+    """The grades of answers that there are, with the keys of those; the others are counted by reason."""
+    rows = given.merge(places, how="left", on=["case_id", "model", "sample"])
+    known = {name: rows[name].isin(set(places[name])) for name in ("case_id", "model")}
+    there = rows["status"] == "ok"
+    reasons = (
+        ("rows whose prompt_id is not in the suite", ~known["case_id"]),
+        ("rows whose model has no cells in the suite", known["case_id"] & ~known["model"]),
+        ("rows without an answer in the store", known["case_id"] & known["model"] & ~there),
+    )
+    for reason, which in reasons:
+        tally.skipped[reason] += int(which.sum())
+    return rows[there].copy()
+
+
+def _as_table(suite: str, at: datetime, rows: pd.DataFrame) -> pa.Table:
+    import pyarrow as pa
+
+    texts = ("case_id", "request_key", "run_id", "grader", "detail", "rater")
+    return pa.table(
+        {
+            **{name: pa.array(rows[name], pa.string(), from_pandas=True) for name in texts},
+            "suite": pa.array([suite] * len(rows), pa.string()),
+            "score": pa.array(rows["score"], pa.float64()),
+            "told_at": pa.array([at.astimezone(UTC).replace(tzinfo=None)] * len(rows), pa.timestamp("us")),
+        }
+    )
 
 
 def _check_name(store: Store, suite: str, cases: Sequence[tuple[Case, str]]) -> None:

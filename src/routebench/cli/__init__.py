@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from routebench import __version__
+from routebench.cli.asking import add_asking
 from routebench.cli.buying import add_buying
 from routebench.cli.deciding import add_deciding
 from routebench.cli.output import BAD, DONE, SHORT, Command
@@ -63,4 +64,5 @@ def make_parser() -> argparse.ArgumentParser:
 
     add_buying(add)
     add_deciding(add)
+    add_asking(add)
     return parser

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from routebench.cli.arguments import add_store, count, positive
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
-from routebench.errors import InputError
+from routebench.errors import InputError, nearest
 
 
 def _open_bench(arguments: argparse.Namespace) -> Any:
@@ -124,23 +125,46 @@ def _reprice(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from routebench.bench import utc_now
-    from routebench.importing import import_outcomes
-    from routebench.store import Store
-
-    if arguments.format != "outcomes":
-        raise InputError(f"import: unknown format {arguments.format!r}; known: outcomes")
-    if arguments.outcomes is None or arguments.prompts is None:
-        raise InputError("import outcomes: needs --outcomes FILE and --prompts FILE (Parquet, CSV or JSONL)")
-    store = Store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    summary = import_outcomes(
-        store, arguments.name, outcomes=arguments.outcomes, prompts=arguments.prompts, at=utc_now()
-    )
+    reader = _IMPORTS.get(arguments.format)
+    if reader is None:
+        known = ", ".join(_IMPORTS)
+        raise InputError(
+            f"import: unknown format {arguments.format!r}{nearest(arguments.format, _IMPORTS)}; known: {known}"
+        )
+    summary = reader(arguments)
     if arguments.json:
         print_json(summary.as_dict())
     else:
         print(summary)
     return DONE
+
+
+def _import_outcomes(arguments: argparse.Namespace) -> Any:
+    from routebench.bench import utc_now
+    from routebench.importing import import_outcomes
+    from routebench.store import Store
+
+    if arguments.outcomes is None or arguments.prompts is None or arguments.files:
+        raise InputError("import outcomes: needs --outcomes FILE and --prompts FILE (Parquet, CSV or JSONL)")
+    store = Store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    return import_outcomes(store, arguments.name, outcomes=arguments.outcomes, prompts=arguments.prompts, at=utc_now())
+
+
+def _import_grades(arguments: argparse.Namespace) -> Any:
+    from routebench.bench import utc_now
+    from routebench.importing import import_grades
+    from routebench.store import Store
+
+    if len(arguments.files) != 1:
+        raise InputError("import grades: needs one FILE (Parquet, CSV or JSONL) with prompt_id, model, score")
+    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    return import_grades(store, arguments.name, arguments.files[0], at=utc_now())
+
+
+_IMPORTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
+    "outcomes": _import_outcomes,
+    "grades": _import_grades,
+}
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -197,8 +221,11 @@ def add_buying(add: Add) -> None:
     )
     add_store(made, required=True)
 
-    made = add("import", _import, "bring outcomes from elsewhere into a store")
-    made.add_argument("format", metavar="FORMAT", help="outcomes")
+    made = add("import", _import, "bring outcomes or grades from elsewhere into a store")
+    made.add_argument("format", metavar="FORMAT", help=" or ".join(_IMPORTS))
+    made.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="grades: prompt_id, model, score, sample?, rater?, grader?"
+    )
     made.add_argument("--outcomes", type=Path, help="prompt_id, model, score, cost_usd?, latency_s?, …")
     made.add_argument("--prompts", type=Path, help="prompt_id, prompt, category?, reference?, group?, weight?")
     made.add_argument("--name", required=True, help="the suite's name")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
+
+# Altair imports jsonschema, which builds a grammar of web addresses for a second, for a check that no chart needs.
+_LEFT_OUT = "rfc3987_syntax" not in sys.modules
+if _LEFT_OUT:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+import altair as alt  # noqa: E402 - after the grammar is left out
+
+if _LEFT_OUT:
+    del sys.modules["rfc3987_syntax"]
 
 MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
 _KINDS = (MODEL, STRATEGY, TODAY, REFERENCE)

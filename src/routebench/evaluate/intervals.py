@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats as scipy_stats
+from scipy import special
 
 from routebench.evaluate.choices import FloatArray
-from routebench.evaluate.estimates import independent, mean_estimate
+from routebench.evaluate.estimates import ALPHA, independent, mean_estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,7 @@ def mean_interval(
     if not len(values):
         return None
     if share and independent(groups, weight) and np.isin(values, (0.0, 1.0)).all():
-        result = scipy_stats.binomtest(int(values.sum()), len(values)).proportion_ci(method="wilson")
-        return Interval(float(values.mean()), float(result.low), float(result.high), "Wilson")
+        return Interval(float(values.mean()), *wilson(int(values.sum()), len(values)), "Wilson")
     estimate = mean_estimate(values, groups, weight)
     if estimate is None:
         return Interval(float(np.average(values, weights=weight)), None, None, "too few clusters")
@@ -54,6 +53,15 @@ def mean_interval(
     if share:
         low, high = max(0.0, low), min(1.0, high)
     return Interval(estimate.value, low, high, estimate.method)
+
+
+def wilson(successes: int, n: int, alpha: float = ALPHA) -> tuple[float, float]:
+    """Returns Wilson's score interval of a share (Journal of the American Statistical Association 22 (1927) 209)."""
+    z = float(special.ndtri(1 - alpha / 2))
+    share = successes / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
+    return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
 def ratio_interval(

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy import special
-from scipy import stats as scipy_stats
 
 from routebench.evaluate.choices import FloatArray
 from routebench.evaluate.estimates import ALPHA, Estimate, ScoreDifference, independent, mean_estimate
@@ -125,7 +124,7 @@ def paired(
     elif alone:
         # A loss costs one point of score at the most, so the mean loss is at most how often there is one.
         losses = int((gaps < -_SAME).sum())
-        noninferior = float(scipy_stats.binom.cdf(losses, n, margin))
+        noninferior = float(special.bdtr(losses, n, margin))
     p_value = None if estimate is None else estimate.p_value()
     return Difference(
         delta=float(np.average(gaps, weights=weight)) if n else 0.0,

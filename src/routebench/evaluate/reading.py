@@ -67,7 +67,7 @@ def read(comparison: Comparison) -> tuple[Sentence, ...]:
 def _today(comparison: Comparison, today: Evaluation) -> Sentence:
     model = today.most_sent(comparison.models)
     about = f"the cheapest model, {model}" if model == comparison.cheapest_model else model
-    text = f"The router of today ({today.name}) sends {today.largest_share:.0%} of the requests to {about}"
+    text = f"The router of today ({today.first.label or today.name}) sends {today.largest_share:.0%} of the requests to {about}"
     text += ": hardly anything is decided." if today.constant else "."
     against = today.versus_fixed_mix
     if against is not None:

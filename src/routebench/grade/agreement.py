@@ -142,7 +142,7 @@ def _ranks_between(totals: _Floats) -> _Floats:
 
 
 def _one_minus(observed: _Floats, expected: _Floats) -> _Floats:
-    share = np.divide(observed, expected, out=np.full(observed.shape, np.nan), where=expected > 0)
+    share: _Floats = np.divide(observed, expected, out=np.full(observed.shape, np.nan), where=expected > 0)
     return 1.0 - share
 
 

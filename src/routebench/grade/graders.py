@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import re2
 
 from routebench.errors import SuiteError, nearest
 from routebench.grade.judge import JUDGE
+from routebench.grade.numeric import numeric, parse_target
 from routebench.grade.structured import json_schema
-from routebench.grade.text import choice, contains, exact, numeric, pattern, regex
+from routebench.grade.text import choice, contains, exact, pattern, regex
+from routebench.grade.units import UNITS, find_unit
 from routebench.suites import Suite
 from routebench.types import Case, Grade
 
@@ -37,7 +40,7 @@ GRADERS: Mapping[str, Grader] = {
     "none": none,
 }
 _OPTIONS: Mapping[str, frozenset[str]] = {
-    "numeric": frozenset({"tolerance"}),
+    "numeric": frozenset({"tolerance", "absolute", "unit"}),
     "choice": frozenset({"choices"}),
     "json_schema": frozenset({"schema"}),
     JUDGE: frozenset({"model", "rubric"}),
@@ -89,9 +92,20 @@ def _regex_problem(case: Case) -> str | None:
 
 def _numeric_problem(case: Case) -> str | None:
     try:
-        float(case.target)
-    except (TypeError, ValueError):
+        parse_target(case.target)
+    except ValueError:
         return f"grader 'numeric' needs a number as target, got {case.target!r}"
+    unit = case.grader.options.get("unit")
+    if unit is not None and find_unit(str(unit)) is None:
+        return f"grader 'numeric' knows no unit {unit!r}{nearest(str(unit), UNITS)}; known: {', '.join(UNITS)}"
+    return _amount_problem(case, "tolerance", "absolute")
+
+
+def _amount_problem(case: Case, *names: str) -> str | None:
+    for name in names:
+        value = case.grader.options.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            return f"option {name!r} of grader {case.grader.name!r} is {value!r}; give a number from 0 on"
     return None
 
 

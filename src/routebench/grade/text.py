@@ -1,4 +1,4 @@
-"""Graders that read an answer as text: exact, contains, regex, numeric, choice."""
+"""Graders that read an answer as text: exact, contains, regex, choice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import re2
 from routebench.types import Case, Grade
 
 _EDGES = " \t\r\n.,;:!?\"'`*()[]\u201c\u201d\u2018\u2019"
-_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def exact(case: Case, answer: str) -> Grade:
@@ -39,18 +38,6 @@ def pattern(text: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     return re2.compile(text, options)
-
-
-def numeric(case: Case, answer: str) -> Grade:
-    """1 when the last number in the answer is the target, within a relative `tolerance` (0 by default)."""
-    numbers = _NUMBER.findall(answer)
-    if not numbers:
-        return _grade("numeric", passed=False, detail="no number in the answer")
-    given, target = float(numbers[-1].replace(",", "")), float(case.target)
-    tolerance = float(case.grader.options.get("tolerance", 0.0))
-    # A billionth besides: decimal fractions such as 0.1 have no exact binary form.
-    passed = abs(given - target) <= max(tolerance, 1e-9) * abs(target) if target else abs(given) <= tolerance + 1e-9
-    return _grade("numeric", passed, f"read {given:g}")
 
 
 def choice(case: Case, answer: str) -> Grade:

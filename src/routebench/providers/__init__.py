@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from routebench.providers.asking import Gateway, Told, find_gateway
 from routebench.providers.base import (
     Call,
     Keys,
@@ -30,6 +31,7 @@ __all__ = [
     "Call",
     "Done",
     "Event",
+    "Gateway",
     "Keys",
     "Provider",
     "ProviderKind",
@@ -37,12 +39,14 @@ __all__ = [
     "Recorded",
     "Streaming",
     "TextDelta",
+    "Told",
     "ToolCallDelta",
     "check_requests",
     "completion_from_json",
     "completion_to_json",
     "encode_messages",
     "failed",
+    "find_gateway",
     "find_secrets",
     "model_key",
     "prepare",

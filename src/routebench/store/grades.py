@@ -121,9 +121,9 @@ def revise_cases(store: Store, suite: str, cases: Iterable[tuple[Case, str]]) ->
     with store.connect() as con:
         con.execute(
             """
-            DELETE FROM grades USING (SELECT unnest($ids::VARCHAR[]) AS case_id, unnest($graders::VARCHAR[]) AS grader) new
-            WHERE grades.suite = $suite AND grades.case_id = new.case_id AND grades.grader = new.grader
-                AND NOT list_contains(['human', 'imported'], grades.grader)""",
+            DELETE FROM grades
+            WHERE suite = $suite AND NOT list_contains(['human', 'imported'], grader)
+                AND (case_id, grader) IN (SELECT unnest($ids::VARCHAR[]), unnest($graders::VARCHAR[]))""",
             {"suite": suite, "ids": [row["case_id"] for row in rows], "graders": [row["grader"] for row in rows]},
         )
     store.insert("cases", rows, replace=True)

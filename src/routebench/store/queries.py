@@ -331,7 +331,6 @@ _MATRIX = """
 _PEOPLE = "LEFT JOIN people ON people.h = hash(cell.case_id, done.request_key, done.run_id)"
 
 
-
 def read_outcomes(store: Store, suite: str) -> pd.DataFrame:
     """Returns the outcomes view of a suite: one row a cell, in the order of cases and models."""
     return sql(store, "SELECT * FROM outcomes WHERE suite = ? ORDER BY case_id, model, sample", [suite])

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -34,6 +35,7 @@ _HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 # One connection at a time per file and process: DuckDB refuses to attach a file twice.
 _files: dict[Path, tuple[threading.RLock, str]] = {}
 _files_guard = threading.Lock()
+_overflow: list[str] = []
 
 
 def _shared(path: Path) -> tuple[threading.RLock, str]:
@@ -50,8 +52,11 @@ def _database() -> duckdb.DuckDBPyConnection:
 
 @cache
 def _open_database() -> duckdb.DuckDBPyConnection:
-    # Our queries are small: more threads would only set more memory aside.
-    return duckdb.connect(config={"threads": 2})
+    # Our queries are small: more threads would only set more memory aside. What does not fit in memory goes to a folder
+    # that only we can read; by default it would be one in the current folder.
+    folder = tempfile.mkdtemp(prefix="routebench-")
+    _overflow.append(folder)
+    return duckdb.connect(config={"threads": 2, "temp_directory": folder})
 
 
 @atexit.register
@@ -60,11 +65,18 @@ def _close_database() -> None:
     if _open_database.cache_info().currsize:
         _open_database().close()
         _open_database.cache_clear()
+    for folder in _overflow:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget_database() -> None:
+    """In a forked child: the database's threads do not live on in it, and its folder is the parent's."""
+    _open_database.cache_clear()
+    _overflow.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    # Its threads do not live on in a forked child.
-    os.register_at_fork(after_in_child=_open_database.cache_clear)
+    os.register_at_fork(after_in_child=_forget_database)
 
 
 class Store:

@@ -8,6 +8,7 @@ from routebench.errors import InputError, nearest
 from routebench.evaluate.protocol import Strategy
 from routebench.strategies.base import Policy
 from routebench.strategies.baselines import Always, BestChain, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
+from routebench.strategies.decisions import Decisions
 from routebench.strategies.references import CategoryTable, KnnTfidf, LrTfidf
 from routebench.strategies.rules import Rules, RulesFile, decide_all
 from routebench.strategies.similarity import Similarity
@@ -28,7 +29,11 @@ BY_NAME: Mapping[str, Callable[[], Policy]] = {
 }
 """Strategies that need no argument; `zero` is another word for `fixed_mix`."""
 
-_WITH_ARGUMENT: Mapping[str, Callable[[str], Policy]] = {"always": Always, "rules": RulesFile}
+_WITH_ARGUMENT: Mapping[str, Callable[[str], Policy]] = {
+    "always": Always,
+    "decisions": Decisions,
+    "rules": RulesFile,
+}
 
 DEFAULT = ("rules", "similarity")
 """What is compared when nothing else was asked for, besides the baselines."""
@@ -66,6 +71,7 @@ __all__ = [
     "BestSingle",
     "CategoryTable",
     "Cheapest",
+    "Decisions",
     "FixedMix",
     "KnnTfidf",
     "LrTfidf",

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +11,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
+from routebench.suites.importers.frames import NUMBERS, Tally, frames, numbers, text_or_none, texts
 from routebench.types import ERROR_KINDS, Case, GraderSpec, Request
 
 _OUTCOME_COLUMNS = ("prompt_id", "model", "score")
 _PROMPT_COLUMNS = ("prompt_id", "prompt")
-_ROWS_AT_ONCE = 20_000
 _MOST_ABOVE_ONE = 0.5
 """With a larger share of scores above 1 they are on another scale, and clipping them would destroy them."""
-_NUMBERS = ("cost_usd", "latency_s", "ttft_s", "input_tokens", "output_tokens")
 GRADER = "imported"
 """What the grader of imported scores is called."""
-
-
-@dataclass
-class Tally:
-    """What had to be skipped, clipped, left unknown, or is worth telling: reason -> number of rows."""
-
-    rows: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    clipped: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    noted: Counter[str] = field(default_factory=Counter)
 
 
 def read_prompts(path: str | Path) -> list[Case]:
@@ -48,19 +32,19 @@ def read_prompts(path: str | Path) -> list[Case]:
     path = Path(path)
     cases: dict[str, Case] = {}
     number = 0
-    for frame in _frames(path, _PROMPT_COLUMNS):
+    for frame in frames(path, _PROMPT_COLUMNS):
         for record in frame.to_dict("records"):
             number += 1
-            case_id, prompt = _text(record.get("prompt_id")), _text(record.get("prompt"))
+            case_id, prompt = text_or_none(record.get("prompt_id")), text_or_none(record.get("prompt"))
             if case_id is None or prompt is None:
                 raise OutcomesError(f"{path}: row {number}: prompt_id or prompt is empty; fill it in or drop the row")
             case = Case(
                 case_id,
                 Request(messages=({"role": "user", "content": prompt},)),
-                target=_text(record.get("reference")),
+                target=text_or_none(record.get("reference")),
                 grader=GraderSpec(GRADER),
-                category=_text(record.get("category")),
-                group=_text(record.get("group")),
+                category=text_or_none(record.get("category")),
+                group=text_or_none(record.get("group")),
                 weight=_weight(record.get("weight"), path, number),
                 split=_split(record.get("split"), path, number),
             )
@@ -94,18 +78,18 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
     known: pd.Index[Any] = pd.Index(np.array(case_ids, dtype=object))
     seen: dict[str, npt.NDArray[np.int32]] = {}
     above = scored = 0
-    for frame in _frames(path, _OUTCOME_COLUMNS):
+    for frame in frames(path, _OUTCOME_COLUMNS):
         rows = _of_prompts(frame, known, tally)
         rows["error_kind"] = _error_kinds(frame.loc[rows.index], path)
         failed = rows["error_kind"].notna()
-        score = _numbers(frame.loc[rows.index, "score"])
+        score = numbers(frame.loc[rows.index, "score"])
         above += int((score > 1).sum())
         scored += int(score.notna().sum())
         tally.unknown["scores"] += int((score.isna() & ~failed).sum())
         tally.clipped["scores outside [0, 1]"] += int(((score < 0) | (score > 1)).sum())
         tally.noted["failed calls"] += int(failed.sum())
         rows["score"] = score.clip(0, 1).where(~failed)
-        for name in _NUMBERS:
+        for name in NUMBERS:
             rows[name] = _amounts(frame.loc[rows.index], name, tally)
         rows["response"] = frame.loc[rows.index].get("response")
         rows["sample"] = _samples(frame.loc[rows.index], rows, known, seen, path, tally)
@@ -123,7 +107,7 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
 
 def _of_prompts(frame: pd.DataFrame, known: pd.Index[Any], tally: Tally) -> pd.DataFrame:
     """The rows that name a model and a prompt that there is, with columns case_id and model."""
-    ids, models = _texts(frame["prompt_id"]), _texts(frame["model"])
+    ids, models = texts(frame["prompt_id"]), texts(frame["model"])
     named = ids.notna() & models.notna()
     there = ids.isin(known)
     tally.skipped["rows without prompt_id or model"] += int((~named).sum())
@@ -135,7 +119,7 @@ def _of_prompts(frame: pd.DataFrame, known: pd.Index[Any], tally: Tally) -> pd.D
 def _error_kinds(frame: pd.DataFrame, path: Path) -> pd.Series[Any]:
     if "error_kind" not in frame.columns:
         return pd.Series(None, index=frame.index, dtype=object)
-    kinds = _texts(frame["error_kind"])
+    kinds = texts(frame["error_kind"])
     bad = kinds[kinds.notna() & ~kinds.isin(ERROR_KINDS)]
     if len(bad):
         raise OutcomesError(
@@ -146,7 +130,7 @@ def _error_kinds(frame: pd.DataFrame, path: Path) -> pd.Series[Any]:
 
 
 def _amounts(frame: pd.DataFrame, name: str, tally: Tally) -> pd.Series[float]:
-    values = _numbers(frame[name]) if name in frame.columns else pd.Series(np.nan, index=frame.index)
+    values = numbers(frame[name]) if name in frame.columns else pd.Series(np.nan, index=frame.index)
     tally.clipped[f"negative {name}, taken as unknown"] += int((values < 0).sum())
     values = values.where(~(values < 0))
     if name in ("cost_usd", "latency_s"):
@@ -164,7 +148,7 @@ def _samples(
 ) -> pd.Series[int]:
     """Number of every row among those of its prompt and model, over all parts of the file."""
     if "sample" in frame.columns:
-        given = _numbers(frame["sample"])
+        given = numbers(frame["sample"])
         if given.isna().any() or (given < 0).any() or (given % 1 != 0).any():
             raise OutcomesError(f"{path}: column `sample` must hold whole numbers from 0 on, or be left out")
         return given.astype(int)
@@ -176,106 +160,6 @@ def _samples(
         np.add.at(counts, at, 1)
     tally.noted["rows that repeat a prompt and a model, taken as samples"] += int((sample > 0).sum())
     return sample
-
-
-def _frames(path: Path, needed: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """The file part by part, the needed columns checked; an unreadable row is named where the reader can tell."""
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise OutcomesError(f"{path}: expected a .parquet, .csv or .jsonl file")
-    if not path.is_file():
-        raise OutcomesError(f"{path}: no such file")
-    try:
-        for frame in reader(path):
-            for column in needed:
-                if column not in frame.columns:
-                    columns = [str(name) for name in frame.columns]
-                    raise OutcomesError(
-                        f"{path}: no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
-                    )
-            yield frame
-    except (ValueError, OSError) as error:
-        raise OutcomesError(f"{path}: not what its name says: {str(error).strip()}") from None
-
-
-def _parquet(path: Path) -> Iterator[pd.DataFrame]:
-    from pyarrow import parquet
-
-    with parquet.ParquetFile(path) as file:
-        if not file.metadata.num_rows:
-            yield file.schema_arrow.empty_table().to_pandas()
-        for batch in file.iter_batches(_ROWS_AT_ONCE):
-            yield batch.to_pandas()
-
-
-def _csv(path: Path) -> Iterable[pd.DataFrame]:
-    texts = ("prompt_id", "model", "prompt", "response", "reference", "category", "group", "error_kind", "split")
-    absent = ["", "null", "NaN", "nan", "None"]
-    return pd.read_csv(
-        path,
-        dtype=dict.fromkeys(texts, str),
-        chunksize=_ROWS_AT_ONCE,
-        encoding="utf-8-sig",
-        keep_default_na=False,
-        # A prompt may well be the word "null".
-        na_values=dict.fromkeys((*_NUMBERS, "score", "weight", "sample"), absent),
-    )
-
-
-def _jsonl(path: Path) -> Iterator[pd.DataFrame]:
-    # Only "\n" ends a record: texts hold other line separators.
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        rows = _records(path, file)
-        while part := list(islice(rows, _ROWS_AT_ONCE)):
-            yield pd.DataFrame(part)
-
-
-def _records(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise OutcomesError(
-                f"{path}:{number}: not valid JSON ({error.msg} at column {error.colno}); mend or drop the line"
-            ) from None
-        if not isinstance(record, dict):
-            raise OutcomesError(f"{path}:{number}: a row is a JSON object, got {type(record).__name__}")
-        yield record
-
-
-_READERS: Mapping[str, Callable[[Path], Iterable[pd.DataFrame]]] = {
-    ".parquet": _parquet,
-    ".csv": _csv,
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
-}
-
-
-def _texts(values: pd.Series[Any]) -> pd.Series[Any]:
-    """A column as texts, None where it is empty; whole numbers as people write them."""
-    # As objects: on pandas' own text columns every look-up goes through Arrow, one value at a time.
-    whole = pd.api.types.is_integer_dtype(values.dtype)
-    objects = values.astype(str).astype(object) if whole else values.astype(object)
-    if pd.api.types.is_string_dtype(values.dtype) or whole:
-        return objects.where(values.notna() & (objects != ""), None)
-    return objects.map(_text)
-
-
-def _numbers(values: pd.Series[Any]) -> pd.Series[float]:
-    """A column as numbers, NaN where it holds none; `True` and `False` are 1 and 0, also as texts."""
-    if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
-        words = values.map(lambda value: value.strip().casefold() if isinstance(value, str) else value)
-        values = words.replace({"true": 1.0, "false": 0.0})
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
-    return numbers.where(np.isfinite(numbers))
-
-
-def _text(value: Any) -> str | None:
-    if value is None or value == "" or (not isinstance(value, str) and pd.isna(value)):
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _weight(value: Any, path: Path, number: int) -> float:
@@ -291,7 +175,7 @@ def _weight(value: Any, path: Path, number: int) -> float:
 
 
 def _split(value: Any, path: Path, number: int) -> Any:
-    text = _text(value)
+    text = text_or_none(value)
     if text not in (None, "train", "test"):
         raise OutcomesError(f"{path}: row {number}: split {text!r} is neither train nor test")
     return text
