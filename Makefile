@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test lint types unit notebooks interop lab install lock wheel benchmarks clean
+.PHONY: demo test lint types unit notebooks interop record-default-router lab install lock wheel benchmarks clean
 
 install: .venv/.installed
 
@@ -39,6 +39,10 @@ notebooks: install
 # LiteLLM lives in an environment of its own; the tests run in .venv and start it from there. Not part of `make test`.
 interop: install .venv-interop/.installed
 	$(BIN)/python -m pytest interop
+
+# What LiteLLM's router does with the starter suite, kept for the demonstration.
+record-default-router: install .venv-interop/.installed
+	$(BIN)/python interop/record_default_router.py
 
 .venv-interop/.installed: interop/requirements.lock | install
 	@test -x .venv-interop/bin/python || $(BIN)/python -m venv --without-pip .venv-interop

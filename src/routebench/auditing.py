@@ -183,9 +183,12 @@ async def _ask_all(
 
         async def one(case: Case) -> None:
             async with slots:
-                row = await _ask(gateway, case)
+                row, words = await _ask(gateway, case)
             rows[case.id] = row
             _append(file, row)
+            if words is not None:
+                # For the eyes alone: a gateway's own words may quote the prompt, so the file holds ours.
+                tell(f"case {case.id!r}: {words}")
             done = len(rows)
             if done % step == 0:
                 tell(f"{done} cases")
@@ -194,12 +197,15 @@ async def _ask_all(
             async with asyncio.TaskGroup() as group:
                 for case in cases:
                     group.create_task(one(case))
-        except* ProviderError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as errors:
+            refused = errors.subgroup(ProviderError)
+            if refused is None:
+                raise
+            raise refused.exceptions[0] from None
 
 
-async def _ask(gateway: Gateway, case: Case) -> RecordedDecision:
-    """Asks until there is an answer, or a fault that will not pass.
+async def _ask(gateway: Gateway, case: Case) -> tuple[RecordedDecision, str | None]:
+    """Asks until there is an answer, or a fault that will not pass; that in the gateway's words, too.
 
     Raises:
         ProviderError: the key is refused, which no other case would mend.
@@ -216,7 +222,7 @@ async def _ask(gateway: Gateway, case: Case) -> RecordedDecision:
         attempt += 1
     if told.fault is not None and told.fault.error_kind == "auth":
         raise ProviderError(f"case {case.id!r}: {told.fault.error}; the key's variable is named with --key-env")
-    return _row(case, told)
+    return _row(case, told), None if told.fault is None else told.fault.error
 
 
 def _row(case: Case, told: Told) -> RecordedDecision:
@@ -227,7 +233,7 @@ def _row(case: Case, told: Told) -> RecordedDecision:
         told.detail,
         told.latency_s,
         told.cost_usd,
-        None if fault is None else f"{fault.error_kind}: {fault.error}",
+        None if fault is None else f"{fault.error_kind}: {told.reason}",
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from routebench.config import BenchConfig, load_config
 from routebench.errors import ConfigError, RulesError, nearest
-from routebench.grade import Judging, check_graders, check_judges, grade_answers
+from routebench.grade import JUDGING, Judging, check_graders, check_judges, flip_rate, grade_answers
 from routebench.pricing import cache_discounts
 from routebench.providers import (
     Provider,
@@ -33,8 +33,11 @@ from routebench.store import (
     read_cases,
     read_matrix,
     read_models,
+    read_ratings,
+    read_verdicts,
     register,
     registered_mark,
+    revise_cases,
     sql,
 )
 from routebench.suites import content_hash, load_suite
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from routebench.evaluate import Comparison
     from routebench.evaluate.outcomes import Outcomes
     from routebench.evaluate.protocol import Strategy
+    from routebench.grade.agreement import Agreement
     from routebench.tune import Tuned
 
 # Evaluation, strategies and tuning are imported when they are used: a run needs none of them, and they are heavy.
@@ -100,12 +104,13 @@ class Bench:
             self.judges = tuple(with_defaults(model, now()) for model in self.config.judges)
         except ConfigError as error:
             raise ConfigError(f"{config}: {error}") from None
-        check_judges(self.suite, self.judges)
+        check_judges(self.suite, self.judges, self.models)
         _check_guards(self.config)
         self.store = Store(store or self.config.store_path, lock_timeout_s=lock_timeout_s)
         self._recorded = None if recorded is None else Recorded(recorded)
         self._environment = os.environ if environment is None else environment
         self._secret = secret or self._environment.get
+        self._revised = False
         recover(self.store)
 
     def plan(
@@ -221,17 +226,25 @@ class Bench:
 
     @property
     def _judging(self) -> Judging:
-        return Judging(self.store, self.suite, self.judges, timeout_s=self.config.limits.timeout_s)
+        return Judging(self.store, self.suite, self.judges, timeout_s=self.config.limits.timeout_s, models=self.models)
 
     def grade(self) -> int:
         """Grades what has no grade yet and returns how many answers that were; calls no model.
 
-        Answers that a judge is to grade get its verdict where it has been asked: see `judge`.
+        Answers that a judge is to grade get its verdict where it has been asked: see `judge`. A case whose grader or
+        target has changed is graded anew.
         """
+        self._revise()
         return grade_answers(self.store, self.suite, self._now()) + self._judging.grade(self._now())
 
+    def _revise(self) -> None:
+        """Tells the store how cases are graded now; once, since a suite that is read does not change."""
+        if not self._revised:
+            revise_cases(self.store, self.suite.name, ((case, content_hash(case)) for case in self.suite))
+            self._revised = True
+
     def unscored(self) -> int:
-        """Returns how many answers of the suite a grader has seen and left without a score, grader `none` aside."""
+        """Returns how many answers of the suite their grader has seen and left without a score, grader `none` aside."""
         return count_unscored(self.store, self.suite.name)
 
     def outcomes(self) -> Outcomes:
@@ -299,6 +312,7 @@ class Bench:
         mark = hashlib.sha256(named.encode()).hexdigest()
         if registered_mark(self.store, self.suite.name) == mark:
             return
+        self._revise()
         register(
             self.store,
             suite=self.suite.name,
@@ -351,7 +365,36 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
     )
     cells = {name: _numbers(values) if values.dtype.kind == "f" else values for name, values in found.cells.items()}
     saved = _cacheable_usd([known[name].price if name in known else None for name in names], cells)
-    return Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
+    outcomes = Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
+    agreement = _agreement(store, outcomes)
+    return outcomes if agreement is None else replace(outcomes, agreement=str(agreement))
+
+
+def _agreement(store: Store, outcomes: Outcomes) -> Agreement | None:
+    """How far judges agree with people on the answers of a matrix; None where no judge grades."""
+    import numpy as np
+
+    from routebench.grade.agreement import Agreement
+
+    judged = np.isin(outcomes.cases.grader, sorted(JUDGING))
+    if not judged.any():
+        return None
+    verdicts = read_verdicts(store, outcomes.suite, sorted(JUDGING))
+    names = sorted(set(verdicts["rater"].dropna()))
+    name = f"judge {names[0]}" if len(names) == 1 else f"judge ({', '.join(names)})" if names else "judge"
+    flips = flip_rate(verdicts["detail"][verdicts["grader"] == "pairwise"])
+    if outcomes.human is None:
+        return Agreement(name, flip_rate=flips)
+    ratings = read_ratings(store, outcomes.suite).pivot_table(index="rater", columns="answer", values="score")
+    score = outcomes.score[judged]
+    return Agreement.of(
+        score.ravel(),
+        outcomes.human[judged].ravel(),
+        name=name,
+        groups=np.repeat(outcomes.keys[judged], score[0].size),
+        raters=ratings.to_numpy() if len(ratings) > 1 else None,
+        flip_rate=flips,
+    )
 
 
 def _cacheable_usd(prices: Sequence[Price | None], cells: Mapping[str, Any]) -> Any:

@@ -22,15 +22,18 @@ from routebench.evaluate.frontier import single_models
 from routebench.evaluate.splits import split
 from routebench.messages import last_user_text
 from routebench.report import sentence, write_report
+from routebench.strategies import Decisions
 from routebench.suites.starter import DEMO
 from routebench.tune import Tuned
 
-_FILES = ("bench.yaml", "starter.jsonl", "starter-shots.jsonl", "starter-json-shots.jsonl")
+_TODAY = "litellm-default.jsonl"
+_FILES = ("bench.yaml", "starter.jsonl", "starter-shots.jsonl", "starter-json-shots.jsonl", _TODAY)
 _RECORDING = "recorded.jsonl.gz"
 _SEED = 42
 _LABEL = (
     "Three of the four models are configurations of one checkpoint, SmolLM2-135M-Instruct. Costs are nominal: "
-    "measured CPU seconds at the rate in bench.yaml."
+    "measured CPU seconds at the rate in bench.yaml. The router of today is a stand-in: what LiteLLM's complexity router, "
+    "as it comes, decided for every case when it was really asked."
 )
 _GEMMA = """\
   - name: gemma-few
@@ -77,10 +80,13 @@ def demonstrate(
         console.print(f"{progress.left} calls were not sent ({progress.status}); the same command goes on from here")
         return {"out": str(out), "store": str(bench.store.path), "calls": progress.calls, "left": progress.left}
     console.print("[bold]3 Compare[/bold]  on held-out halves, five splits")
-    tuned = _tune(bench)
-    comparison = bench.compare(["rules", "similarity"])
+    today = Decisions(out / _TODAY)
+    tuned = _tune(bench, today)
+    comparison = bench.compare([today, "rules", "similarity"])
+    for one in comparison.readings:
+        if one.is_finding:
+            console.print(one.text, highlight=False)
     console.print(comparison_table(comparison))
-    console.print(comparison.reading, highlight=False)
     console.print("[bold]4 Tune[/bold]  on the training half of the first split")
     console.print(tuned.reading, highlight=False)
     rules = tuned.export(out / "rules.yaml")
@@ -139,22 +145,25 @@ def recording() -> Path:
 
 
 def demo() -> ComparePanel:
-    """Opens the compare panel on packaged answers of the embedded models; no model is installed or run."""
+    """Opens the compare panel on packaged answers of the embedded models; no model is installed or run.
+
+    It opens with the router of today: a popular one with its default settings, as it decided for every case.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         lay_out(out)
         bench = Bench(out / "bench.yaml", recorded=recording())
         bench.run().wait()
-        return ComparePanel(bench.compare(["rules", "similarity"], seeds=(_SEED,)), demo=True)
+        return ComparePanel(bench.compare([Decisions(out / _TODAY), "rules"], seeds=(_SEED,)), demo=True)
 
 
-def _tune(bench: Bench) -> Tuned:
+def _tune(bench: Bench, today: Decisions) -> Tuned:
     """Asks for the best quality at no more than the best single model costs."""
     outcomes = bench.outcomes()
     train = outcomes.take(split(outcomes, _SEED)[0])
     best = max(single_models(train), key=lambda single: single.quality)
     cap = None if best.cost_usd is None else 1000 * best.cost_usd
-    return bench.tune(seed=_SEED, max_cost_usd_per_1k=cap)
+    return bench.tune(seed=_SEED, beside=[today], max_cost_usd_per_1k=cap)
 
 
 def _mix_table(comparison: Comparison) -> Any:

@@ -91,8 +91,9 @@ class Comparison:
         ranks = {"better": 0, "no_worse": 1, "cannot_tell": 2, "too_few": 2, "worse": 3}
 
         def order(one: Evaluation) -> tuple[int, float, float]:
-            verdict = "too_few" if one.versus_baseline is None else one.versus_baseline.verdict
-            cost = one.cost_usd_per_1k
+            versus, cost = one.versus_baseline, one.cost_usd_per_1k
+            # The same answers as the baseline's are no finding, however surely they are no worse.
+            verdict = "too_few" if versus is None or versus.n_discordant == 0 else versus.verdict
             return ranks[verdict], float("inf") if cost is None else cost, -one.quality
 
         return min(self.candidates, key=order, default=None)

@@ -19,7 +19,8 @@ from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.paired import Difference
 from routebench.evaluate.replay import replay
 
-JUDGE = "judge"
+JUDGING = frozenset({"judge", "pairwise"})
+"""Graders whose scores are a model's opinion."""
 MIN_LABELS = 30
 """With fewer graded answers the judge's error is not known well enough to correct anything."""
 _SAME = 1e-12
@@ -44,7 +45,7 @@ class Judged:
     @classmethod
     def of(cls, test: Outcomes, chosen: Mapping[str, Choices]) -> Judged | None:
         """Replays choices on what people said; None where no judge scored or nobody checked it."""
-        by_judge = test.cases.grader == JUDGE
+        by_judge = np.isin(test.cases.grader, sorted(JUDGING))
         if test.human is None or not by_judge.any():
             return None
         people = replace(test, score=test.human)

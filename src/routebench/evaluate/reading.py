@@ -17,6 +17,7 @@ Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "
 
 _MANY_TRIES = 4
 _LOW_SHARE = 0.98
+_NOTHING = 0.0005
 _WORDS = {
     "better": "better than",
     "worse": "worse than",
@@ -71,11 +72,10 @@ def _today(comparison: Comparison, today: Evaluation) -> Sentence:
     text += ": hardly anything is decided." if today.constant else "."
     against = today.versus_fixed_mix
     if against is not None:
-        verdict = against.verdict
-        if verdict == "better":
-            text += f" It beats a fixed mix at the same cost by {points(against)}."
-        elif verdict == "worse":
+        if against.verdict == "worse":
             text += f" A fixed mix at the same cost does better: {points(against)} for today's router."
+        elif _earns(against):
+            text += f" It beats a fixed mix at the same cost by {points(against)}."
         else:
             text += f" A fixed mix at the same cost does as well ({points(against)} for today's router)."
     pick = comparison.pick
@@ -84,7 +84,12 @@ def _today(comparison: Comparison, today: Evaluation) -> Sentence:
         text += f" {pick.name} is {_WORDS[versus.verdict]} it: {points(versus)}"
         change = comparison.cost_between(pick.name, today.name)
         text += "." if change is None else f", at {_cheaper(change)}."
-    return Sentence("today", text, grave=today.constant or (against is not None and against.verdict != "better"))
+    return Sentence("today", text, grave=today.constant or (against is not None and not _earns(against)))
+
+
+def _earns(against: Difference) -> bool:
+    """Whether a router is better than a mix by more than rounds to nothing; near-constant ones differ surely, by that."""
+    return against.verdict == "better" and against.delta >= _NOTHING
 
 
 def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
@@ -94,6 +99,10 @@ def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
         price = "at an unknown cost" if cost is None else f"for ${cost:.3g} per 1,000 requests"
         return Sentence("best", f"{base.name} scores {base.quality:.1%} {price}; no candidate was compared with it.")
     versus = pick.versus_baseline
+    if versus.n_discordant == 0:
+        return Sentence(
+            "best", f"No candidate was told from {base.name}: {pick.name} gives the same answers.", grave=True
+        )
     text = f"{pick.name} is {_WORDS[versus.verdict]} {base.name}: {points(versus)} on {versus.n} held-out cases"
     if pick.cost_versus_baseline is not None:
         text += f", at {_cheaper(pick.cost_versus_baseline)}"

@@ -12,11 +12,14 @@ import numpy.typing as npt
 Level = Literal["nominal", "ordinal", "interval"]
 Weights = Literal["linear", "quadratic"]
 _Floats = npt.NDArray[np.float64]
+_Statistic = Callable[[_Floats], _Floats]
+"""How often each unit counts, shape (resamples, units) -> the coefficient, shape (resamples,)."""
 
 RESAMPLES = 2000
 MIN_UNITS = 10
 """With fewer units a resampled interval says too little about the next sample to be shown."""
 _SEED = 20_110_125
+_AT_ONCE = 200
 _MIN_DEFINED = 0.5
 """Share of the resamples that must hold any disagreement to measure against; else there is no interval."""
 
@@ -66,12 +69,32 @@ def krippendorff_alpha(
     table = table[:, twice]
     if not table.shape[1]:
         return Coefficient(None, None, 0)
+    groups = None if groups is None else np.asarray(groups)[twice]
+    alpha = _interval_alpha(table) if level == "interval" else _alpha(table, level)
+    return _resampled(alpha, table.shape[1], groups, resamples, seed)
+
+
+def _interval_alpha(table: _Floats) -> _Statistic:
+    """By sums of squares, so that any number of different values costs the same."""
+    # From one of the values on: where all are the same, the sums are exactly 0.
+    shifted = table - table[~np.isnan(table)][0]
+    count, total, squares = (~np.isnan(table)).sum(axis=0), np.nansum(shifted, axis=0), np.nansum(shifted**2, axis=0)
+    apart = 2 * (count * squares - total**2) / (count - 1)
+
+    def alpha(times: _Floats) -> _Floats:
+        n, first, second = times @ count, times @ total, times @ squares
+        return _one_minus(times @ apart, 2 * (n * second - first**2) / (n - 1))
+
+    return alpha
+
+
+def _alpha(table: _Floats, level: Level) -> _Statistic:
     values = np.unique(table[~np.isnan(table)])
     # Shape (units, values): how often each value was given to each unit.
     counts = np.stack([(table == value).sum(axis=0) for value in values], axis=1).astype(float)
     by_unit = 1.0 / (counts.sum(axis=1) - 1.0)
 
-    def constant(times: _Floats, distance: _Floats) -> _Floats:
+    def alpha(times: _Floats, distance: _Floats) -> _Floats:
         observed = times @ (((counts @ distance) * counts).sum(axis=1) * by_unit)
         totals = times @ counts
         expected = ((totals @ distance) * totals).sum(axis=1) / (totals.sum(axis=1) - 1.0)
@@ -79,11 +102,9 @@ def krippendorff_alpha(
 
     def ordinal(times: _Floats) -> _Floats:
         # The distance of two ranks is how many ratings lie between them: another one in every resample.
-        return np.concatenate([constant(row[None], _ranks_between(row @ counts)) for row in times])
+        return np.concatenate([alpha(row[None], _ranks_between(row @ counts)) for row in times])
 
-    fixed = _distance(values, "quadratic" if level == "interval" else None)
-    alpha: Callable[[_Floats], _Floats] = ordinal if level == "ordinal" else lambda times: constant(times, fixed)
-    return _resampled(alpha, table.shape[1], None if groups is None else np.asarray(groups)[twice], resamples, seed)
+    return ordinal if level == "ordinal" else lambda times: alpha(times, _distance(values, None))
 
 
 def cohen_kappa(
@@ -114,6 +135,23 @@ def cohen_kappa(
     first, second = first[both], second[both]
     if not len(first):
         return Coefficient(None, None, 0)
+    groups = None if groups is None else np.asarray(groups)[both]
+    kappa = _quadratic_kappa(first, second) if weights == "quadratic" else _kappa(first, second, weights)
+    return _resampled(kappa, len(first), groups, resamples, seed)
+
+
+def _quadratic_kappa(first: _Floats, second: _Floats) -> _Statistic:
+    """By sums of squares, so that any number of different values costs the same."""
+    one, other = first - first[0], second - first[0]
+    apart, squares = (one - other) ** 2, one**2 + other**2
+
+    def kappa(times: _Floats) -> _Floats:
+        return _one_minus(times @ apart, times @ squares - 2 * (times @ one) * (times @ other) / times.sum(axis=1))
+
+    return kappa
+
+
+def _kappa(first: _Floats, second: _Floats, weights: Weights | None) -> _Statistic:
     values = np.unique(np.concatenate([first, second]))
     distance = _distance(values, weights)
     at_first, at_second = np.searchsorted(values, first), np.searchsorted(values, second)
@@ -124,21 +162,19 @@ def cohen_kappa(
         expected = (((times @ of_first) @ distance) * (times @ of_second)).sum(axis=1) / times.sum(axis=1)
         return _one_minus(times @ apart, expected)
 
-    return _resampled(kappa, len(first), None if groups is None else np.asarray(groups)[both], resamples, seed)
+    return kappa
 
 
 def _distance(values: _Floats, weights: Weights | None) -> _Floats:
     """How far every two values are apart, shape (values, values)."""
     apart: _Floats = np.abs(values[:, None] - values[None, :])
-    if weights is None:
-        return (apart > 0).astype(float)
-    return apart if weights == "linear" else apart**2
+    return apart if weights == "linear" else (apart > 0).astype(float)
 
 
 def _ranks_between(totals: _Floats) -> _Floats:
     """Squared number of ratings from the middle of one rank to the middle of the other."""
     middle = np.cumsum(totals) - totals / 2
-    return _distance(middle, "quadratic")
+    return _distance(middle, "linear") ** 2
 
 
 def _one_minus(observed: _Floats, expected: _Floats) -> _Floats:
@@ -147,7 +183,7 @@ def _one_minus(observed: _Floats, expected: _Floats) -> _Floats:
 
 
 def _resampled(
-    coefficient: Callable[[_Floats], _Floats],
+    coefficient: _Statistic,
     n: int,
     groups: npt.NDArray[np.generic] | None,
     resamples: int,
@@ -161,9 +197,10 @@ def _resampled(
     n_groups = int(group.max()) + 1
     if n_groups < MIN_UNITS:
         return Coefficient(value, None, n)
-    drawn = np.random.default_rng(seed).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=resamples)
+    rng, share = np.random.default_rng(seed), np.full(n_groups, 1 / n_groups)
     # A part at a time: thousands of units times thousands of resamples need not stand in memory.
-    parts = [coefficient(part[:, group].astype(float)) for part in np.array_split(drawn, max(1, resamples // 200))]
+    sizes = [min(_AT_ONCE, resamples - start) for start in range(0, resamples, _AT_ONCE)]
+    parts = [coefficient(rng.multinomial(n_groups, share, size)[:, group].astype(float)) for size in sizes]
     found = np.concatenate(parts)
     found = found[~np.isnan(found)]
     if len(found) < _MIN_DEFINED * resamples:

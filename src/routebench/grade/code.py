@@ -1,10 +1,10 @@
 """The grader for code: unit tests of the answer, in a process of its own under limits.
 
-What the limits hold off are mistakes: endless loops, too much memory, files without end, calls to the network (on Linux,
-where the system allows unprivileged namespaces; the detail of a grade says where it did not). What they do not hold off
-is an attack: the code runs with your rights and may read your files, and an answer that was written to cheat can look
-into the process that tests it, or return objects that are equal to everything. Grade code of a source that you would not
-run at all inside a container or a virtual machine.
+What the limits hold off are mistakes: endless loops, too much memory, files without end, calls to the network (on
+Linux, where the system allows unprivileged namespaces; the detail of a grade says where it did not). What they do not
+hold off is an attack: the code runs with your rights and may read your files, and an answer that was written to cheat
+can look into the process that tests it, or return objects that are equal to everything. Grade code of a source that
+you would not run at all inside a container or a virtual machine.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ MEMORY_MB = 256.0
 _START_S = 30.0
 """Longest wait for the process to be ready: a busy machine is not the answer's fault."""
 _MOST_TOLD_BYTES = 10_000
+# As shells write the signal that ended a process.
+_KILLED, _OUT_OF_TIME = 128 + 9, 128 + 24
 _FENCE = re.compile(r"```(?:python|py|python3)[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _BARE_FENCE = re.compile(r"```[ \t]*\n(.*?)```", re.DOTALL)
 _SANDBOX = Path(__file__).with_name("sandbox.py")
@@ -88,31 +91,86 @@ def run_tests(job: dict[str, Any], timeout_s: float, *, sandbox: Sequence[str] =
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="routebench-", ignore_cleanup_errors=True))
         path = Path(folder, "job.json")
         path.write_text(json.dumps(job), encoding="utf-8")
-        key_read, key_write = _pipe(stack)
-        told_read, told_write = _pipe(stack)
-        os.write(key_write, key.encode())
+        key_reader, key_writer = _pipe(stack)
+        reader, writer = _pipe(stack)
+        key_writer.write(key.encode())
         try:
-            process = subprocess.Popen(
-                [sys.executable, *sandbox, str(path), str(key_read), str(told_write)],
+            process = subprocess.Popen(  # noqa: S603 - to run what was answered is the job
+                [sys.executable, *sandbox, str(path), str(key_reader.fileno()), str(writer.fileno())],
                 cwd=folder,
                 env=_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(key_read, told_write),
+                pass_fds=(key_reader.fileno(), writer.fileno()),
                 start_new_session=True,
             )
         except OSError as error:
             return Grade("code", None, f"the sandbox could not start: {error.strerror}")
         try:
-            # Closed here, so that the end of the process is the end of what it tells.
-            os.close(told_write)
-            stack.pop_all() if False else None
-            told = _Told(told_read)
-            first = told.line(_START_S)
-            last = told.line(timeout_s) if first is not None else None
+            # Ours is closed, so that the end of the process is the end of what it tells.
+            writer.close()
+            lines = _Lines(reader)
+            first = lines.read(_START_S)
+            last = lines.read(timeout_s) if first is not None else None
+            if lines.ended:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1.0)
         finally:
-            with contextlib.suppress(ProcessLookupError):
+            # The whole group, whatever was found: what the answer began must not stay behind.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
-    return _read(first, last, told.late, status, key, job, timeout_s)
+    if first not in ("ready", "ready, with network"):
+        why = f"it ended with code {status}" if lines.ended else f"it was not ready after {_START_S:g} s"
+        return Grade("code", None, f"the sandbox could not start: {why}")
+    note = "" if first == "ready" else "; the network was within its reach"
+    if last == f"passed: {key}":
+        return Grade("code", 1.0, f"all tests passed{note}")
+    return Grade("code", 0.0, f"{_failure(last, lines, status, timeout_s)}{note}")
+
+
+def _failure(last: str | None, lines: _Lines, status: int, timeout_s: float) -> str:
+    if last is not None and last.startswith("failed: "):
+        return last.removeprefix("failed: ")
+    if last is not None:
+        return "the answer wrote where only the tests report"
+    if not lines.ended:
+        return f"timeout: not done after {timeout_s:g} s"
+    if status in (_KILLED, -signal.SIGKILL, _OUT_OF_TIME, -signal.SIGXCPU):
+        return "killed: out of CPU time or memory"
+    return f"the process ended before the tests did (code {status})"
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
+    reader, writer = os.pipe()
+    return stack.enter_context(FileIO(reader, "r")), stack.enter_context(FileIO(writer, "w"))
+
+
+class _Lines:
+    """Lines of a pipe that another process writes, each waited for only so long.
+
+    Attributes:
+        ended: whether the writer has closed it, or has told too much.
+    """
+
+    def __init__(self, reader: FileIO) -> None:
+        self.ended = False
+        self._reader = reader
+        self._rest = b""
+        self._n_bytes = 0
+
+    def read(self, timeout_s: float) -> str | None:
+        """Returns the next line, None when there is none in time."""
+        give_up = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reader, selectors.EVENT_READ)
+            while b"\n" not in self._rest and not self.ended:
+                if not selector.select(max(0.0, give_up - time.monotonic())):
+                    return None
+                part = self._reader.read(_MOST_TOLD_BYTES) or b""
+                self._n_bytes += len(part)
+                self._rest += part
+                self.ended = not part or self._n_bytes > _MOST_TOLD_BYTES
+        line, found, self._rest = self._rest.partition(b"\n")
+        return line.decode(errors="replace") if found else None

@@ -8,25 +8,27 @@ from collections.abc import Callable, Mapping
 import re2
 
 from routebench.errors import SuiteError, nearest
-from routebench.grade.judge import JUDGE
+from routebench.grade.code import code, tests_of
+from routebench.grade.judge import JUDGE, PAIRWISE
 from routebench.grade.numeric import numeric, parse_target
+from routebench.grade.pairwise import VOTES
 from routebench.grade.structured import json_schema
 from routebench.grade.text import choice, contains, exact, pattern, regex
 from routebench.grade.units import UNITS, find_unit
+from routebench.store import PEOPLE
 from routebench.suites import Suite
 from routebench.types import Case, Grade
 
 Grader = Callable[[Case, str], Grade]
+# Not from the importers: they need pandas.
+_IMPORTED = "imported"
 
 
-def none(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has this form
-    """Leaves the answer unscored."""
-    return Grade("none", None, "no grader")
+def _unscored(name: str, why: str) -> Grader:
+    def grader(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has this form
+        return Grade(name, None, why)
 
-
-def judge(case: Case, answer: str) -> Grade:  # noqa: ARG001 - every grader has this form
-    """Leaves the answer unscored: a judge is a model, and `Bench.judge` asks it."""
-    return Grade(JUDGE, None, "a judge has not been asked")
+    return grader
 
 
 GRADERS: Mapping[str, Grader] = {
@@ -36,14 +38,23 @@ GRADERS: Mapping[str, Grader] = {
     "numeric": numeric,
     "choice": choice,
     "json_schema": json_schema,
-    JUDGE: judge,
-    "none": none,
+    "code": code,
+    # A judge is a model, and `Bench.judge` asks it.
+    JUDGE: _unscored(JUDGE, "a judge has not been asked"),
+    PAIRWISE: _unscored(PAIRWISE, "a judge has not been asked"),
+    PEOPLE: _unscored(PEOPLE, "nobody has graded it; `routebench import grades` brings in what people said"),
+    _IMPORTED: _unscored(_IMPORTED, "no score has come; `routebench import grades` brings scores in"),
+    "none": _unscored("none", "no grader"),
 }
+"""Every grader by its name; those of people, tables and judges leave what has not come yet unscored."""
+_JUDGING_OPTIONS = frozenset({"model", "rubric", "votes", "self"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
     "numeric": frozenset({"tolerance", "absolute", "unit"}),
     "choice": frozenset({"choices"}),
-    "json_schema": frozenset({"schema"}),
-    JUDGE: frozenset({"model", "rubric"}),
+    "json_schema": frozenset({"schema", "fields", "lenient"}),
+    "code": frozenset({"tests", "entry", "timeout_s", "memory_mb"}),
+    JUDGE: _JUDGING_OPTIONS,
+    PAIRWISE: _JUDGING_OPTIONS | {"against"},
 }
 
 
@@ -110,7 +121,12 @@ def _amount_problem(case: Case, *names: str) -> str | None:
 
 
 def _schema_problem(case: Case) -> str | None:
-    schema = case.grader.options.get("schema")
+    options = case.grader.options
+    if options.get("fields", "all") not in ("all", "share"):
+        return f"option 'fields' is {options['fields']!r}; it is all or share"
+    if not isinstance(options.get("lenient", False), bool):
+        return f"option 'lenient' is {options['lenient']!r}; it is true or false"
+    schema = options.get("schema")
     if schema is None:
         return None
     import jsonschema
@@ -122,9 +138,41 @@ def _schema_problem(case: Case) -> str | None:
     return None
 
 
+def _code_problem(case: Case) -> str | None:
+    tests = case.grader.options.get("tests", case.target)
+    if not isinstance(tests, str) and not (isinstance(tests, list) and all(isinstance(one, str) for one in tests)):
+        return "grader 'code' needs tests: Python code as the target, or as option `tests`"
+    entry = case.grader.options.get("entry")
+    if entry is not None and not str(entry).isidentifier():
+        return f"option 'entry' is {entry!r}; it names a function of the answer"
+    try:
+        compile(tests_of(case), "tests", "exec")
+    except (SyntaxError, ValueError) as error:
+        return f"the tests are not Python: {error}"
+    return _amount_problem(case, "timeout_s", "memory_mb")
+
+
+def _judging_problem(case: Case) -> str | None:
+    options = case.grader.options
+    votes = options.get("votes", VOTES)
+    if isinstance(votes, bool) or not isinstance(votes, int) or votes < 1:
+        return f"option 'votes' is {votes!r}; give a whole number from 1 on"
+    if options.get("self", "allow") != "allow":
+        return f"option 'self' is {options['self']!r}; write `allow`, or leave it out"
+    if case.grader.name == PAIRWISE:
+        if votes % 2:
+            return f"option 'votes' is {votes}; half of the votes are flipped, so give an even number"
+        if options.get("against", "target") != "target":
+            return f"option 'against' is {options['against']!r}; an answer is compared with the `target`"
+    return None
+
+
 _CHECKS: Mapping[str, Callable[[Case], str | None]] = {
     "choice": _choice_problem,
     "regex": _regex_problem,
     "numeric": _numeric_problem,
     "json_schema": _schema_problem,
+    "code": _code_problem,
+    JUDGE: _judging_problem,
+    PAIRWISE: _judging_problem,
 }

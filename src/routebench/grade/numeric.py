@@ -48,9 +48,9 @@ class Quantity:
 
 
 def numeric(case: Case, answer: str) -> Grade:
-    """1 when the number that the answer gives is the target.
+    r"""1 when the number that the answer gives is the target.
 
-    Read is the last `\\boxed{}`, else the first number behind the last `####` or "answer is", else the last number;
+    Read is the last `\boxed{}`, else the first number behind the last `####` or "answer is", else the last number;
     signs of currency and separators of thousands aside. Options:
 
     - `tolerance`: relative (0 by default); `absolute`: in the target's unit. Either suffices.
@@ -112,7 +112,7 @@ def parse_target(target: Any) -> Quantity:
         ValueError: it is no number, or not only one.
     """
     if isinstance(target, bool):
-        raise ValueError("a truth value is no number")  # noqa: TRY004 - one error for all that is no number
+        raise ValueError("a truth value is no number")
     if isinstance(target, (int, float)):
         value = Quantity(float(target))
     else:

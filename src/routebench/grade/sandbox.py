@@ -52,7 +52,8 @@ def _leave_network(result_fd: int) -> bool:
     if child:
         os.close(result_fd)
         _, status = os.waitpid(child, 0)
-        os._exit(os.waitstatus_to_exitcode(status) % 256)
+        code = os.waitstatus_to_exitcode(status)
+        os._exit(code if code >= 0 else 128 - code)
     # The first process of the new space: when it ends, so does every process that the answer began.
     libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     return True

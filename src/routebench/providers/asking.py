@@ -23,7 +23,7 @@ from routebench.messages import last_user_text
 from routebench.providers.answer import cost, mapping, sequence
 from routebench.providers.base import failed
 from routebench.providers.exchange import Client, Heard
-from routebench.types import Completion, Request
+from routebench.types import Completion, ErrorKind, Request
 
 _CAPS: Sequence[Mapping[str, int]] = ({"max_tokens": 1}, {"max_tokens": 16}, {"max_completion_tokens": 16})
 """How short an answer is asked for; a server that refuses one gets the next."""
@@ -44,7 +44,8 @@ class Told:
         detail: a tier, a cause, a score, a rule's name; nothing that quotes the prompt.
         latency_s: seconds that deciding took as seen from here, None where an answer's time is mixed in.
         cost_usd: what deciding cost in US dollars, None while unknown.
-        fault: why there is no model, as the typed error of a call.
+        fault: why there is no model, as the typed error of a call; a gateway's own words may quote the prompt.
+        reason: the same in our words, which never do.
     """
 
     model: str | None = None
@@ -52,6 +53,7 @@ class Told:
     latency_s: float | None = None
     cost_usd: float | None = None
     fault: Completion | None = None
+    reason: str | None = None
 
 
 class Gateway(abc.ABC):
@@ -73,9 +75,17 @@ class Gateway(abc.ABC):
         self._client = client
         self._model = model
 
-    @abc.abstractmethod
     async def ask(self, request: Request) -> Told:
         """Asks what would happen to a request; a question that fails is a Told with its fault."""
+        try:
+            return await self._ask(request)
+        except ValueError as error:
+            # JSON of a shape that nobody foresaw: one odd answer is one failed question.
+            return _untold("malformed", str(error))
+
+    @abc.abstractmethod
+    async def _ask(self, request: Request) -> Told:
+        """Asks; a document of an unknown shape raises ValueError."""
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -101,6 +111,9 @@ async def find_gateway(
     client = Client(url, key, timeout_s=timeout_s, transport=transport)
     try:
         return await _look(client, model)
+    except ValueError as error:
+        await client.aclose()
+        raise ProviderError(f"{client.root}: tells of itself what no known gateway does: {error}") from None
     except BaseException:
         await client.aclose()
         raise
@@ -121,17 +134,18 @@ async def _look(client: Client, model: str) -> Gateway:
             return await _litellm(client, model, info.get("version"))
         for path in _PREVIEWS:
             if path in paths:
-                return SemanticRouter(client, model, path, info.get("version"))
+                return SemanticRouter(client, model, path)
     return Answering(client, model)
 
 
 async def _litellm(client: Client, model: str, version: str | None) -> Gateway:
     told = await client.get("/model/info")
-    if told.fault is not None and told.status == 401:
+    # A key that is right but may not see this is told so by 403.
+    if told.fault is not None and told.fault.error_kind == "auth" and told.status != 403:
         raise ProviderError(f"{client.root}: LiteLLM refuses the key; name its variable with --key-env")
     deployments = _deployments(told.document)
     names = {name for name, _, _ in deployments.values()}
-    if names and model not in names:
+    if names and model not in names | _listed((await client.get("/v1/models")).document):
         routers = [name for name, params, _ in deployments.values() if "router" in str(params.get("model"))]
         raise ConfigError(
             f"{client.root}: LiteLLM has no model {model!r}{nearest(model, names)}; name its router with --model; its "
@@ -158,6 +172,12 @@ def _deployments(document: Any) -> dict[str, tuple[str, Mapping[str, Any], Mappi
     return found
 
 
+def _listed(document: Any) -> set[str]:
+    """The names that may be asked for, aliases among them."""
+    rows = document.get("data") if isinstance(document, Mapping) else None
+    return {str(row.get("id")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
+
+
 class LiteLLMPreview(Gateway):
     """LiteLLM's own dry run of a complexity router: the hook of a live request, and nothing behind it."""
 
@@ -180,17 +200,16 @@ class LiteLLMPreview(Gateway):
         trial = await self.ask(Request(messages=({"role": "user", "content": "hello"},)))
         return trial.model is not None
 
-    async def ask(self, request: Request) -> Told:
-        """Asks for the routed model, its tier, cause and score."""
+    async def _ask(self, request: Request) -> Told:
         body = {"saved_model_id": self._ident, "complexity_router_config": {}, **_request_body(request)}
         heard = await self._client.post("/auto_router/test_routing", body)
         if heard.fault is not None:
-            return Told(fault=heard.fault)
+            return _unheard(heard)
         document = mapping(heard.document, "the decision")
         decision = mapping(document.get("routing_decision"), "`routing_decision`")
         model = document.get("routed_model")
         if not isinstance(model, str):
-            return Told(fault=failed("malformed", "LiteLLM's dry run named no model"))
+            return _untold("malformed", "LiteLLM's dry run named no model")
         detail = _kept(decision, ("tier", "cause", "score", "classifier_model"))
         return Told(model, detail, latency_s=heard.latency_s, cost_usd=_classifier_cost(decision))
 
@@ -201,18 +220,17 @@ class SemanticRouter(Gateway):
     name = "vllm semantic router"
     way = "vllm-sr-preview"
 
-    def __init__(self, client: Client, model: str, path: str, version: str | None) -> None:
+    def __init__(self, client: Client, model: str, path: str) -> None:
         super().__init__(client, model)
+        # Its contract tells the version of the API, not that of the router.
         self._path = path
-        self.version = version
 
-    async def ask(self, request: Request) -> Told:
-        """Asks for the selected model and the decision that selected it."""
+    async def _ask(self, request: Request) -> Told:
         intent = self._path.endswith("/intent")
         body = {"text": last_user_text(request.messages)} if intent else _request_body(request)
         heard = await self._client.post(self._path, {"model": self._model, **body})
         if heard.fault is not None:
-            return Told(fault=heard.fault)
+            return _unheard(heard)
         document = mapping(heard.document, "the preview")
         result = mapping(document.get("decision_result"), "`decision_result`")
         detail = {
@@ -226,7 +244,7 @@ class SemanticRouter(Gateway):
                 f"the preview selects no model (status {document.get('selection_status') or 'not told'}, "
                 f"{len(candidates)} candidates); only a real request would tell"
             )
-            return Told(detail=detail, latency_s=heard.latency_s, fault=failed("bad_request", sentence))
+            return _untold("bad_request", sentence, detail=detail, latency_s=heard.latency_s)
         return Told(model, detail, latency_s=heard.latency_s)
 
 
@@ -238,8 +256,8 @@ class Answering(Gateway):
     pays_for = "answers"
     _cap = 0
 
-    async def ask(self, request: Request) -> Told:
-        """Buys one token, or sixteen where one is refused."""
+    async def _ask(self, request: Request) -> Told:
+        # One token, or sixteen where a server refuses to write so little.
         for number in range(self._cap, len(_CAPS)):
             body = {"model": self._model, "stream": False, **_request_body(request), **_CAPS[number]}
             heard = await self._client.post("/v1/chat/completions", body)
@@ -248,7 +266,7 @@ class Answering(Gateway):
                 return self._read(heard)
             if heard.fault.error_kind != "bad_request":
                 break
-        return Told(fault=heard.fault)
+        return _unheard(heard)
 
     def _read(self, heard: Heard) -> Told:
         headers = heard.headers
@@ -256,7 +274,7 @@ class Answering(Gateway):
         model = headers.get("x-vsr-selected-model") or mapping(heard.document, "the answer").get("model")
         if not isinstance(model, str) or model == self._model:
             sentence = f"the answer names no model but {self._model!r} itself, so that nobody can tell who served"
-            return Told(detail=detail, fault=failed("bad_request", sentence))
+            return _untold("bad_request", sentence, detail=detail)
         return Told(model, detail)
 
 
@@ -276,13 +294,25 @@ class LiteLLMAnswering(Answering):
         detail = _from_headers(headers, "x-litellm-complexity-router-", ("tier", "cause", "score"))
         if headers.get("x-litellm-attempted-fallbacks", "0") != "0":
             sentence = "the first choice failed and a fallback answered; what the first choice was is not told"
-            return Told(detail=detail, fault=failed("server", sentence))
+            return _untold("server", sentence, detail=detail)
         group = self._groups.get(headers.get("x-litellm-model-id", ""))
         model = group or headers.get("x-litellm-model-name")
         cost_usd = 0.0 if detail.get("cause") in _LOCAL_CAUSES else None
         if model is None:
             return replace(super()._read(heard), detail=detail, cost_usd=cost_usd)
         return Told(model, detail, cost_usd=cost_usd)
+
+
+def _untold(kind: ErrorKind, sentence: str, **known: Any) -> Told:
+    """There is no model, for a reason of ours."""
+    return Told(fault=failed(kind, sentence), reason=sentence, **known)
+
+
+def _unheard(heard: Heard) -> Told:
+    """There is no model, since the question itself failed."""
+    fault = heard.fault
+    ours = fault.error if fault is not None and heard.status is None else f"HTTP {heard.status}"
+    return Told(fault=fault, reason=ours)
 
 
 def _request_body(request: Request) -> dict[str, Any]:
@@ -315,7 +345,8 @@ def _selected(document: Mapping[str, Any]) -> str | None:
 
 def _kept(document: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """The named facts that are there and simple; whatever else a gateway tells may quote the prompt."""
-    return {name: document[name] for name in names if isinstance(document.get(name), (str, int, float))}
+    facts = {name: document.get(name) for name in names}
+    return {name: _rounded(value) for name, value in facts.items() if isinstance(value, (str, int, float))}
 
 
 def _from_headers(headers: Mapping[str, str], prefix: str, names: Sequence[str]) -> dict[str, Any]:
@@ -325,6 +356,10 @@ def _from_headers(headers: Mapping[str, str], prefix: str, names: Sequence[str])
 
 def _number(text: str) -> str | float:
     try:
-        return float(text)
+        return round(float(text), 6)
     except ValueError:
         return text
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value

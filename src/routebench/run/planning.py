@@ -206,18 +206,25 @@ class _Size:
 
 
 def plan_calls(
-    model: Model, purpose: Purpose, requests: Sequence[Request], *, timeout_s: float
+    model: Model, purpose: Purpose, requests: Sequence[tuple[Request, int]], *, timeout_s: float
 ) -> tuple[PlanLine, tuple[PlannedCall, ...]]:
-    """Returns the line and the calls of requests that are no cells of a suite, such as a judge's."""
+    """Returns the line and the calls of requests that are no cells of a suite, such as a judge's.
+
+    Args:
+        model: who is asked.
+        purpose: what for.
+        requests: each with its sample index.
+        timeout_s: longest time of one attempt.
+    """
     size, keys = _Size(model, provider_kind(model.provider), timeout_s), Keys(model)
     total = _Total()
     calls: dict[str, PlannedCall] = {}
-    for request in requests:
-        key = keys.of(request, 0)
+    for request, sample in requests:
+        key = keys.of(request, sample)
         if key not in calls:
             one = size.of(request)
             total.add(one)
-            calls[key] = PlannedCall(key, model, request, 0, one.high_usd)
+            calls[key] = PlannedCall(key, model, request, sample, one.high_usd)
     return _line(model, purpose, total, cells=len(requests)), tuple(calls.values())
 
 

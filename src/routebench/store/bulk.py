@@ -42,8 +42,9 @@ class Table:
 
 ROWS_AT_ONCE = 122_880
 """Rows of a part that are written best: DuckDB's own row group goes straight to the file, past its log."""
-_MEMORY = "200MB"
-"""For the tables' indexes while rows come in; beyond it they are paged out, and where that cannot be, it is lifted."""
+_MEMORY_MB = (200, 300, 450)
+"""For the tables' indexes while rows come in: beyond it they are paged out. Where that cannot be, it is raised to the
+next, and in the end lifted."""
 
 
 @contextmanager
@@ -54,14 +55,16 @@ def upload(store: Store) -> Iterator[Upload]:
     transaction: what breaks off is taken up again by the same rows.
     """
     with store.connect() as con:
-        row = con.execute("SELECT current_setting('memory_limit')").fetchone()
+        row = con.execute("SELECT current_setting('memory_limit'), current_setting('threads')").fetchone()
         assert row is not None
-        con.execute(f"SET memory_limit = '{_MEMORY}'")
+        # Checking keys takes most of the time and is done by one thread anyhow; others would hold memory too.
+        con.execute("SET threads = 1")
         try:
             yield Upload(con, usual_memory=row[0])
         finally:
             _undo(con)
             con.execute(f"SET memory_limit = '{row[0]}'")
+            con.execute(f"SET threads = {row[1]}")
 
 
 class Upload:
@@ -69,38 +72,36 @@ class Upload:
 
     def __init__(self, con: duckdb.DuckDBPyConnection, *, usual_memory: str) -> None:
         self._con = con
-        self._usual_memory = usual_memory
+        self._limits = [*(f"{megabytes}MB" for megabytes in _MEMORY_MB), usual_memory]
         self._added: dict[str, Added] = {}
+        self._raise_limit()
 
     def write(self, frame: pa.Table, tables: Sequence[Table]) -> None:
         """Writes one part to some tables; the frame is called `incoming` in their queries."""
         self._con.register("incoming", frame)
-        try:
-            found = self._part(tables)
-        except duckdb.OutOfMemoryException:
-            self._lift()
-            found = self._part(tables)
-        except duckdb.TransactionException as error:
-            # A commit that lacks memory says so in words only.
-            if "memory" not in str(error).casefold():
-                raise
-            self._lift()
-            found = self._part(tables)
+        while (found := self._part(tables)) is None:
+            self._raise_limit()
         self._con.unregister("incoming")
         for name, added in found.items():
             before = self.added(name)
             self._added[name] = Added(before.new + added.new, before.changed + added.changed)
 
-    def _part(self, tables: Sequence[Table]) -> dict[str, Added]:
-        self._con.execute("BEGIN")
-        found = {table.name: _upsert(self._con, table) for table in tables}
-        self._con.execute("COMMIT")
+    def _part(self, tables: Sequence[Table]) -> dict[str, Added] | None:
+        """What became of a part's rows; None where it was undone, because a higher limit of memory may do."""
+        try:
+            self._con.execute("BEGIN")
+            found = {table.name: _upsert(self._con, table) for table in tables}
+            self._con.execute("COMMIT")
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            # A commit that lacks memory says so in words only.
+            if not self._limits or "memory" not in str(error).casefold():
+                raise
+            _undo(self._con)
+            return None
         return found
 
-    def _lift(self) -> None:
-        """Undoes the part and takes the memory limit away: slow and small was wanted, but done matters more."""
-        _undo(self._con)
-        self._con.execute(f"SET memory_limit = '{self._usual_memory}'")
+    def _raise_limit(self) -> None:
+        self._con.execute(f"SET memory_limit = '{self._limits.pop(0)}'")
 
     def added(self, table: str) -> Added:
         """What became of a table's rows."""

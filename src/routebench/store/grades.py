@@ -79,11 +79,14 @@ def read_ratings(store: Store, suite: str) -> pd.DataFrame:
 
 
 def read_verdicts(store: Store, suite: str, graders: Sequence[str]) -> pd.DataFrame:
-    """Returns the grades of a suite's cases whose primary grader is one of some names: grader, rater, detail."""
+    """Returns the grades of a suite's cases whose primary grader is one of some names.
+
+    Columns: grader, rater, and the first 60 characters of detail.
+    """
     return sql(
         store,
         """
-        SELECT split_part(g.grader, '#', 1) AS grader, g.rater, g.detail
+        SELECT split_part(g.grader, '#', 1) AS grader, g.rater, left(g.detail, 60) AS detail
         FROM grades g JOIN cases ON cases.suite = g.suite AND cases.case_id = g.case_id AND cases.grader = g.grader
         WHERE g.suite = ? AND list_contains(?, split_part(g.grader, '#', 1))
         ORDER BY ALL""",

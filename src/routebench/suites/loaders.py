@@ -15,8 +15,22 @@ from routebench.errors import MissingDependencyError, SuiteError, nearest
 from routebench.suites.suite import Suite
 from routebench.types import Case, GraderSpec, Request
 
-GRADER_NAMES = ("exact", "contains", "regex", "numeric", "choice", "json_schema", "judge", "none")
+GRADER_NAMES = (
+    "exact",
+    "contains",
+    "regex",
+    "numeric",
+    "choice",
+    "json_schema",
+    "code",
+    "judge",
+    "pairwise",
+    "human",
+    "imported",
+    "none",
+)
 """Graders that a row may name."""
+_WITHOUT_TARGET = ("json_schema", "code", "judge", "human", "imported", "none")
 
 _MAX_PROBLEMS = 10
 # One for all: a suite of a hundred thousand rows holds a hundred thousand references to these.
@@ -101,7 +115,7 @@ def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
     if not messages or not any(message.get("role") == "user" for message in messages):
         raise SuiteError(f"{where}: `messages` holds no message with role 'user'")
     grader = _grader(parsed.grader, where)
-    if grader.name not in ("none", "json_schema", "judge") and parsed.target is None:
+    if grader.name not in _WITHOUT_TARGET and parsed.target is None:
         raise SuiteError(f"{where}: grader {grader.name!r} needs a `target`; add one, or use grader 'none'")
     request = Request(
         messages=tuple(messages),

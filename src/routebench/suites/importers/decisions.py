@@ -72,7 +72,8 @@ class RecordedDecision:
         row: dict[str, Any] = {"prompt_id": self.case_id, "model": _NEXT.join(self.chain) or None}
         if self.detail:
             row["detail"] = dict(self.detail)
-        row |= {"latency_s": self.latency_s, "cost_usd": self.cost_usd}
+        # Microseconds are finer than any clock that told them.
+        row |= {"latency_s": None if self.latency_s is None else round(self.latency_s, 6), "cost_usd": self.cost_usd}
         return row if self.error is None else {**row, "error": self.error}
 
 
