@@ -106,4 +106,4 @@ def test_what_cannot_be_graded_is_said_before_anything_is_paid(
 @pytest.mark.parametrize("part", ["1,", "9", "\\boxed{", "- ", "answer is ", "1.", "$ "])
 def test_hostile_answers_are_read_without_backtracking(part: str) -> None:
     # Quadratic reading of as much would take minutes.
-    assert score(1, part * 50_000) == 0.0
+    assert score(-2, part * 50_000) == 0.0

@@ -22,8 +22,13 @@ def points(value: float | None, ci95: Sequence[float] | None = None) -> str:
     """`+0.5 pt [0.1, 1.0]`, a difference of two shares in points."""
     if value is None:
         return UNKNOWN
-    text = f"{100 * value:+.1f} pt"
-    return text if not ci95 else f"{text} [{100 * ci95[0]:+.1f}, {100 * ci95[1]:+.1f}]"
+    text = f"{_signed(value)} pt"
+    return text if not ci95 else f"{text} [{_signed(ci95[0])}, {_signed(ci95[1])}]"
+
+
+def _signed(share: float) -> str:
+    """What rounds to nothing has no minus."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def money(value: float | None) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from routebench.evaluate import Comparison
 
 _REFRESH_S = 0.25
+_ROOMY = ("mean of splits", "p50")
 _PLAIN_EVERY_S = 5.0
 
 
@@ -107,10 +108,12 @@ def plan_table(plan: Plan) -> Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Returns a comparison as a table, a strategy a row."""
+    """Returns a comparison as a table, a strategy a row; without the columns that a terminal has no room for."""
     from routebench.dash.tables import COMPARISON_COLUMNS, comparison_rows
 
-    return table(COMPARISON_COLUMNS, comparison_rows(comparison))
+    kept = [place for place, name in enumerate(COMPARISON_COLUMNS) if name not in _ROOMY]
+    rows = comparison_rows(comparison)
+    return table([COMPARISON_COLUMNS[place] for place in kept], ([row[place] for place in kept] for row in rows))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> Table:

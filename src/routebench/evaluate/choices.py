@@ -58,6 +58,18 @@ class Choices:
         )
         return cls(choices[0].models, parts, label)
 
+    def commonest_share(self, weight: FloatArray) -> float:
+        """Returns the share of requests that get the commonest chain.
+
+        Args:
+            weight: of each request, shape (n,).
+        """
+        width = max(chains.shape[1] for _, chains in self.parts)
+        rows = [np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1) for _, chains in self.parts]
+        member = np.unique(np.concatenate(rows), axis=0, return_inverse=True)[1].reshape(-1)
+        shares = np.concatenate([share * weight for share, _ in self.parts])
+        return float(np.bincount(member, weights=shares).max() / weight.sum())
+
     def take(self, index: IntArray) -> Self:
         """Returns the choices for some of the requests."""
         return replace(

@@ -192,6 +192,7 @@ class _Fitted:
             gap=_gap(half, points),
             match_cost=_match_cost(cost, quality, half.best),
             regret=half.oracle_quality - float(quality[self._at]),
+            commonest_share=choices.commonest_share(test.weight),
             cells_share=self._cells_share,
         )
 

@@ -87,14 +87,15 @@ class Comparison:
 
     @property
     def pick(self) -> Evaluation | None:
-        """The candidate that the reading is about: by its verdict against the baseline, then by its cost."""
+        """The candidate that the reading is about: the best of those that are better, else the cheapest that loses least."""
         ranks = {"better": 0, "no_worse": 1, "cannot_tell": 2, "too_few": 2, "worse": 3}
 
         def order(one: Evaluation) -> tuple[int, float, float]:
             versus, cost = one.versus_baseline, one.cost_usd_per_1k
             # The same answers as the baseline's are no finding, however surely they are no worse.
             verdict = "too_few" if versus is None or versus.n_discordant == 0 else versus.verdict
-            return ranks[verdict], float("inf") if cost is None else cost, -one.quality
+            price = float("inf") if cost is None else cost
+            return (0, -one.quality, price) if verdict == "better" else (ranks[verdict], price, -one.quality)
 
         return min(self.candidates, key=order, default=None)
 

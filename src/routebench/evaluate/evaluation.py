@@ -36,6 +36,7 @@ class Measured:
         match_cost: least cost that reaches the best single model's quality, as a share of its cost; which model that
             is was chosen on train.
         regret: the oracle's mean score less this one's.
+        commonest_share: share of requests that get the commonest chain of models.
         cells_share: of the cells that its decisions look up in the whole test half, how many were recorded and scored.
     """
 
@@ -50,6 +51,7 @@ class Measured:
     gap: tuple[float, float | None, float | None] | None
     match_cost: float | None
     regret: float
+    commonest_share: float
     cells_share: float
 
     @property
@@ -201,8 +203,8 @@ class Evaluation:
 
     @property
     def constant(self) -> bool:
-        """Whether hardly any request is decided: more than 95 % are sent to one model first."""
-        return self.largest_share > _CONSTANT_FROM
+        """Whether hardly anything is decided: more than 95 % of the requests get the same chain of models."""
+        return float(np.mean([one.commonest_share for one in self.measured])) > _CONSTANT_FROM
 
     @property
     def largest_share(self) -> float:

@@ -13,7 +13,7 @@ from routebench.types import Case
 
 @dataclass(frozen=True, slots=True)
 class RoutedCase:
-    """A held-out case under a strategy and under the baseline.
+    """A held-out case under a strategy and under another, the baseline where nobody says which.
 
     Attributes:
         model: the one that answered, None where none did.
@@ -30,9 +30,9 @@ class RoutedCase:
     baseline_cost_usd: float | None
 
 
-def routed_well(comparison: Comparison, name: str, n: int = 3) -> list[RoutedCase]:
+def routed_well(comparison: Comparison, name: str, n: int = 3, *, against: str | None = None) -> list[RoutedCase]:
     """Returns cases with a better score than the baseline's, then those with the same score for less money."""
-    cases = _routed(comparison, name)
+    cases = _routed(comparison, name, against)
     better = sorted(
         (one for one in cases if one.score > one.baseline_score), key=lambda one: one.baseline_score - one.score
     )
@@ -43,14 +43,14 @@ def routed_well(comparison: Comparison, name: str, n: int = 3) -> list[RoutedCas
     return _varied([*better, *cheaper], n)
 
 
-def routed_badly(comparison: Comparison, name: str, n: int = 3) -> list[RoutedCase]:
+def routed_badly(comparison: Comparison, name: str, n: int = 3, *, against: str | None = None) -> list[RoutedCase]:
     """Returns cases with a worse score than the baseline's, the worst first."""
-    worse = [one for one in _routed(comparison, name) if one.score < one.baseline_score]
+    worse = [one for one in _routed(comparison, name, against) if one.score < one.baseline_score]
     return _varied(sorted(worse, key=lambda one: (one.score - one.baseline_score, -(one.case.stakes_usd or 0))), n)
 
 
-def _routed(comparison: Comparison, name: str) -> list[RoutedCase]:
-    own, base = comparison[name].first.replayed, comparison[comparison.baseline].first.replayed
+def _routed(comparison: Comparison, name: str, against: str | None) -> list[RoutedCase]:
+    own, base = comparison[name].first.replayed, comparison[against or comparison.baseline].first.replayed
     models = comparison.models
     return [
         RoutedCase(

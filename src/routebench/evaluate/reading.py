@@ -68,7 +68,8 @@ def read(comparison: Comparison) -> tuple[Sentence, ...]:
 def _today(comparison: Comparison, today: Evaluation) -> Sentence:
     model = today.most_sent(comparison.models)
     about = f"the cheapest model, {model}" if model == comparison.cheapest_model else model
-    text = f"The router of today ({today.first.label or today.name}) sends {today.largest_share:.0%} of the requests to {about}"
+    name = today.first.label or today.name
+    text = f"The router of today ({name}) sends {today.largest_share:.0%} of the requests to {about}"
     text += ": hardly anything is decided." if today.constant else "."
     against = today.versus_fixed_mix
     if against is not None:
@@ -88,7 +89,7 @@ def _today(comparison: Comparison, today: Evaluation) -> Sentence:
 
 
 def _earns(against: Difference) -> bool:
-    """Whether a router is better than a mix by more than rounds to nothing; near-constant ones differ surely, by that."""
+    """Whether a router beats a mix by more than rounds to nothing: a near-constant one may surely, by that."""
     return against.verdict == "better" and against.delta >= _NOTHING
 
 
@@ -133,7 +134,7 @@ def _slice(comparison: Comparison, pick: Evaluation) -> list[Sentence]:
     interval = _interval(worst.ci95)
     about = "the only slice" if worst.n_slices == 1 else f"the worst of {worst.n_slices} slices"
     text = (
-        f"{worst.name} is {about} with enough cases: {100 * worst.delta:+.1f} pt{interval} against "
+        f"{worst.name} is {about} with enough cases: {_signed(worst.delta)} pt{interval} against "
         f"{comparison.baseline} (n={worst.n}, interval simultaneous over the slices)."
     )
     if worst.n_too_small:
@@ -230,11 +231,16 @@ def _weights(comparison: Comparison) -> list[Sentence]:
 
 def points(one: Difference) -> str:
     """`+1.2 pt [+0.3, +2.1]`, the interval simultaneous where several were compared."""
-    return f"{100 * one.delta:+.1f} pt{_interval(one.ci95_simultaneous or one.ci95)}"
+    return f"{_signed(one.delta)} pt{_interval(one.ci95_simultaneous or one.ci95)}"
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else f" [{100 * bounds[0]:+.1f}, {100 * bounds[1]:+.1f}]"
+    return "" if bounds is None else f" [{_signed(bounds[0])}, {_signed(bounds[1])}]"
+
+
+def _signed(share: float) -> str:
+    """In points; what rounds to nothing has no minus."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
 
 
 def _cheaper(change: Interval) -> str:

@@ -45,8 +45,8 @@ def pairwise_votes(case: Case, answer: str) -> tuple[Vote, ...]:
 
     None at all where the answer is the reference word for word.
     """
-    reference = as_text(case.target)
-    if answer.strip() == reference.strip():
+    answer, reference = answer.strip(), as_text(case.target).strip()
+    if answer == reference:
         return ()
     requests = (_request(case, answer, reference), _request(case, reference, answer))
     return tuple(

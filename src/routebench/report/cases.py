@@ -34,11 +34,11 @@ class Examples:
             return None
         return Section(title, self.blocks(cases))
 
-    def blocks(self, cases: Sequence[RoutedCase]) -> list[Block]:
-        """Returns a block a case."""
-        return [self._example(one) for one in cases]
+    def blocks(self, cases: Sequence[RoutedCase], beside: str = "the baseline") -> list[Block]:
+        """Returns a block a case; `beside` is what the other strategy is called."""
+        return [self._example(one, beside) for one in cases]
 
-    def _example(self, one: RoutedCase) -> Example:
+    def _example(self, one: RoutedCase, beside: str) -> Example:
         answers = []
         for model, score in ((one.model, one.score), (one.baseline_model, one.baseline_score)):
             row = self._answers.get((one.case.id, model or ""))
@@ -48,15 +48,15 @@ class Examples:
         return Example(
             name=one.case.id,
             category=one.case.category,
-            sentence=sentence(one),
+            sentence=sentence(one, beside),
             prompt=last_user_text(one.case.request.messages) if self._text else None,
             answers=answers,
         )
 
 
-def sentence(one: RoutedCase) -> str:
-    """Returns what happened to a case, against the baseline."""
+def sentence(one: RoutedCase, beside: str = "the baseline") -> str:
+    """Returns what happened to a case, against another strategy."""
     own, base = one.model or "no model", one.baseline_model or "no model"
     cost, base_cost = money(one.cost_usd), money(one.baseline_cost_usd)
     costs = "" if UNKNOWN in (cost, base_cost) else f" (for {cost} instead of {base_cost})"
-    return f"{own} scores {one.score:.2g}, the baseline's {base} {one.baseline_score:.2g}{costs}."
+    return f"{own} scores {one.score:.2g}; with {beside}, {base} scores {one.baseline_score:.2g}{costs}."

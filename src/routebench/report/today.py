@@ -15,8 +15,7 @@ def today_section(told: Told, examples: Examples) -> Section | None:
     comparison, today = told.comparison, told.comparison.today
     if today is None:
         return None
-    beside = [today.name, comparison.baseline, comparison.cheapest_model, told.pick.name]
-    base = today.versus_baseline
+    rivals = [today.name, comparison.baseline, comparison.cheapest_model, told.pick.name]
     blocks: list[Block] = []
     if today.constant:
         blocks.append(
@@ -26,7 +25,7 @@ def today_section(told: Told, examples: Examples) -> Section | None:
                 "grave",
             )
         )
-    rows = [_row_beside(comparison, today, name) for name in dict.fromkeys(beside)]
+    rows = [_row_beside(comparison, today, name) for name in dict.fromkeys(rivals)]
     mix = today.versus_fixed_mix
     if mix is not None:
         quality, cost = percent(today.shown_quality - mix.delta), money(today.shown_cost_usd_per_1k)
@@ -39,16 +38,16 @@ def today_section(told: Told, examples: Examples) -> Section | None:
             marked=frozenset({0}),
         )
     )
-    if base is not None and base.n:
-        own = today.first.replayed.score
-        other = comparison[comparison.baseline].first.replayed.score
-        blocks.append(
-            Text(
-                f"Of {base.n} held-out cases it scores below {comparison.baseline} on {int((own < other).sum())} and "
-                f"above it on {int((own > other).sum())}."
-            )
+    # What it gets wrong is seen best beside what could take its place.
+    other = told.pick.name
+    own, beside = today.first.replayed.score, comparison[other].first.replayed.score
+    blocks.append(
+        Text(
+            f"Of {comparison.n_test} held-out cases it scores below {other} on {int((own < beside).sum())} and above it on "
+            f"{int((own > beside).sum())}. Among those that it loses:"
         )
-    blocks += examples.blocks(routed_badly(comparison, today.name))
+    )
+    blocks += examples.blocks(routed_badly(comparison, today.name, against=other), other)
     return Section("The router of today", blocks)
 
 
