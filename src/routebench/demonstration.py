@@ -32,8 +32,8 @@ _RECORDING = "recorded.jsonl.gz"
 _SEED = 42
 _LABEL = (
     "Three of the four models are configurations of one checkpoint, SmolLM2-135M-Instruct. Costs are nominal: "
-    "measured CPU seconds at the rate in bench.yaml. The router of today is a stand-in: what LiteLLM's complexity router, "
-    "as it comes, decided for every case when it was really asked."
+    "measured CPU seconds at the rate in bench.yaml. The router of today is a stand-in: what LiteLLM's complexity "
+    "router, as it comes, decided for every case when it was really asked."
 )
 _GEMMA = """\
   - name: gemma-few

@@ -87,7 +87,7 @@ class Comparison:
 
     @property
     def pick(self) -> Evaluation | None:
-        """The candidate that the reading is about: the best of those that are better, else the cheapest that loses least."""
+        """What the reading is about: the best of the candidates that are better, else the cheapest that loses least."""
         ranks = {"better": 0, "no_worse": 1, "cannot_tell": 2, "too_few": 2, "worse": 3}
 
         def order(one: Evaluation) -> tuple[int, float, float]:
