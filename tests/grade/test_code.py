@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from routebench.errors import SuiteError
-from routebench.grade import check_graders
+from routebench.grade import check_graders, sandbox
 from routebench.grade.code import code, run_tests
 from routebench.suites import Suite
 from routebench.types import Grade
@@ -97,6 +97,13 @@ def test_a_sandbox_that_does_not_start_leaves_the_answer_unscored() -> None:
     grade = run_tests({}, 1.0, sandbox=("-c", "raise SystemExit(3)"))
     assert grade.score is None
     assert grade.detail == "the sandbox could not start: it ended with code 3"
+
+
+def test_a_system_that_cannot_cut_the_network_off_is_named_in_the_detail() -> None:
+    elsewhere = f"import runpy, sys; sys.platform = 'other'; runpy.run_path({sandbox.__file__!r}, run_name='__main__')"
+    job = {"answer": RIGHT, "tests": TESTS, "entry": None, "memory_mb": 256.0, "cpu_s": 5}
+    grade = run_tests(job, 5.0, sandbox=("-c", elsewhere))
+    assert grade == Grade("code", 1.0, "all tests passed; the network was within its reach")
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,43 @@ def test_json_needs_schema_and_fields(answer: str, score: float) -> None:
     assert grade(case, answer).score == score
 
 
+NESTED = {"a": 1, "b": {"c": "x", "d": [1, 2]}, "e": {}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"),
+    [
+        ('{"a": 1, "b": {"c": " X", "d": [1, 2]}, "e": {"more": 1}}', 1.0),
+        ('{"a": 1, "b": {"c": "x", "d": [1, 3]}, "e": {}}', 0.8),
+        ('{"a": 1, "b": {"c": "x", "d": [1, 2, 3]}, "e": {}}', 5 / 6),
+        ('{"a": 1}', 0.2),
+        ('{"b": "x"}', 0.0),
+        ("[1]", 0.0),
+    ],
+)
+def test_json_fields_by_share_give_credit_for_each_value(answer: str, share: float) -> None:
+    part = make_case("a", target=NESTED, grader="json_schema", options={"fields": "share"})
+    assert grade(part, answer).score == pytest.approx(share)
+    whole = make_case("a", target=NESTED, grader="json_schema")
+    assert grade(whole, answer).score == float(share == 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        ('Sure {ok}: {"n": 1, "s": "x"} and {"n": 2}', 1.0),
+        ('{"n": 2} or {"n": 1, "s": "x"}', 0.0),
+        ("none {", 0.0),
+        ("{" * 100_000, 0.0),
+        ('[{"n": 1}', 0.0),
+    ],
+)
+def test_json_in_prose_is_found_only_when_asked_for(answer: str, score: float) -> None:
+    case = make_case("a", target={"n": 1, "s": "x"}, grader="json_schema", options={"lenient": True})
+    assert grade(case, answer).score == score
+    assert grade(make_case("a", target={"n": 1, "s": "x"}, grader="json_schema"), answer).score == 0.0
+
+
 def test_true_is_not_one() -> None:
     assert grade(make_case("a", target={"ok": True}, grader="json_schema"), '{"ok": 1}').score == 0.0
 
@@ -88,6 +125,8 @@ def test_a_hostile_pattern_stays_linear() -> None:
         ("numeric", "twelve", {}, "needs a number"),
         ("numeric", 1, {"tolerence": 1}, "did you mean 'tolerance'"),
         ("json_schema", {}, {"schema": {"type": "objekt"}}, "JSON Schema"),
+        ("json_schema", {}, {"fields": "some"}, "all or share"),
+        ("json_schema", {}, {"lenient": "yes"}, "true or false"),
     ],
 )
 def test_options_are_checked_before_anything_is_paid(

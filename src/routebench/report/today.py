@@ -43,8 +43,8 @@ def today_section(told: Told, examples: Examples) -> Section | None:
     own, beside = today.first.replayed.score, comparison[other].first.replayed.score
     blocks.append(
         Text(
-            f"Of {comparison.n_test} held-out cases it scores below {other} on {int((own < beside).sum())} and above it on "
-            f"{int((own > beside).sum())}. Among those that it loses:"
+            f"Of {comparison.n_test} held-out cases it scores below {other} on {int((own < beside).sum())} and above it "
+            f"on {int((own > beside).sum())}. Among those that it loses:"
         )
     )
     blocks += examples.blocks(routed_badly(comparison, today.name, against=other), other)

@@ -29,11 +29,13 @@ class Router:
     def __init__(self, ruleset: RuleSet) -> None:
         self.ruleset = ruleset
         self._rules = [(rule, Condition.parse(rule.when)) for rule in ruleset.rules]
+        self._says = {rule.name: str(condition) for rule, condition in self._rules}
         self._guards = [
             (guard, Condition.parse(guard.when, scope="conversation"), _allowed(guard, ruleset))
             for guard in ruleset.guards
         ]
         self._order = ruleset.order
+        self._limited = frozenset(name for name in ruleset.order if _has_limits(ruleset.models[name]))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -109,9 +111,9 @@ class Router:
         because = f"; guards {', '.join(held)} hold" if held else ""
         for rule, condition in rules:
             if condition.matches(reading):
-                chain = tuple(name for name in rule.route if name in allowed)
+                chain = tuple([name for name in rule.route if name in allowed])
                 if chain:
-                    return Decision(chain, rule=rule.name, why=f"{condition}{because}")
+                    return Decision(chain, rule=rule.name, why=f"{self._says[rule.name]}{because}")
         chain = tuple(name for name in self._default(reading.request) if name in allowed)
         if chain:
             return Decision(chain, rule=DEFAULT, why=f"no rule matches{because}")
@@ -131,7 +133,11 @@ class Router:
 
     def _eligible(self, reading: Reading) -> tuple[list[str], list[str]]:
         """The models that may take a request, weakest first, and the names of the guards that hold."""
-        allowed = [name for name in self._order if not _exceeds(self.ruleset.models[name], reading)]
+        allowed = [
+            name
+            for name in self._order
+            if name not in self._limited or not _exceeds(self.ruleset.models[name], reading)
+        ]
         if not allowed:
             raise NoEligibleModelError(
                 f"no model of {self.ruleset.name!r} can take this request of about {reading.input_tokens} tokens: "
@@ -171,6 +177,10 @@ def _allowed(guard: Guard, ruleset: RuleSet) -> frozenset[str]:
         return frozenset(ruleset.models) - frozenset(guard.never)
     assert guard.at_least is not None
     return frozenset(ruleset.order[ruleset.order.index(guard.at_least) :])
+
+
+def _has_limits(model: Model) -> bool:
+    return model.context_window is not None or model.max_output is not None or model.capabilities is not None
 
 
 def _exceeds(model: Model, reading: Reading) -> bool:

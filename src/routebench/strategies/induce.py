@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,31 @@ class Candidate:
     mask: BoolArray
 
 
+class Candidates(Sequence[Candidate]):
+    """The conditions that are tried, c of them, on the same n training requests."""
+
+    def __init__(self, found: Sequence[Candidate]) -> None:
+        self._found = tuple(found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, place: int) -> Candidate:  # type: ignore[override]  # nobody slices candidates
+        return self._found[place]
+
+    @cached_property
+    def held(self) -> Any:
+        """1 where a condition matches a request: sparse, because most match few; shape (c, n)."""
+        import scipy.sparse
+
+        return scipy.sparse.csr_array(np.array([one.mask for one in self._found], dtype=float))
+
+    @cached_property
+    def held_by(self) -> Any:
+        """The same the other way round, shape (n, c)."""
+        return self.held.T.tocsr()
+
+
 @dataclass(frozen=True, slots=True)
 class LearnedRule:
     """A rule of the list: requests that match go to the chain; its evidence on the training cases.
@@ -73,7 +99,7 @@ class RuleList:
     default: int
 
 
-def candidates(requests: Sequence[Request]) -> list[Candidate]:
+def candidates(requests: Sequence[Request]) -> Candidates:
     """Returns the conditions worth trying for requests like these: words, word pairs, forms and lengths."""
     found = _keyword_candidates(requests)
     whens: list[Mapping[str, Any]] = [{"regex": pattern} for pattern in _PATTERNS.values()]
@@ -90,7 +116,7 @@ def candidates(requests: Sequence[Request]) -> list[Candidate]:
     )
     for cut in sorted({int(q) for q in np.quantile(words, [0.2, 0.4, 0.6, 0.8])}) if len(words) else ():
         masks += [({"words": {"le": cut}}, words <= cut), ({"words": {"gt": cut}}, words > cut)]
-    return found + [Candidate(when, mask) for when, mask in masks if _worth(mask)]
+    return Candidates([*found, *(Candidate(when, mask) for when, mask in masks if _worth(mask))])
 
 
 def _matching(requests: Sequence[Request], when: Mapping[str, Any]) -> BoolArray:
@@ -149,24 +175,21 @@ def _worth(mask: BoolArray) -> bool:
     return max(_MIN_SUPPORT, _MIN_SUPPORT_SHARE * len(mask)) <= support < len(mask)
 
 
-def induce(
-    found: Sequence[Candidate], utility: FloatArray, weight: FloatArray, *, max_rules: int, z: float = 1.0
-) -> RuleList:
+def induce(found: Candidates, utility: FloatArray, weight: FloatArray, *, max_rules: int, z: float = 1.0) -> RuleList:
     """Learns a rule list.
 
     Args:
-        found: candidate conditions with their training masks, shape (n,) each.
+        found: candidate conditions on the training cases.
         utility: what each of a actions is worth on each training case, shape (a, n).
         weight: of each training case, shape (n,).
         max_rules: at most so many rules.
         z: standard errors that a rule's gain is lowered by before it counts.
     """
     means = utility @ weight / weight.sum()
-    masks = np.array([candidate.mask for candidate in found], dtype=float).reshape(len(found), len(weight)).T.copy()
     best: tuple[float, RuleList] | None = None
     # The best single default is not always the best default beside rules: try the two best.
     for default in np.argsort(-means, kind="stable")[:2]:
-        rules, bound = _cover(found, masks, utility, weight, int(default), max_rules, z)
+        rules, bound = _cover(found, utility, weight, int(default), max_rules, z)
         total = float(means[default] * weight.sum()) + bound
         if best is None or total > best[0]:
             best = (total, RuleList(tuple(rules), int(default)))
@@ -175,8 +198,7 @@ def induce(
 
 
 def _cover(
-    found: Sequence[Candidate],
-    masks: FloatArray,
+    found: Candidates,
     utility: FloatArray,
     weight: FloatArray,
     default: int,
@@ -189,7 +211,7 @@ def _cover(
     worth = np.column_stack([np.ones_like(weight), weight, gains * weight[:, None], gains**2 * weight[:, None]])
     # For every condition: support, weight, and sums of gains and of their squares over the cases that are left. What
     # a rule takes is subtracted, so that every case is multiplied twice and not once a rule.
-    matched = masks.T @ worth
+    matched = found.held @ worth if found else np.zeros((0, worth.shape[1]))
     left = np.ones(len(gains), dtype=bool)
     rules: list[LearnedRule] = []
     bound_total = 0.0
@@ -214,9 +236,9 @@ def _cover(
             )
         )
         bound_total += float(bound[at, action])
-        taken = np.flatnonzero(left & (masks[:, at] > 0))
+        taken = np.flatnonzero(left & found[at].mask)
         left[taken] = False
-        matched = matched - masks[taken].T @ worth[taken]
+        matched = matched - found.held_by[taken].T @ worth[taken]
         rules_merged = merge(rules)
         if len(rules_merged) > max_rules:
             rules.pop()

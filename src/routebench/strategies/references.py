@@ -54,6 +54,7 @@ class LrTfidf(Predictive):
 
     def _fit_scores(self, features: Any, scores: FloatArray) -> None:
         from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits
 
         self._tfidf = Tfidf().fit(features)
         matrix = self._tfidf.transform(features)
@@ -68,7 +69,9 @@ class LrTfidf(Predictive):
             kept = weights > 0
             # A tenth of the time of the default solver; the scale keeps its penalty off the intercept.
             model = LogisticRegression(C=1.0, solver="liblinear", intercept_scaling=10.0)
-            self._models.append(model.fit(matrix[rows[kept]], labels[kept], sample_weight=weights[kept]))
+            # Its products are so short that a second thread mostly waits for the first, and for other programs.
+            with threadpool_limits(limits=1):
+                self._models.append(model.fit(matrix[rows[kept]], labels[kept], sample_weight=weights[kept]))
 
     def _predict_scores(self, features: Any) -> FloatArray:
         matrix = self._tfidf.transform(features)
