@@ -23,7 +23,7 @@ _COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", TODAY: "#1b1b1b", REFERENCE: 
 _CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
 _NO_ANSWER = "#ffffff"
 _SHAPES = {MODEL: "circle", STRATEGY: "diamond", TODAY: "square", REFERENCE: "triangle-up"}
-_WIDTH, _HEIGHT = 760, 420
+_WIDTH, _HEIGHT = 880, 440
 _LETTER_PX, _LINE_PX = 6.6, 15
 _PLACES = (("left", 9, -9), ("right", -9, -9), ("left", 9, 14), ("right", -9, 14))
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""

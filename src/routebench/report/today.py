@@ -41,12 +41,9 @@ def today_section(told: Told, examples: Examples) -> Section | None:
     # What it gets wrong is seen best beside what could take its place.
     other = told.pick.name
     own, beside = today.first.replayed.score, comparison[other].first.replayed.score
-    blocks.append(
-        Text(
-            f"Of {comparison.n_test} held-out cases it scores below {other} on {int((own < beside).sum())} and above it "
-            f"on {int((own > beside).sum())}. Among those that it loses:"
-        )
-    )
+    below, above = int((own < beside).sum()), int((own > beside).sum())
+    counts = f"Of {comparison.n_test} held-out cases it scores below {other} on {below} and above it on {above}."
+    blocks.append(Text(f"{counts} Among those that it loses:" if below else counts))
     blocks += examples.blocks(routed_badly(comparison, today.name, against=other), other)
     return Section("The router of today", blocks)
 
