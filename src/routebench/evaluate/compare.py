@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from routebench.errors import OutcomesError, nearest
+from routebench.evaluate.beside import Beside, Costs, mix_corners
 from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.comparison import Comparison
-from routebench.evaluate.evaluation import Cached, Evaluation, Half, Measured
+from routebench.evaluate.evaluation import Evaluation, Half, Measured
 from routebench.evaluate.frontier import Hull, SingleModel, aiq, oracle_curve, single_models, weighted_mean
-from routebench.evaluate.intervals import Interval, mean_interval, ratio_interval
-from routebench.evaluate.judged import Judged
 from routebench.evaluate.metrics import gap_recovered
 from routebench.evaluate.noise import noise_share
 from routebench.evaluate.outcomes import OK, Outcomes
-from routebench.evaluate.paired import Difference, adjusted, paired
 from routebench.evaluate.protocol import Kind, Peeking, Strategy
-from routebench.evaluate.replay import Replayed, replay
-from routebench.evaluate.slices import Slice, rank_slices
+from routebench.evaluate.reading import read
+from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import split
 from routebench.evaluate.sweep import Points, curve_missing, curve_points, curve_take
 
@@ -75,8 +73,8 @@ def compare(
     kinds: dict[str, Kind] = {strategy.name: strategy.kind for strategy in strategies}
     abstained = {strategy.name: strategy.abstained for strategy in strategies}
     half = halves[0]
-    beside = _Beside(half, kinds, chosen, {name: measured[name][0] for name in names}, baseline, margin)
-    costs = _Costs(half, chosen, {name: measured[name][0].replayed for name in names}, baseline, cache_hit_rate)
+    beside = Beside(half, kinds, chosen, {name: measured[name][0] for name in names}, baseline, margin)
+    costs = Costs(half, chosen, {name: measured[name][0].replayed for name in names}, baseline, cache_hit_rate)
     evaluations = tuple(
         Evaluation(
             name=name,
@@ -97,7 +95,7 @@ def compare(
         )
         for name in names
     )
-    return Comparison(
+    comparison = Comparison(
         suite=outcomes.suite,
         models=outcomes.models,
         seeds=tuple(seeds),
@@ -114,6 +112,7 @@ def compare(
         agreement=outcomes.agreement,
         cache_hit_rate=cache_hit_rate,
     )
+    return replace(comparison, readings=read(comparison))
 
 
 def _lacking(test: Outcomes) -> dict[str, int]:
@@ -221,7 +220,7 @@ def _deployed_gain(half: Half, train: Points, test: Points) -> float | None:
     low, high = Hull.of(half.singles).cost_range
     if high <= low or np.isnan(train.cost_usd).any() or np.isnan(test.cost_usd).any():
         return None
-    corners = _mix_corners(half)
+    corners = mix_corners(half)
     if corners is None:
         return None
     mix_cost, mix_quality = np.array([cost for cost, _ in corners]), np.array([one.quality for _, one in corners])
@@ -243,14 +242,6 @@ def _first_best(values: FloatArray) -> IntArray:
     return positions
 
 
-def _mix_corners(half: Half) -> list[tuple[float, SingleModel]] | None:
-    """The models of the train-chosen mix with their test costs, cheapest first; None where a test cost is unknown."""
-    by_name = {single.name: single for single in half.singles}
-    corners = [(by_name[name].cost_usd, by_name[name]) for name in half.train_hull.names]
-    priced = [(cost, single) for cost, single in corners if cost is not None]
-    return sorted(priced, key=lambda corner: corner[0]) if len(priced) == len(corners) else None
-
-
 def _gap(half: Half, points: Points) -> tuple[float, float | None, float | None] | None:
     if len(half.singles) != 2:
         return None
@@ -262,158 +253,3 @@ def _gap(half: Half, points: Points) -> tuple[float, float | None, float | None]
 def _match_cost(cost: FloatArray, quality: FloatArray, best: SingleModel) -> float | None:
     enough = cost[(quality >= best.quality - 1e-12) & ~np.isnan(cost)]
     return float(enough.min() / best.cost_usd) if len(enough) and best.cost_usd else None
-
-
-class _Beside:
-    """Quality of the first split's strategies beside the baseline and beside the fixed mix."""
-
-    def __init__(
-        self,
-        half: Half,
-        kinds: Mapping[str, Kind],
-        chosen: Mapping[str, Choices],
-        measured: Mapping[str, Measured],
-        baseline: str,
-        margin: float,
-    ) -> None:
-        self._test = test = half.test
-        self._judged = Judged.of(test, chosen)
-        self._scores = {name: one.replayed.score for name, one in measured.items()}
-        self._base = self._scores[baseline]
-        others = {
-            name: self._difference(name, score, baseline, self._base, margin)
-            for name, score in self._scores.items()
-            if name != baseline
-        }
-        mixes = {name: mix for name, one in measured.items() if (mix := _mix_at_cost(half, one)) is not None}
-        against_mix = {
-            name: paired(self._scores[name], replay(test, mix).score, test.keys, test.weight, margin)
-            for name, mix in mixes.items()
-        }
-        self.baseline = self._families(others, kinds, dict.fromkeys(others, self._base))
-        self.fixed_mix = self._families(
-            against_mix, kinds, {name: replay(test, mix).score for name, mix in mixes.items()}
-        )
-        slices = test.cases.slices()
-        self._slices = {
-            name: rank_slices(score, self._base, slices, test.keys, test.weight)
-            for name, score in self._scores.items()
-            if name != baseline
-        }
-
-    def _difference(self, name: str, score: FloatArray, other: str, base: FloatArray, margin: float) -> Difference:
-        plain = paired(score, base, self._test.keys, self._test.weight, margin)
-        return plain if self._judged is None else self._judged.widened(plain, name, other)
-
-    def _families(
-        self, found: Mapping[str, Difference], kinds: Mapping[str, Kind], others: Mapping[str, FloatArray]
-    ) -> dict[str, Difference]:
-        # Candidates are one family, what they are held against another: bars do not make candidates harder to tell.
-        result: dict[str, Difference] = {}
-        for candidates in (True, False):
-            family = [name for name in found if (kinds[name] == "strategy") == candidates]
-            if family:
-                gaps = np.column_stack([self._scores[name] - others[name] for name in family])
-                against = adjusted([found[name] for name in family], gaps, self._test.keys, self._test.weight)
-                result |= dict(zip(family, against, strict=True))
-        return result
-
-    def quality(self, name: str) -> Interval | None:
-        """Mean score with its interval."""
-        plain = mean_interval(self._scores[name], self._test.keys, self._test.weight, share=True)
-        return plain if self._judged is None else self._judged.interval(name) or plain
-
-    def slices(self, name: str) -> tuple[Slice, ...]:
-        """Where a strategy loses most against the baseline, and where less."""
-        return self._slices.get(name, ())
-
-    def judged(self, name: str) -> str | None:
-        """How the judge's error was allowed for."""
-        return None if self._judged is None else self._judged.note(name)
-
-
-def _mix_at_cost(half: Half, measured: Measured) -> Choices | None:
-    """The mix of train-hull models whose test cost is a strategy's own; None where a cost is unknown."""
-    corners = _mix_corners(half)
-    if measured.cost_usd is None or corners is None:
-        return None
-    costs = [cost for cost, _ in corners]
-    cost = float(np.clip(measured.cost_usd, costs[0], costs[-1]))
-    right = min(int(np.searchsorted(costs, cost)), len(corners) - 1)
-    left = max(0, right - 1)
-    gap = costs[right] - costs[left]
-    share = 1.0 if gap == 0 else (cost - costs[left]) / gap
-    test = half.test
-    parts = [Choices.same(test.models, (corners[place][1].name,), test.n) for place in (left, right)]
-    return Choices.mix([1 - share, share], parts)
-
-
-class _Costs:
-    """Costs of the first split's strategies beside the baseline's, with and without prompt caching."""
-
-    def __init__(
-        self,
-        half: Half,
-        chosen: Mapping[str, Choices],
-        replayed: Mapping[str, Replayed],
-        baseline: str,
-        hit_rate: float | None,
-    ) -> None:
-        self._test = half.test
-        self._plain = {name: one.cost_usd for name, one in replayed.items()}
-        self._baseline = baseline
-        self._hit_rate = hit_rate
-        self._cached: dict[str, FloatArray] | None = None
-        self._cached_whole: FloatArray | None = None
-        saved = half.test.cacheable_usd
-        if saved is not None:
-            whole = replace(half.test, cost_usd=half.test.cost_usd - saved)
-            self._cached_whole = replay(whole, chosen[baseline]).cost_usd
-            if hit_rate is not None:
-                cheaper = replace(half.test, cost_usd=half.test.cost_usd - hit_rate * saved)
-                self._cached = {name: replay(cheaper, choices).cost_usd for name, choices in chosen.items()}
-
-    def mean(self, name: str) -> Interval | None:
-        """Mean cost of a request in US dollars."""
-        return mean_interval(self._plain[name], self._test.keys, self._test.weight)
-
-    def change(self, name: str) -> Interval | None:
-        """Cost against the baseline's, less one."""
-        return self._ratio(name, self._plain[name], self._plain[self._baseline])
-
-    def saving(self, name: str) -> Interval | None:
-        """What a request costs less than the baseline's, in US dollars."""
-        if name == self._baseline:
-            return None
-        gaps = self._plain[self._baseline] - self._plain[name]
-        return mean_interval(gaps, self._test.keys, self._test.weight)
-
-    def cached(self, name: str) -> Cached | None:
-        """Costs with a share of the prompts read from the cache."""
-        if self._cached is None or self._hit_rate is None:
-            return None
-        own, base = self._cached[name], self._cached[self._baseline]
-        cost = None if np.isnan(own).any() else weighted_mean(own, self._test.weight)
-        return Cached(
-            hit_rate=self._hit_rate,
-            cost_usd_per_1k=None if cost is None else 1000 * cost,
-            change=self._ratio(name, own, base),
-            change_if_lost=self._ratio(name, self._plain[name], base),
-        )
-
-    def break_even_hit_rate(self, name: str) -> float | None:
-        """The baseline's hit rate at which a strategy without any hit costs as much; None while unknown or beyond."""
-        if self._cached_whole is None or name == self._baseline:
-            return None
-        own, base = self._plain[name], self._plain[self._baseline]
-        known = ~(np.isnan(own) | np.isnan(base) | np.isnan(self._cached_whole))
-        if not known.all():
-            return None
-        weight = self._test.weight
-        gap, saved = np.average(base - own, weights=weight), np.average(base - self._cached_whole, weights=weight)
-        return float(gap / saved) if 0 < gap < saved else None
-
-    def _ratio(self, name: str, own: FloatArray, base: FloatArray) -> Interval | None:
-        if name == self._baseline:
-            return None
-        return ratio_interval(own, base, self._test.keys, self._test.weight)

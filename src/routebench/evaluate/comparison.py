@@ -14,7 +14,7 @@ from routebench.evaluate.evaluation import Cached, Evaluation, Half
 from routebench.evaluate.intervals import Interval, ratio_interval
 from routebench.evaluate.metrics import arena_score
 from routebench.evaluate.paired import Difference, paired
-from routebench.evaluate.reading import Sentence, read
+from routebench.evaluate.sentence import Sentence
 from routebench.evaluate.slices import Slice
 
 SCHEMA = "routebench/compare/v1"
@@ -32,6 +32,7 @@ class Comparison:
         outcomes_sha256: digest of the whole matrix, see `Outcomes.sha256`.
         agreement: how far the judge agrees with people, in words; None where no judge graded.
         cache_hit_rate: share of input tokens read from the provider's cache; None where that was left out.
+        readings: what was found, as sentences: the findings first, what they rest on after them.
     """
 
     suite: str
@@ -49,6 +50,7 @@ class Comparison:
     outcomes_sha256: str
     agreement: str | None = None
     cache_hit_rate: float | None = None
+    readings: tuple[Sentence, ...] = ()
 
     def __getitem__(self, name: str) -> Evaluation:
         for evaluation in self.evaluations:
@@ -98,11 +100,6 @@ class Comparison:
             return (0, -one.quality, price) if verdict == "better" else (ranks[verdict], price, -one.quality)
 
         return min(self.candidates, key=order, default=None)
-
-    @property
-    def readings(self) -> tuple[Sentence, ...]:
-        """What was found, as sentences: the findings first, what they rest on after them."""
-        return read(self)
 
     @property
     def reading(self) -> str:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
+from routebench.evaluate.comparison import Comparison
+from routebench.evaluate.evaluation import Evaluation
+from routebench.evaluate.intervals import Interval
+from routebench.evaluate.paired import Difference
 from routebench.evaluate.power import false_winner_probability, minimum_detectable
-
-if TYPE_CHECKING:
-    from routebench.evaluate.comparison import Comparison
-    from routebench.evaluate.evaluation import Evaluation
-    from routebench.evaluate.intervals import Interval
-    from routebench.evaluate.paired import Difference
-
-Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "caching", "weights"]
+from routebench.evaluate.sentence import Sentence
 
 _MANY_TRIES = 4
 _LOW_SHARE = 0.98
@@ -25,30 +19,6 @@ _WORDS = {
     "cannot_tell": "not distinguishable from",
     "too_few": "not to be told from (too few cases differ)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One thing that was found.
-
-    Attributes:
-        topic: what it is about.
-        text: the sentence.
-        grave: whether a reader must not miss it.
-    """
-
-    topic: Topic
-    text: str
-    grave: bool = False
-
-    @property
-    def is_finding(self) -> bool:
-        """Whether it says what was found; the others say what that rests on."""
-        return self.topic in ("today", "best", "cost")
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
 
 
 def read(comparison: Comparison) -> tuple[Sentence, ...]:

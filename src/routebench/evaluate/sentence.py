@@ -1,0 +1,32 @@
+"""One thing that a comparison found, in words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "caching", "weights"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing that was found.
+
+    Attributes:
+        topic: what it is about.
+        text: the sentence.
+        grave: whether a reader must not miss it.
+    """
+
+    topic: Topic
+    text: str
+    grave: bool = False
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether it says what was found; the others say what that rests on."""
+        return self.topic in ("today", "best", "cost")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return asdict(self)
