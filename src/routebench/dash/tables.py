@@ -46,7 +46,7 @@ def _row(one: Evaluation) -> tuple[str, ...]:
         percent(one.quality),
         money(one.shown_cost_usd_per_1k),
         "baseline" if base is None else _difference(base),
-        "" if base is None else "same" if base.n_discordant == 0 else base.verdict.replace("_", " "),
+        "" if base is None else "same" if one.is_the_baseline else base.verdict.replace("_", " "),
         UNKNOWN if one.versus_fixed_mix is None else _difference(one.versus_fixed_mix),
         seconds(one.latency_s(0.5)),
         seconds(one.latency_s(0.95)),
@@ -55,7 +55,7 @@ def _row(one: Evaluation) -> tuple[str, ...]:
 
 
 def _difference(one: Difference) -> str:
-    return "same answers" if one.n_discordant == 0 else points(one.delta, one.ci95_simultaneous or one.ci95)
+    return "same scores" if one.n_discordant == 0 else points(one.delta, one.ci95_simultaneous or one.ci95)
 
 
 def mix_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple[str, list[float]]]:

@@ -17,6 +17,7 @@ from routebench.evaluate.replay import Replayed, weighted_quantile
 from routebench.evaluate.slices import Slice
 
 _CONSTANT_FROM = 0.95
+_SAME_COST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,12 @@ class Evaluation:
     def largest_share(self) -> float:
         """Share of requests that are first sent to the model that gets most of them, over seeds."""
         return float(np.mean([one.largest_share for one in self.measured]))
+
+    @property
+    def is_the_baseline(self) -> bool:
+        """Whether it scores and costs on every held-out case what the baseline does."""
+        versus, change = self.versus_baseline, self.cost_versus_baseline
+        return versus is None or (versus.n_discordant == 0 and (change is None or abs(change.mean) < _SAME_COST))
 
     def most_sent(self, models: Sequence[str]) -> str:
         """The model that most requests are first sent to, over seeds."""

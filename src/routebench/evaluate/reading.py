@@ -70,9 +70,9 @@ def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
         price = "at an unknown cost" if cost is None else f"for ${cost:.3g} per 1,000 requests"
         return Sentence("best", f"{base.name} scores {base.quality:.1%} {price}; no candidate was compared with it.")
     versus = pick.versus_baseline
-    if versus.n_discordant == 0:
+    if pick.is_the_baseline:
         return Sentence(
-            "best", f"No candidate was told from {base.name}: {pick.name} gives the same answers.", grave=True
+            "best", f"No candidate was told from {base.name}: {pick.name} scores and costs the same.", grave=True
         )
     text = f"{pick.name} is {_WORDS[versus.verdict]} {base.name}: {points(versus)} on {versus.n} held-out cases"
     if pick.cost_versus_baseline is not None:

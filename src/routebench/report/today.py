@@ -57,7 +57,7 @@ def _row_beside(comparison: Comparison, today: Evaluation, name: str) -> tuple[s
         one.name,
         _quality(one),
         money(one.shown_cost_usd_per_1k),
-        ("" if one.name == today.name else "same answers") if same else points(against.delta, against.ci95),
+        ("" if one.name == today.name else "same scores") if same else points(against.delta, against.ci95),
     )
 
 
