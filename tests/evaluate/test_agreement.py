@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import scipy.optimize
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
@@ -19,6 +19,7 @@ from routebench.evaluate.intervals import mean_interval, ratio_interval
 from routebench.evaluate.paired import holm, paired
 
 EXACT = {"rel": 1e-9, "abs": 1e-12}
+STEADY = settings(derandomize=True, database=None, deadline=None, max_examples=60)
 
 
 def alone(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,6 +65,7 @@ def test_halls_transformation_stays_out_of_values_without_skewness_and_enters_wi
     assert high - found.value > 1.2 * (found.value - low)
 
 
+@STEADY
 @given(
     wins=st.integers(0, 60),
     losses=st.integers(0, 60),
@@ -102,12 +104,15 @@ def score_statistic(wins: int, losses: int, n: int, null: float) -> float:
 
 @pytest.mark.parametrize(("wins", "losses", "n"), [(9, 5, 50), (0, 12, 200), (40, 1, 100), (300, 250, 1000)])
 def test_tangos_interval_ends_where_the_score_equation_says(wins: int, losses: int, n: int) -> None:
-    reach = scipy.stats.norm.ppf(0.975)
-    ends = [
-        scipy.optimize.brentq(lambda null: score_statistic(wins, losses, n, null) - sign * reach, low, high, xtol=1e-12)
-        for sign, low, high in ((1, -0.9, (wins - losses) / n), (-1, (wins - losses) / n, 0.9))
-    ]
-    assert ScoreDifference(wins, losses, n).interval() == pytest.approx(tuple(ends), abs=1e-6)
+    reach, value = scipy.stats.norm.ppf(0.975), (wins - losses) / n
+
+    def end(low: float, high: float, target: float) -> float:
+        return float(
+            scipy.optimize.brentq(lambda null: score_statistic(wins, losses, n, null) - target, low, high, xtol=1e-12)
+        )
+
+    ends = end(-0.9, value, reach), end(value, 0.9, -reach)
+    assert ScoreDifference(wins, losses, n).interval() == pytest.approx(ends, abs=1e-6)
 
 
 def test_equal_clusters_are_those_of_a_regression_on_a_constant() -> None:
@@ -174,8 +179,10 @@ def test_a_ratio_of_costs_has_the_error_that_a_regression_through_the_origin_giv
     assert found.ci95 == pytest.approx((found.mean - reach, found.mean + reach), **EXACT)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+@settings(STEADY, max_examples=12)
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels(thousandths: list[int]) -> None:
+    p_values = [one / 1000 for one in thousandths]
     assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]), **EXACT)
 
 
@@ -183,6 +190,7 @@ def test_what_has_no_p_value_takes_no_part_in_holm() -> None:
     assert holm([0.01, None, 0.04]) == [0.02, None, 0.04]
 
 
+@STEADY
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.05, 0.2]), st.booleans())
 def test_an_interval_ends_where_the_test_of_its_level_turns(seed: int, alpha: float, binary: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -94,7 +94,7 @@ class Comparison:
 
         def order(one: Evaluation) -> tuple[int, float, float]:
             versus, cost = one.versus_baseline, one.cost_usd_per_1k
-            # The same answers as the baseline's are no finding, however surely they are no worse.
+            # The same scores at the same cost as the baseline's are no finding, however surely they are no worse.
             verdict = "too_few" if versus is None or one.is_the_baseline else versus.verdict
             price = float("inf") if cost is None else cost
             return (0, -one.quality, price) if verdict == "better" else (ranks[verdict], price, -one.quality)

@@ -26,7 +26,7 @@ class Points:
     Attributes:
         cost_usd: mean cost of a request over the cases where it is known, NaN where it nowhere is, shape (p,).
         quality: mean score, shape (p,).
-        first: share of requests that are first sent to each model, shape (p, m).
+        first: share of requests that are first sent to each model, in the outcomes' order, shape (p, m).
     """
 
     cost_usd: FloatArray
@@ -143,7 +143,9 @@ class LambdaSweep(Sequence[Choices]):
             now[moved] = to
         quality, spent, known = totals
         mean_cost = np.divide(spent, known, out=np.full(r, np.nan), where=known > 1e-12)
-        return Points(mean_cost, quality, np.cumsum(first[:r], axis=0))
+        shares = np.zeros((r, len(outcomes.models)))
+        shares[:, columns] = np.cumsum(first[:r], axis=0)
+        return Points(mean_cost, quality, shares)
 
     def missing(self, outcomes: Outcomes) -> BoolArray:
         """Returns which cases cannot be scored at some rate, shape (n,)."""

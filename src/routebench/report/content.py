@@ -24,7 +24,7 @@ from routebench.report.bill import bill
 from routebench.report.blocks import Block, Figure, Grid, Page, Points, Section, Source, Text
 from routebench.report.cases import Examples
 from routebench.report.provenance import provenance
-from routebench.report.today import today_section
+from routebench.report.today import today_mistakes, today_section
 from routebench.report.told import Told
 
 _GOLDEN_SHOWN = 3
@@ -37,12 +37,13 @@ def make_page(told: Told) -> Page:
     n_seeds = len(comparison.seeds)
     examples = Examples(told)
     made = (
-        today_section(told, examples),
+        today_section(told),
         _picture(comparison),
         _numbers(told),
         bill(comparison, told.traffic),
         _where(comparison, told.pick),
         _slices(told),
+        today_mistakes(told, examples),
         examples.section("Mistakes worth reading", routed_badly(comparison, told.pick.name), told.pick),
         examples.section("Routed well", routed_well(comparison, told.pick.name), told.pick),
         _rule_set(told),

@@ -10,7 +10,7 @@ from routebench.report.cases import Examples
 from routebench.report.told import Told
 
 
-def today_section(told: Told, examples: Examples) -> Section | None:
+def today_section(told: Told) -> Section | None:
     """Returns the section about the recorded decisions; None where there are none."""
     comparison, today = told.comparison, told.comparison.today
     if today is None:
@@ -43,9 +43,16 @@ def today_section(told: Told, examples: Examples) -> Section | None:
     own, beside = today.first.replayed.score, comparison[other].first.replayed.score
     below, above = int((own < beside).sum()), int((own > beside).sum())
     counts = f"Of {comparison.n_test} held-out cases it scores below {other} on {below} and above it on {above}."
-    blocks.append(Text(f"{counts} Among those that it loses:" if below else counts))
-    blocks += examples.blocks(routed_badly(comparison, today.name, against=other), other)
+    blocks.append(Text(counts))
     return Section("The router of today", blocks)
+
+
+def today_mistakes(told: Told, examples: Examples) -> Section | None:
+    """Returns cases that it loses against what could take its place; None where there are none."""
+    today, other = told.comparison.today, told.pick.name
+    if today is None or not (cases := routed_badly(told.comparison, today.name, against=other)):
+        return None
+    return Section("What the router of today gets wrong", examples.blocks(cases, other))
 
 
 def _row_beside(comparison: Comparison, today: Evaluation, name: str) -> tuple[str, ...]:

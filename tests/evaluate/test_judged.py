@@ -1,0 +1,74 @@
+"""A judge that is wrong in one direction, and what people's grades make of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from routebench.evaluate.intervals import mean_interval
+from routebench.evaluate.judged import MIN_LABELS, prediction_powered
+
+N, LABELS, TRUTH, BIAS = 400, 80, 0.6, 0.12
+
+
+def sample(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The judge's scores, and people's of all cases: the judge is kinder, and mostly of the same mind."""
+    human = (rng.random(N) < TRUTH).astype(float)
+    judge = np.where(rng.random(N) < BIAS / (1 - TRUTH), 1.0, human)
+    return judge, human
+
+
+def test_the_interval_holds_what_people_would_say_where_the_judges_own_does_not() -> None:
+    rng = np.random.default_rng(8)
+    groups, weight, exact = np.arange(N).astype(str), np.ones(N), np.zeros(N, dtype=bool)
+    draws = 600
+    held = naive = 0
+    widths, without_judge = [], []
+    for _ in range(draws):
+        judge, human = sample(rng)
+        some = np.full(N, np.nan)
+        asked = rng.permutation(N)[:LABELS]
+        some[asked] = human[asked]
+        found = prediction_powered(judge, some, exact, groups, weight)
+        assert found is not None
+        assert found[1] == LABELS
+        low, high = found[0].interval()
+        held += low <= TRUTH <= high
+        widths.append(high - low)
+        plain, few = (
+            mean_interval(judge, groups, weight, share=True),
+            mean_interval(some, groups, weight, share=True),
+        )
+        assert plain is not None
+        assert few is not None
+        naive += plain.low <= TRUTH <= plain.high
+        without_judge.append(few.high - few.low)
+    assert 0.93 <= held / draws <= 0.975
+    assert naive / draws < 0.05
+    # What the judge says of the other cases is worth something.
+    assert np.mean(widths) < 0.85 * np.mean(without_judge)
+
+
+def test_a_judge_that_says_nothing_true_costs_little_and_too_few_grades_correct_nothing() -> None:
+    rng = np.random.default_rng(9)
+    groups, weight, exact = np.arange(N).astype(str), np.ones(N), np.zeros(N, dtype=bool)
+    human = (rng.random(N) < TRUTH).astype(float)
+    some = np.where(np.arange(N) < LABELS, human, np.nan)
+    found = prediction_powered(rng.random(N), some, exact, groups, weight)
+    assert found is not None
+    few = mean_interval(some, groups, weight)
+    assert few is not None
+    low, high = found[0].interval()
+    assert high - low < 1.2 * (few.high - few.low)
+    some[MIN_LABELS - 1 :] = np.nan
+    assert prediction_powered(human, some, exact, groups, weight) is None
+
+
+def test_cases_without_error_of_measurement_keep_their_value() -> None:
+    rng = np.random.default_rng(10)
+    judge, human = sample(rng)
+    exact = np.arange(N) >= 100
+    found = prediction_powered(np.where(exact, human, judge), human, exact, np.arange(N).astype(str), np.ones(N))
+    assert found is not None
+    # Everything that a judge scored was graded by people: their mean, whatever the judge said.
+    np.testing.assert_allclose(found[0].value, human.mean())
+    assert found[1] == 100
