@@ -138,8 +138,8 @@ def _slices(told: Told) -> Section | None:
             Grid(
                 ("strategy", "slice", "cases", f"against {comparison.baseline} [95% CI]"),
                 [(one.name, part.name, str(part.n), points(part.delta, part.ci95)) for one, part in worst],
-                caption=f"The worst of {n_slices} slices, intervals simultaneous over them; {n_small} more have fewer "
-                f"than {MIN_CASES} held-out cases, too few to judge.",
+                caption=f"Slices with enough cases: {n_slices}, the worst first; intervals simultaneous over them. "
+                f"With fewer than {MIN_CASES} held-out cases, too few to judge: {n_small}.",
             )
         )
     labels = comparison.half.test.cases.category

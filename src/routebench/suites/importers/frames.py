@@ -88,7 +88,8 @@ def _csv(path: Path) -> Iterable[pd.DataFrame]:
         encoding="utf-8-sig",
         keep_default_na=False,
         # A prompt may well be the word "null".
-        na_values=dict.fromkeys((*NUMBERS, "score", "weight", "sample"), absent),
+        # An empty field does not say that the answer was empty.
+        na_values={**dict.fromkeys((*NUMBERS, "score", "weight", "sample"), absent), "response": [""]},
     )
 
 
