@@ -223,3 +223,18 @@ def test_few_differing_pairs_get_no_interval_and_no_number_in_its_place() -> Non
     wide = paired(first, np.ones(50), *alone(50), margin=0.25)
     assert wide.p_noninferior == pytest.approx(scipy.stats.binom.cdf(4, 50, 0.25), **EXACT)
     assert wide.verdict == "no_worse"
+
+
+def test_clusters_in_which_nothing_differs_lend_no_degrees_of_freedom() -> None:
+    # Twelve of forty clusters differ: the error is that of all forty, the reach that of eleven degrees of freedom.
+    rng = np.random.default_rng(12)
+    cluster = np.repeat(np.arange(40), 5)
+    gaps = np.where(cluster < 12, rng.normal(size=200), 0.0)
+    found, whole = (
+        paired(gaps, np.zeros(200), cluster.astype(str), np.ones(200)),
+        mean_estimate(gaps, cluster.astype(str), np.ones(200)),
+    )
+    assert isinstance(found.estimate, Studentised)
+    assert whole is not None
+    assert (found.estimate.freedom, whole.freedom) == (11.0, pytest.approx(39.0))
+    assert found.estimate.error == whole.error

@@ -35,6 +35,7 @@ def simulation() -> ModuleType:
         "0/1, 3% differ, no gain",
         "0/1, 10% differ, gain",
         "0/1, 30% differ, gain",
+        "0/1, 10% differ, clusters of 5",
         "0/1, 30% differ, clusters of 5",
         "symmetric, clusters of 1-10",
         "partial credit",

@@ -155,3 +155,27 @@ def test_intervals_contain_their_points_on_small_suites() -> None:
         if one.quality_ci95 is not None and one.quality_ci95.ci95 is not None:
             low, high = one.quality_ci95.ci95
             assert 0 <= low <= one.shown_quality <= high <= 1
+
+
+def test_what_fails_and_what_has_no_price_is_told() -> None:
+    whole = outcomes(60)
+    from dataclasses import replace
+
+    unpriced = replace(whole, cost_usd=np.where(np.arange(2)[None, :, None] == 1, np.nan, whole.cost_usd))
+    assert ("Cost unknown: large on 30 of 30 held-out cases.", True) in said(
+        found(Told("one", ["small"]), made=unpriced), "missing"
+    )
+    status = whole.status.copy()
+    status[:, 1] = 2
+    failing = replace(whole, status=status, score=np.where(status == 2, np.nan, whole.score))
+    texts = [text for text, _ in said(found(Told("one", ["small"]), made=failing), "missing")]
+    assert "Requests without an answer, scored 0: large 100%." in texts
+
+
+def test_one_model_and_no_difference_say_what_to_do() -> None:
+    alone = found(made=outcomes(60).select(["small"]))
+    assert "add a second model" in said(alone, "best")[0][0]
+    same = found(Told("copy", ["large"]), made=outcomes(1000))
+    assert said(same, "power")[0][0] == (
+        "With 500 paired cases you can see 4.0 points (80 % power, if 10% of the cases differed)."
+    )

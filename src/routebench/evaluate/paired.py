@@ -11,7 +11,15 @@ import numpy.typing as npt
 from scipy import special
 
 from routebench.evaluate.choices import FloatArray
-from routebench.evaluate.estimates import ALPHA, Estimate, ScoreDifference, independent, mean_estimate
+from routebench.evaluate.estimates import (
+    ALPHA,
+    MIN_FREEDOM,
+    Estimate,
+    ScoreDifference,
+    Studentised,
+    independent,
+    mean_estimate,
+)
 from routebench.evaluate.power import minimum_detectable
 
 Verdict = Literal["better", "worse", "no_worse", "cannot_tell", "too_few"]
@@ -118,7 +126,7 @@ def paired(
         if alone and np.isin(first, (0.0, 1.0)).all() and np.isin(second, (0.0, 1.0)).all():
             estimate = ScoreDifference(int((gaps > 0).sum()), int((gaps < 0).sum()), n)
         else:
-            estimate = mean_estimate(gaps, groups, weight)
+            estimate = _clustered(gaps, groups, weight) if not alone else mean_estimate(gaps, groups, weight)
     if estimate is not None:
         noninferior = estimate.p_above(-margin)
     elif alone:
@@ -137,6 +145,19 @@ def paired(
         p_adjusted=p_value,
         p_noninferior_adjusted=noninferior,
     )
+
+
+def _clustered(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray) -> Studentised | None:
+    """The mean with as many degrees of freedom as clusters in which anything differs, less one.
+
+    The others tell nothing of how much differences spread: where few pairs differ, counting them too made intervals
+    of 0/1 scores cover .929 (measured at n = 200 in clusters of 5, one pair in ten differing), and .943 without them.
+    """
+    estimate = mean_estimate(gaps, groups, weight)
+    if estimate is None:
+        return None
+    freedom = min(estimate.freedom, len(np.unique(groups[np.abs(gaps) > _SAME])) - 1.0)
+    return replace(estimate, freedom=freedom) if freedom >= MIN_FREEDOM else None
 
 
 def adjusted(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from routebench.evaluate.comparison import Comparison
 from routebench.evaluate.evaluation import Evaluation
 from routebench.evaluate.intervals import Interval
@@ -12,6 +14,8 @@ from routebench.evaluate.sentence import Sentence
 _MANY_TRIES = 4
 _LOW_SHARE = 0.98
 _NOTHING = 0.0005
+_MOSTLY = 0.5
+_USUAL_DISCORDANCE = 0.1
 _WORDS = {
     "better": "better than",
     "worse": "worse than",
@@ -65,6 +69,9 @@ def _earns(against: Difference) -> bool:
 
 def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
     base = comparison[comparison.baseline]
+    if len(comparison.models) == 1:
+        text = f"{comparison.models[0]} alone scores {base.shown_quality:.1%}; add a second model to compare."
+        return Sentence("best", text, grave=True)
     if pick is None or pick.versus_baseline is None:
         cost = base.cost_usd_per_1k
         price = "at an unknown cost" if cost is None else f"for ${cost:.3g} per 1,000 requests"
@@ -118,11 +125,13 @@ def _power(comparison: Comparison) -> list[Sentence]:
         return []
     versus = pick.versus_baseline
     count = len(comparison.candidates)
-    alone = minimum_detectable(versus.n, versus.discordance)
-    text = f"With {versus.n} paired cases you can see {100 * alone:.1f} points"
+    # Where nothing differs, nothing tells how much another candidate would.
+    share, where = (versus.discordance, "differ") if versus.n_discordant else (_USUAL_DISCORDANCE, "differed")
+    text = f"With {versus.n} paired cases you can see {100 * minimum_detectable(versus.n, share):.1f} points"
     if count > 1:
-        text += f" alone, {100 * minimum_detectable(versus.n, versus.discordance, count):.1f} as one of {count}"
-    return [Sentence("power", f"{text} (80 % power, {versus.discordance:.0%} of the cases differ).")]
+        text += f" alone, {100 * minimum_detectable(versus.n, share, count):.1f} as one of {count}"
+    condition = "" if versus.n_discordant else "if "
+    return [Sentence("power", f"{text} (80 % power, {condition}{share:.0%} of the cases {where}).")]
 
 
 def _tries(comparison: Comparison) -> list[Sentence]:
@@ -152,12 +161,35 @@ def _missing(comparison: Comparison) -> list[Sentence]:
                 grave=comparison.n_left_out > comparison.n_test,
             )
         )
+    sentences += [*_failing(comparison), *_unpriced(comparison)]
     thin = [one for one in comparison.candidates if one.first.cells_share < _LOW_SHARE]
     sentences += [
         Sentence("missing", f"{one.name} rests on {one.first.cells_share:.0%} of the cells that it asks for.")
         for one in thin
     ]
     return sentences
+
+
+def _failing(comparison: Comparison) -> list[Sentence]:
+    models = [one for one in comparison.evaluations if one.kind == "model" and one.failed_share > _MOSTLY]
+    told = ", ".join(f"{one.name.removeprefix('always:')} {one.failed_share:.0%}" for one in models)
+    if not told:
+        return []
+    return [Sentence("missing", f"Requests without an answer, scored 0: {told}.", grave=len(models) > 1)]
+
+
+def _unpriced(comparison: Comparison) -> list[Sentence]:
+    unknown = {
+        one.name.removeprefix("always:"): int(np.isnan(one.first.replayed.cost_usd).sum())
+        for one in comparison.evaluations
+        if one.kind == "model"
+    }
+    told = ", ".join(f"{name} on {count}" for name, count in unknown.items() if count)
+    return (
+        [Sentence("missing", f"Cost unknown: {told} of {comparison.n_test} held-out cases.", grave=True)]
+        if told
+        else []
+    )
 
 
 def _judge(comparison: Comparison) -> list[Sentence]:
