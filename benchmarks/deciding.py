@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from routebench.evaluate import Choices, Outcomes, replay
+from routebench.evaluate import Cases, Choices, Outcomes, replay
 from routebench.evaluate.outcomes import OK
 from routebench.rules import Default, Router, Rule, RuleSet
 from routebench.types import Case, Model, Request
@@ -47,7 +47,7 @@ def replaying() -> None:
     request = Request(({"role": "user", "content": "x"},))
     names = tuple(f"m{number}" for number in range(N_MODELS))
     outcomes = Outcomes(
-        "b", tuple(Case(str(number), request) for number in range(N_CASES)), names,
+        "b", Cases.of([Case(str(number), request) for number in range(N_CASES)]), names,
         np.full(shape, OK, dtype=np.int8), rng.random(shape), rng.random(shape), rng.random(shape),
     )  # fmt: skip
     chosen = rng.integers(0, N_MODELS, N_CASES)

@@ -401,6 +401,8 @@ def _cacheable_usd(prices: Sequence[Price | None], cells: Mapping[str, Any]) -> 
     """What each cell's call would save with all of its input cached, NaN while unknown; None where all of it is."""
     import numpy as np
 
+    if not any(rate for price in prices for _, rate in cache_discounts(price)):
+        return None
     tokens, saved = cells["input_tokens"], np.full(len(cells["model"]), np.nan)
     for place, price in enumerate(prices):
         own = cells["model"] == place
