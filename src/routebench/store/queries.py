@@ -305,7 +305,7 @@ def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
     return Matrix(cases, cells)
 
 
-# Keys are long texts: joining on their hashes of 64 bits takes half the time. That two of a million keys share a hash has
+# Keys are long texts: joining on their hashes of 64 bits takes half the time. That two of a million keys share one has
 # a chance of 1 in 3 * 10^7.
 _MATRIX = """
     WITH place AS (
