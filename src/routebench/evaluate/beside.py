@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from routebench.evaluate.choices import Choices, FloatArray
+from routebench.evaluate.choices import BoolArray, Choices, FloatArray
 from routebench.evaluate.evaluation import Cached, Half, Measured
 from routebench.evaluate.frontier import SingleModel, weighted_mean
 from routebench.evaluate.intervals import Interval, mean_interval, ratio_interval
 from routebench.evaluate.judged import Judged
+from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.paired import Difference, adjusted, paired
 from routebench.evaluate.protocol import Kind
 from routebench.evaluate.replay import Replayed, replay
 from routebench.evaluate.slices import Slice, rank_slices
+
+_SMALL_PART = 0.1
 
 
 class Beside:
@@ -41,7 +44,14 @@ class Beside:
         }
         mixes = {name: mix for name, one in measured.items() if (mix := _mix_at_cost(half, one)) is not None}
         against_mix = {
-            name: paired(self._scores[name], replay(test, mix).score, test.keys, test.weight, margin)
+            name: paired(
+                self._scores[name],
+                replay(test, mix).score,
+                test.keys,
+                test.weight,
+                margin,
+                telling=_telling(test, self._scores[name], mix),
+            )
             for name, mix in mixes.items()
         }
         self.baseline = self._families(others, kinds, dict.fromkeys(others, self._base))
@@ -84,6 +94,18 @@ class Beside:
     def judged(self, name: str) -> str | None:
         """How the judge's error was allowed for."""
         return None if self._judged is None else self._judged.note(name)
+
+
+def _telling(test: Outcomes, score: FloatArray, mix: Choices) -> BoolArray:
+    """Cases on which a strategy differs from a mix by more than a small share of how far its parts lie apart.
+
+    Against a mix with a small part every case that goes the usual way differs a little, and all alike: those say
+    nothing of how the few others spread, which carry the difference. Shape (n,).
+    """
+    parts = np.array([replay(test, replace(mix, parts=((1.0, chains),))).score for _, chains in mix.parts])
+    gaps = np.abs(score - replay(test, mix).score)
+    telling: BoolArray = gaps > _SMALL_PART * np.ptp(parts, axis=0)
+    return telling
 
 
 def _mix_at_cost(half: Half, measured: Measured) -> Choices | None:

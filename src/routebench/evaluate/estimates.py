@@ -32,6 +32,11 @@ class Estimate(Protocol):
         ...
 
     @property
+    def error(self) -> float:
+        """Its standard error."""
+        ...
+
+    @property
     def method(self) -> str:
         """What it is called."""
         ...
@@ -117,6 +122,11 @@ class ScoreDifference:
     def value(self) -> float:
         """The difference."""
         return (self.wins - self.losses) / self.n
+
+    @property
+    def error(self) -> float:
+        """Standard error of the difference."""
+        return float(np.sqrt(((self.wins + self.losses) / self.n - self.value**2) / self.n))
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """Two-sided interval with coverage 1 - alpha."""

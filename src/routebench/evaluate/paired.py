@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.choices import BoolArray, FloatArray
 from routebench.evaluate.estimates import (
     ALPHA,
     MIN_FREEDOM,
@@ -20,7 +20,7 @@ from routebench.evaluate.estimates import (
     independent,
     mean_estimate,
 )
-from routebench.evaluate.power import minimum_detectable
+from routebench.evaluate.power import detectable
 
 Verdict = Literal["better", "worse", "no_worse", "cannot_tell", "too_few"]
 
@@ -83,8 +83,12 @@ class Difference:
 
     @property
     def mde(self) -> float | None:
-        """The smallest true difference that 80 % of such comparisons would find; None where no pair differs."""
-        return minimum_detectable(self.n, self.discordance) if self.n_discordant else None
+        """The smallest true difference that 80 % of such comparisons would find; None where nobody can say."""
+        return self.detectable()
+
+    def detectable(self, comparisons: int = 1) -> float | None:
+        """The same as one of several comparisons (Bonferroni)."""
+        return None if self.estimate is None else detectable(self.estimate.error, comparisons)
 
     @property
     def verdict(self) -> Verdict:
@@ -102,6 +106,7 @@ def paired(
     groups: npt.NDArray[np.str_],
     weight: FloatArray,
     margin: float = MARGIN,
+    telling: BoolArray | None = None,
 ) -> Difference:
     """Compares two strategies on the same cases.
 
@@ -114,15 +119,19 @@ def paired(
         groups: cluster of each case, shape (n,).
         weight: of each case, shape (n,).
         margin: the loss that counts as no worse.
+        telling: cases whose difference counts towards MIN_DISCORDANT, shape (n,); all when left out.
     """
     known = ~(np.isnan(first) | np.isnan(second))
     first, second, groups, weight = first[known], second[known], groups[known], weight[known]
     gaps = first - second
-    n, discordant = len(gaps), int((np.abs(gaps) > _SAME).sum())
+    differs = np.abs(gaps) > _SAME
+    n, discordant = len(gaps), int(differs.sum())
+    # Cases of a group move together: so many of them as there are groups tell something.
+    n_telling = len(np.unique(groups[differs if telling is None else differs & telling[known]]))
     alone = n > 0 and independent(groups, weight)
     noninferior: float | None = None
     estimate: Estimate | None = None
-    if discordant >= MIN_DISCORDANT:
+    if n_telling >= MIN_DISCORDANT:
         if alone and np.isin(first, (0.0, 1.0)).all() and np.isin(second, (0.0, 1.0)).all():
             estimate = ScoreDifference(int((gaps > 0).sum()), int((gaps < 0).sum()), n)
         else:

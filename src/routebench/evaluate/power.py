@@ -21,8 +21,17 @@ def minimum_detectable(n: int, discordance: float, comparisons: int = 1) -> floa
     """
     if n < 1:
         return float("nan")
-    reach = float(special.ndtri(1 - ALPHA / 2 / comparisons) + special.ndtri(_POWER))
-    return float(reach * (discordance / n) ** 0.5)
+    return detectable((discordance / n) ** 0.5, comparisons)
+
+
+def detectable(error: float, comparisons: int = 1) -> float:
+    """Returns the smallest true difference that 80 % of comparisons with such a standard error would find.
+
+    Args:
+        error: standard error of the difference.
+        comparisons: how many are made at once (Bonferroni).
+    """
+    return float(special.ndtri(1 - ALPHA / 2 / comparisons) + special.ndtri(_POWER)) * error
 
 
 def false_winner_probability(comparisons: int) -> float:

@@ -97,8 +97,10 @@ def replay(outcomes: Outcomes, choices: Choices) -> Replayed:
         latency[:, number] = part.latency_s
         begun = np.flatnonzero(chains[:, 0] >= 0)
         decided[begun, place[chains[begun, 0]]] += share
+        # Of samples that were never bought nobody knows who would have answered.
+        counts = np.maximum((~np.isnan(part.failed)).sum(axis=1), 1)
         for model in range(m):
-            answered_by[:, model] += share * (part.answered_by == model).mean(axis=1)
+            answered_by[:, model] += share * (part.answered_by == model).sum(axis=1) / counts
         asked += part.asked
         known += part.known
     if choices.decision_cost_usd is not None:

@@ -35,7 +35,7 @@ class Points:
 
 
 def curve_points(outcomes: Outcomes, curve: Sequence[Choices]) -> Points:
-    """Returns what every point of a curve reaches on cases that all of its cells are known for."""
+    """Returns what every point of a curve reaches, on the cases where its cells are known."""
     if isinstance(curve, LambdaSweep):
         return curve.points(outcomes)
     weight = outcomes.weight / outcomes.weight.sum()
@@ -44,9 +44,14 @@ def curve_points(outcomes: Outcomes, curve: Sequence[Choices]) -> Points:
         one = replay(outcomes, choices)
         known = ~np.isnan(one.cost_usd)
         cost = np.average(one.cost_usd[known], weights=weight[known]) if known.any() else np.nan
-        rows.append((cost, np.nansum(one.score * weight), weight @ one.decided))
+        rows.append((cost, _mean_known(one.score, weight), weight @ one.decided))
     costs, quality, first = zip(*rows, strict=True)
     return Points(np.array(costs, dtype=float), np.array(quality, dtype=float), np.array(first, dtype=float))
+
+
+def _mean_known(values: FloatArray, weight: FloatArray) -> float:
+    known = ~np.isnan(values)
+    return float(np.average(values[known], weights=weight[known])) if weight[known].sum() > 0 else 0.0
 
 
 def curve_missing(outcomes: Outcomes, curve: Sequence[Choices]) -> BoolArray:
@@ -126,9 +131,9 @@ class LambdaSweep(Sequence[Choices]):
         n, m, r = len(start), len(self.models), len(self.rates)
         weight = outcomes.weight / outcomes.weight.sum()
         score, cost = outcomes.expected_scores()[:, columns], outcomes.expected_costs()[:, columns]
-        priced = ~np.isnan(cost) * weight[:, None]
+        priced, scored = ~np.isnan(cost) * weight[:, None], ~np.isnan(score) * weight[:, None]
         # One table a quantity: its weighted value wherever a request could go.
-        tables = (np.nan_to_num(score) * weight[:, None], np.nan_to_num(cost) * weight[:, None], priced)
+        tables = (np.nan_to_num(score) * weight[:, None], scored, np.nan_to_num(cost) * weight[:, None], priced)
         rows = np.arange(n)
         totals = [np.full(r, table[rows, start].sum()) for table in tables]
         first = np.zeros((r + 1, m))
@@ -141,7 +146,8 @@ class LambdaSweep(Sequence[Choices]):
             np.add.at(first, (at, to), weight[moved])
             np.add.at(first, (at, now[moved]), -weight[moved])
             now[moved] = to
-        quality, spent, known = totals
+        gained, told, spent, known = totals
+        quality = np.divide(gained, told, out=np.zeros(r), where=told > 1e-12)
         mean_cost = np.divide(spent, known, out=np.full(r, np.nan), where=known > 1e-12)
         shares = np.zeros((r, len(outcomes.models)))
         shares[:, columns] = np.cumsum(first[:r], axis=0)

@@ -78,6 +78,10 @@ class Rules(Policy):
         scores = np.array([one.score for one in replays])
         costs = _chain_costs(outcomes, self._chains)
         known = ~np.isnan(scores).any(axis=0)
+        if not known.any():
+            raise OutcomesError(
+                f"suite {outcomes.suite!r}: no training case has a graded outcome of every model; run or grade the rest"
+            )
         found = candidates(outcomes.take(known).requests)
         weight = outcomes.weight[known]
         return [
