@@ -63,7 +63,7 @@ def mix_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple[str, li
     rows = []
     for name in names:
         one = comparison[name]
-        rows.append((name, [*one.mix(comparison.models).values(), one.failed_share]))
+        rows.append((name, [*(float(share) for share in one.first.mix()), one.first.failed_share]))
     return rows
 
 

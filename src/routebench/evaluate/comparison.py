@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
+from routebench.evaluate.estimates import ALPHA
 from routebench.evaluate.evaluation import Cached, Evaluation, Half
 from routebench.evaluate.intervals import Interval, ratio_interval
 from routebench.evaluate.metrics import arena_score
@@ -18,6 +19,7 @@ from routebench.evaluate.sentence import Sentence
 from routebench.evaluate.slices import Slice
 
 SCHEMA = "routebench/compare/v1"
+_NO_FINDING = 2.5
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,19 @@ class Comparison:
         names = [evaluation.name for evaluation in self.evaluations]
         raise OutcomesError(f"no strategy {name!r} was compared{nearest(name, names)}; there are {', '.join(names)}")
 
-    def between(self, first: str, second: str) -> Difference:
-        """The difference of two strategies on the first seed, paired, of these two alone."""
+    def between(self, first: str, second: str, tries: int = 1) -> Difference:
+        """The difference of two strategies on the first seed, paired; as one of so many tries (Bonferroni)."""
         test = self.half.test
         one, other = self[first].first.replayed.score, self[second].first.replayed.score
-        return paired(one, other, test.keys, test.weight, self.margin)
+        found = paired(one, other, test.keys, test.weight, self.margin)
+        if tries < 2 or found.estimate is None:
+            return found
+        return replace(
+            found,
+            p_adjusted=min(1.0, tries * found.estimate.p_value()),
+            p_noninferior_adjusted=min(1.0, tries * found.estimate.p_above(-self.margin)),
+            ci95_simultaneous=found.estimate.interval(ALPHA / tries),
+        )
 
     def cost_between(self, first: str, second: str) -> Interval | None:
         """Cost of one strategy against another's, less one, on the first seed; None while unknown."""
@@ -92,11 +102,15 @@ class Comparison:
         """What the reading is about: the best of the candidates that are better, else the cheapest that loses least."""
         ranks = {"better": 0, "no_worse": 1, "cannot_tell": 2, "too_few": 2, "worse": 3}
 
-        def order(one: Evaluation) -> tuple[int, float, float]:
+        def order(one: Evaluation) -> tuple[float, float, float]:
             versus, cost = one.versus_baseline, one.cost_usd_per_1k
-            # The same scores at the same cost as the baseline's are no finding, however surely they are no worse.
-            verdict = "too_few" if versus is None or one.is_the_baseline else versus.verdict
+            # The same as the baseline's is no finding, nor a loss that too few cases tell of.
             price = float("inf") if cost is None else cost
+            if versus is None or one.is_the_baseline:
+                return _NO_FINDING, price, -one.quality
+            verdict = versus.verdict
+            if verdict == "too_few" and versus.delta < -self.margin:
+                return _NO_FINDING, -one.quality, price
             return (0, -one.quality, price) if verdict == "better" else (ranks[verdict], price, -one.quality)
 
         return min(self.candidates, key=order, default=None)

@@ -49,13 +49,20 @@ def mean_interval(
     estimate = mean_estimate(values, groups, weight)
     if estimate is None:
         return Interval(float(np.average(values, weights=weight)), None, None, "too few clusters")
+    if share and np.isin(values, (0.0, 1.0)).all():
+        # As if so many independent cases had been seen; where all score alike, as many as there are effective groups.
+        spread = estimate.value * (1 - estimate.value)
+        size = min(spread / estimate.error**2, float(len(values))) if spread > 0 else estimate.freedom + 1
+        return Interval(estimate.value, *wilson(estimate.value * size, size), "Wilson on the effective number of cases")
+    if share and estimate.error == 0:
+        return Interval(estimate.value, None, None, "every case scores alike")
     low, high = estimate.interval()
     if share:
         low, high = max(0.0, low), min(1.0, high)
     return Interval(estimate.value, low, high, estimate.method)
 
 
-def wilson(successes: int, n: int, alpha: float = ALPHA) -> tuple[float, float]:
+def wilson(successes: float, n: float, alpha: float = ALPHA) -> tuple[float, float]:
     """Returns Wilson's score interval of a share (Journal of the American Statistical Association 22 (1927) 209)."""
     z = float(special.ndtri(1 - alpha / 2))
     share = successes / n

@@ -34,11 +34,13 @@ class Judged:
         judge: strategy -> score of each case, as the suite's graders gave it, shape (n,).
         human: strategy -> the same by people, NaN where none of them graded the answer, shape (n,).
         by_judge: cases that a judge scores; the others have no error of measurement, shape (n,).
+        answered_by: strategy -> probability that each model gives the answer, shape (n, m).
     """
 
     judge: Mapping[str, FloatArray]
     human: Mapping[str, FloatArray]
     by_judge: BoolArray
+    answered_by: Mapping[str, FloatArray]
     groups: npt.NDArray[np.str_]
     weight: FloatArray
 
@@ -49,10 +51,12 @@ class Judged:
         if test.human is None or not by_judge.any():
             return None
         people = replace(test, score=test.human)
+        replayed = {name: replay(test, one) for name, one in chosen.items()}
         return cls(
-            judge={name: replay(test, one).score for name, one in chosen.items()},
+            judge={name: one.score for name, one in replayed.items()},
             human={name: replay(people, one).score for name, one in chosen.items()},
             by_judge=by_judge,
+            answered_by={name: one.answered_by for name, one in replayed.items()},
             groups=test.keys,
             weight=test.weight,
         )
@@ -63,14 +67,18 @@ class Judged:
         if found is None:
             return None
         low, high = found[0].interval()
-        return Interval(found[0].value, max(0.0, low), min(1.0, high), _method(found[1]))
+        value = min(1.0, max(0.0, found[0].value))
+        return Interval(value, max(0.0, low), min(1.0, high), _method(found[1]))
 
     def widened(self, plain: Difference, first: str, second: str) -> Difference:
         """The difference of two strategies on the human scale; as it was with too few grades by people."""
         judge = self.judge[first] - self.judge[second]
         human = self.human[first] - self.human[second]
-        # Where both gave the same answer the difference is 0, whoever grades it.
-        exact = ~self.by_judge | (np.abs(judge) < _SAME) & ~(np.abs(np.nan_to_num(human)) > _SAME)
+        # Where one and the same answer came the difference is 0, whoever grades it. Scores must not decide that: a
+        # judge that finds two answers equal may be wrong.
+        own, other = self.answered_by[first], self.answered_by[second]
+        same = (np.abs(own - other) < _SAME).all(axis=1) & (own.max(axis=1) > 1 - _SAME)
+        exact = ~self.by_judge | same
         found = self._estimate(judge, human, exact)
         if found is None or plain.estimate is None:
             return plain
@@ -118,15 +126,18 @@ def prediction_powered(
     count = int(labelled.sum())
     if count < MIN_LABELS:
         return None
-    share = float(weight[labelled].sum() / weight[~exact].sum())
-    asked = np.where(exact, 1.0, labelled / share)
-    truth = np.where(exact, judge, np.where(labelled, human, 0.0))
-    # The value of every case is truth / share where it was graded, with as much of the judge as makes it steadiest.
-    told, control = asked * truth, judge - asked * judge
-    centred = control - np.average(control, weights=weight)
-    spread = float(np.average(centred**2, weights=weight))
-    power = -float(np.average(centred * told, weights=weight)) / spread if spread > 0 else 0.0
-    values = told + float(np.clip(power, 0.0, 1.0)) * control
+    asked, open_ = weight * labelled, weight * ~exact
+    share = float(asked.sum() / open_.sum())
+    truth = np.where(labelled, human, 0.0)
+    # With as much of the judge as makes it steadiest: the slope of what people say on what the judge says.
+    told = truth[labelled] - np.average(truth[labelled], weights=weight[labelled])
+    guess = judge[labelled] - np.average(judge[labelled], weights=weight[labelled])
+    spread = float(np.average(guess**2, weights=weight[labelled]))
+    power = float(np.average(told * guess, weights=weight[labelled])) / spread if spread > 0 else 0.0
+    used = float(np.clip(power, 0.0, 1.0)) * judge
+    # Mean of the judge over all, and of what people said beyond it over those that they graded.
+    level, beyond = np.average(used, weights=open_), np.average(truth - used, weights=asked)
+    values = np.where(exact, judge, level + beyond + (used - level) + labelled / share * (truth - used - beyond))
     estimate = mean_estimate(values, groups, weight)
     if estimate is None:
         return None

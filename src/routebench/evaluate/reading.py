@@ -21,7 +21,7 @@ _WORDS = {
     "worse": "worse than",
     "no_worse": "no worse than",
     "cannot_tell": "not distinguishable from",
-    "too_few": "not to be told from (too few cases differ)",
+    "too_few": "not to be told from (too few cases or groups differ)",
 }
 
 
@@ -51,11 +51,13 @@ def _today(comparison: Comparison, today: Evaluation) -> Sentence:
             text += f" A fixed mix at the same cost does better: {points(against)} for today's router."
         elif _earns(against):
             text += f" It beats a fixed mix at the same cost by {points(against)}."
-        else:
+        elif against.verdict in ("better", "no_worse") or abs(against.delta) < _NOTHING:
             text += f" A fixed mix at the same cost does as well ({points(against)} for today's router)."
+        else:
+            text += f" It cannot be told from a fixed mix at the same cost ({points(against)})."
     pick = comparison.pick
     if pick is not None:
-        versus = comparison.between(pick.name, today.name)
+        versus = comparison.between(pick.name, today.name, tries=len(comparison.candidates))
         text += f" {pick.name} is {_WORDS[versus.verdict]} it: {points(versus)}"
         change = comparison.cost_between(pick.name, today.name)
         text += "." if change is None else f", at {_cheaper(change)}."
@@ -79,7 +81,9 @@ def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
     versus = pick.versus_baseline
     if pick.is_the_baseline:
         return Sentence(
-            "best", f"No candidate was told from {base.name}: {pick.name} scores and costs the same.", grave=True
+            "best",
+            f"No candidate is better than {base.name}; {pick.name} scores and costs the same on every case.",
+            grave=True,
         )
     text = f"{pick.name} is {_WORDS[versus.verdict]} {base.name}: {points(versus)} on {versus.n} held-out cases"
     if pick.cost_versus_baseline is not None:
@@ -108,11 +112,14 @@ def _slice(comparison: Comparison, pick: Evaluation) -> list[Sentence]:
     worst = pick.worst_slice
     if worst is None:
         return []
+    if worst.delta >= 0:
+        return []
     interval = _interval(worst.ci95)
+    about_it = "interval simultaneous over the slices" if worst.ci95 else "too few of them differ for an interval"
     about = "the only slice" if worst.n_slices == 1 else f"the worst of {worst.n_slices} slices"
     text = (
         f"{worst.name} is {about} with enough cases: {_signed(worst.delta)} pt{interval} against "
-        f"{comparison.baseline} (n={worst.n}, interval simultaneous over the slices)."
+        f"{comparison.baseline} (n={worst.n}, {about_it})."
     )
     if worst.n_too_small:
         text += f" {worst.n_too_small} slices are too small to judge."
@@ -125,13 +132,19 @@ def _power(comparison: Comparison) -> list[Sentence]:
         return []
     versus = pick.versus_baseline
     count = len(comparison.candidates)
-    # Where nothing differs, nothing tells how much another candidate would.
-    share, where = (versus.discordance, "differ") if versus.n_discordant else (_USUAL_DISCORDANCE, "differed")
-    text = f"With {versus.n} paired cases you can see {100 * minimum_detectable(versus.n, share):.1f} points"
+    # Where too few differ, nothing tells how much another candidate would.
+    assumed = "" if versus.estimate is not None else f", if {_USUAL_DISCORDANCE:.0%} of the cases differed"
+
+    def see(comparisons: int) -> float:
+        found = versus.detectable(comparisons)
+        return minimum_detectable(versus.n, _USUAL_DISCORDANCE, comparisons) if found is None else found
+
+    if see(count or 1) > 1:
+        return [Sentence("power", f"{versus.n} paired cases are too few to see any difference.", grave=True)]
+    text = f"With {versus.n} paired cases you can see {100 * see(1):.1f} points"
     if count > 1:
-        text += f" alone, {100 * minimum_detectable(versus.n, share, count):.1f} as one of {count}"
-    condition = "" if versus.n_discordant else "if "
-    return [Sentence("power", f"{text} (80 % power, {condition}{share:.0%} of the cases {where}).")]
+        text += f" alone, {100 * see(count):.1f} as one of {count}"
+    return [Sentence("power", f"{text} (80 % power{assumed}).")]
 
 
 def _tries(comparison: Comparison) -> list[Sentence]:

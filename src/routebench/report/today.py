@@ -21,7 +21,7 @@ def today_section(told: Told) -> Section | None:
         blocks.append(
             Text(
                 f"Constant router: {today.largest_share:.0%} of the requests go to "
-                f"{today.most_sent(comparison.models)}. It costs and scores what that one model does.",
+                f"{today.most_sent(comparison.models)}. It costs and scores hardly anything else than that one model.",
                 "grave",
             )
         )
