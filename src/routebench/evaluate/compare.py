@@ -131,10 +131,10 @@ def _measure_split(
     # Compared are the cases on which every operating point of every strategy has its cells.
     unknown = np.any([one.missing for one in fitted], axis=0)
     if unknown.all():
-        lacking = ", ".join(f"{name} lacks {count}" for name, count in _lacking(test).items())
+        lacking = ", ".join(f"{name} lacks {count} of {test.n}" for name, count in _lacking(test).items())
         raise OutcomesError(
-            f"suite {outcomes.suite!r}: no test case has a graded outcome for every strategy ({lacking} of "
-            f"{test.n}); run or grade the rest, or leave models out: --models"
+            f"suite {outcomes.suite!r}: no test case has a graded outcome for every strategy "
+            f"({lacking or 'recorded decisions are missing'}); run, grade or record the rest, or compare fewer of them"
         )
     kept = np.flatnonzero(~unknown)
     compared = test.take(kept)

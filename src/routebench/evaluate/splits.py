@@ -18,12 +18,18 @@ def split(outcomes: Outcomes, seed: int) -> tuple[IntArray, IntArray]:
     whose suite names its split goes there.
 
     Raises:
-        OutcomesError: one of the halves would be empty.
+        OutcomesError: one of the halves would be empty, or the suite's own split tears a group apart.
     """
     keys = np.random.default_rng(seed).permutation(np.unique(outcomes.keys))
     train = np.isin(outcomes.keys, keys[: len(keys) // 2])
     own = outcomes.cases.split
     train = np.where(own == "", train, own == "train")
+    torn = np.intersect1d(outcomes.keys[train], outcomes.keys[~train])
+    if len(torn):
+        raise OutcomesError(
+            f"suite {outcomes.suite!r}: its column `split` tears {len(torn)} groups apart, such as {str(torn[0])!r}; "
+            "give all cases of a group the same split"
+        )
     inside, outside = np.flatnonzero(train), np.flatnonzero(~train)
     if not len(inside) or not len(outside):
         raise OutcomesError(

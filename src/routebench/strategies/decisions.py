@@ -42,7 +42,7 @@ class Decisions(Policy):
         if not any(case_id in self.recorded.by_case for case_id in outcomes.cases.ids):
             raise OutcomesError(
                 f"{self.name}: none of its {len(self.recorded.by_case)} prompt_ids is a case of suite "
-                f"{outcomes.suite!r}, such as {outcomes.cases.ids[0]!r}; was it recorded on another suite?"
+                f"{outcomes.suite!r}, such as {str(outcomes.cases.ids[0])!r}; was it recorded on another suite?"
             )
         for row in self.recorded.by_case.values():
             self._known(row, outcomes)

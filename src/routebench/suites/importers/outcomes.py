@@ -16,8 +16,8 @@ from routebench.types import ERROR_KINDS, Case, GraderSpec, Request
 
 _OUTCOME_COLUMNS = ("prompt_id", "model", "score")
 _PROMPT_COLUMNS = ("prompt_id", "prompt")
-_MOST_ABOVE_ONE = 0.5
-"""With a larger share of scores above 1 they are on another scale, and clipping them would destroy them."""
+_MOST_ABOVE_ONE, _MOST_FROM_TWO = 0.5, 0.05
+"""With a larger share of scores above 1, or from 2 on, they are on another scale, and clipping would destroy them."""
 GRADER = "imported"
 """What the grader of imported scores is called."""
 
@@ -77,13 +77,14 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
     path = Path(path)
     known: pd.Index[Any] = pd.Index(np.array(case_ids, dtype=object))
     seen: dict[str, npt.NDArray[np.int32]] = {}
-    above = scored = 0
+    above = scored = doubled = 0
     for frame in frames(path, _OUTCOME_COLUMNS):
         rows = _of_prompts(frame, known, tally)
         rows["error_kind"] = _error_kinds(frame.loc[rows.index], path)
         failed = rows["error_kind"].notna()
         score = numbers(frame.loc[rows.index, "score"])
         above += int((score > 1).sum())
+        doubled += int((score >= 2).sum())
         scored += int(score.notna().sum())
         tally.unknown["scores"] += int((score.isna() & ~failed).sum())
         tally.clipped["scores outside [0, 1]"] += int(((score < 0) | (score > 1)).sum())
@@ -98,7 +99,7 @@ def read_outcomes(path: str | Path, case_ids: Sequence[str], tally: Tally) -> It
             yield rows
     if not tally.rows:
         raise OutcomesError(f"{path}: no outcome belongs to a prompt; do the prompt_ids of both files agree?")
-    if scored and above > _MOST_ABOVE_ONE * scored:
+    if above > _MOST_ABOVE_ONE * scored or doubled > _MOST_FROM_TWO * scored:
         raise OutcomesError(
             f"{path}: {above} of {scored} scores are above 1; a score is a share from 0 to 1: divide by the top of "
             "your scale first"
