@@ -151,7 +151,10 @@ class Costs:
 
     def mean(self, name: str) -> Interval | None:
         """Mean cost of a request in US dollars."""
-        return mean_interval(self._plain[name], self._test.keys, self._test.weight)
+        found = mean_interval(self._plain[name], self._test.keys, self._test.weight)
+        if found is None or found.low is None:
+            return found
+        return replace(found, low=max(0.0, found.low))
 
     def change(self, name: str) -> Interval | None:
         """Cost against the baseline's, less one."""

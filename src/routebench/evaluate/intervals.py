@@ -88,4 +88,5 @@ def ratio_interval(
     if estimate is None:
         return Interval(ratio - 1, None, None, "too few clusters")
     low, high = estimate.interval()
-    return Interval(ratio - 1, ratio - 1 + low, ratio - 1 + high, f"linearised ratio, {estimate.method}")
+    # Nothing costs less than nothing.
+    return Interval(ratio - 1, max(-1.0, ratio - 1 + low), ratio - 1 + high, f"linearised ratio, {estimate.method}")

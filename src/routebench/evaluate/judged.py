@@ -145,4 +145,4 @@ def prediction_powered(
 
 
 def _method(labels: int) -> str:
-    return f"prediction-powered, {labels} grades by people"
+    return f"prediction-powered, {labels} grades by people; the fixed mix, slices and AIQ stay on the judge's scale"

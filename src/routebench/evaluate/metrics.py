@@ -11,13 +11,15 @@ _ARENA_DEAREST_USD, _ARENA_CHEAPEST_USD = 200.0, 0.0044
 
 
 def arena_score(quality: float, cost_usd_per_1k: float) -> float | None:
-    """Returns RouterArena's trade of accuracy against cost (arXiv 2510.00202), None for a free policy.
+    """Returns RouterArena's trade of accuracy against cost (arXiv 2510.00202).
+
+    None for a free policy, and beyond its dearest cost of 200 US dollars, where the formula means nothing.
 
     Args:
         quality: mean score in [0, 1].
         cost_usd_per_1k: US dollars for 1,000 requests.
     """
-    if cost_usd_per_1k <= 0:
+    if not 0 < cost_usd_per_1k <= _ARENA_DEAREST_USD:
         return None
     cost = (np.log2(_ARENA_DEAREST_USD) - np.log2(cost_usd_per_1k)) / (
         np.log2(_ARENA_DEAREST_USD) - np.log2(_ARENA_CHEAPEST_USD)
