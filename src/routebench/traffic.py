@@ -55,7 +55,7 @@ class Traffic:
         frame.columns = frame.columns.str.strip()
         if "requests" not in frame.columns:
             found = ", ".join(frame.columns)
-            hint = "".join(nearest("requests", list(frame.columns)))
+            hint = nearest("requests", list(frame.columns))
             raise InputError(f"{path}: no column `requests`{hint}; it has {found}; known: {', '.join(_COLUMNS)}")
         requests = pd.to_numeric(frame["requests"].str.replace(",", ""), errors="coerce")
         wrong = np.flatnonzero(~(requests >= 0))

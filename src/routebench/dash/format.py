@@ -22,13 +22,11 @@ def points(value: float | None, ci95: Sequence[float] | None = None) -> str:
     """`+0.5 pt [0.1, 1.0]`, a difference of two shares in points."""
     if value is None:
         return UNKNOWN
-    text = f"{_signed(value)} pt"
-    return text if not ci95 else f"{text} [{_signed(ci95[0])}, {_signed(ci95[1])}]"
+    # Late: what watches a run needs no evaluation.
+    from routebench.evaluate.sentence import signed_points
 
-
-def _signed(share: float) -> str:
-    """What rounds to nothing has no minus."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"
+    text = f"{signed_points(value)} pt"
+    return text if not ci95 else f"{text} [{signed_points(ci95[0])}, {signed_points(ci95[1])}]"
 
 
 def money(value: float | None) -> str:

@@ -43,21 +43,20 @@ class Beside:
             if name != baseline
         }
         mixes = {name: mix for name, one in measured.items() if (mix := _mix_at_cost(half, one)) is not None}
+        mixed = {name: replay(test, mix).score for name, mix in mixes.items()}
         against_mix = {
             name: paired(
                 self._scores[name],
-                replay(test, mix).score,
+                mixed[name],
                 test.keys,
                 test.weight,
                 margin,
-                telling=_telling(test, self._scores[name], mix),
+                telling=_telling(test, self._scores[name] - mixed[name], mix),
             )
             for name, mix in mixes.items()
         }
         self.baseline = self._families(others, kinds, dict.fromkeys(others, self._base))
-        self.fixed_mix = self._families(
-            against_mix, kinds, {name: replay(test, mix).score for name, mix in mixes.items()}
-        )
+        self.fixed_mix = self._families(against_mix, kinds, mixed)
         slices = test.cases.slices()
         self._slices = {
             name: rank_slices(score, self._base, slices, test.keys, test.weight)
@@ -96,15 +95,14 @@ class Beside:
         return None if self._judged is None else self._judged.note(name)
 
 
-def _telling(test: Outcomes, score: FloatArray, mix: Choices) -> BoolArray:
+def _telling(test: Outcomes, gaps: FloatArray, mix: Choices) -> BoolArray:
     """Cases on which a strategy differs from a mix by more than a small share of how far its parts lie apart.
 
     Against a mix with a small part every case that goes the usual way differs a little, and all alike: those say
     nothing of how the few others spread, which carry the difference. Shape (n,).
     """
     parts = np.array([replay(test, replace(mix, parts=((1.0, chains),))).score for _, chains in mix.parts])
-    gaps = np.abs(score - replay(test, mix).score)
-    telling: BoolArray = gaps > _SMALL_PART * np.ptp(parts, axis=0)
+    telling: BoolArray = np.abs(gaps) > _SMALL_PART * np.ptp(parts, axis=0)
     return telling
 
 

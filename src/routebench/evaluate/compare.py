@@ -218,7 +218,8 @@ def _zero_aiq(singles: Sequence[SingleModel]) -> float | None:
 def _deployed_gain(half: Half, train: Points, test: Points) -> float | None:
     """Mean over budgets of the policy chosen on train, measured on test, less the train-chosen mix at its cost."""
     low, high = Hull.of(half.singles).cost_range
-    if high <= low or np.isnan(train.cost_usd).any() or np.isnan(test.cost_usd).any():
+    unknown = (train.cost_usd, train.quality, test.cost_usd)
+    if high <= low or any(np.isnan(values).any() for values in unknown):
         return None
     corners = mix_corners(half)
     if corners is None:

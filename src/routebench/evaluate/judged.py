@@ -136,8 +136,8 @@ def prediction_powered(
     power = float(np.average(told * guess, weights=weight[labelled])) / spread if spread > 0 else 0.0
     used = float(np.clip(power, 0.0, 1.0)) * judge
     # Mean of the judge over all, and of what people said beyond it over those that they graded.
-    level, beyond = np.average(used, weights=open_), np.average(truth - used, weights=asked)
-    values = np.where(exact, judge, level + beyond + (used - level) + labelled / share * (truth - used - beyond))
+    beyond = np.average(truth - used, weights=asked)
+    values = np.where(exact, judge, used + beyond + labelled / share * (truth - used - beyond))
     estimate = mean_estimate(values, groups, weight)
     if estimate is None:
         return None

@@ -9,7 +9,7 @@ from routebench.evaluate.evaluation import Evaluation
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.paired import Difference
 from routebench.evaluate.power import false_winner_probability, minimum_detectable
-from routebench.evaluate.sentence import Sentence
+from routebench.evaluate.sentence import Sentence, signed_points
 
 _MANY_TRIES = 4
 _LOW_SHARE = 0.98
@@ -118,7 +118,7 @@ def _slice(comparison: Comparison, pick: Evaluation) -> list[Sentence]:
     about_it = "interval simultaneous over the slices" if worst.ci95 else "too few of them differ for an interval"
     about = "the only slice" if worst.n_slices == 1 else f"the worst of {worst.n_slices} slices"
     text = (
-        f"{worst.name} is {about} with enough cases: {_signed(worst.delta)} pt{interval} against "
+        f"{worst.name} is {about} with enough cases: {signed_points(worst.delta)} pt{interval} against "
         f"{comparison.baseline} (n={worst.n}, {about_it})."
     )
     if worst.n_too_small:
@@ -246,16 +246,11 @@ def _weights(comparison: Comparison) -> list[Sentence]:
 
 def points(one: Difference) -> str:
     """`+1.2 pt [+0.3, +2.1]`, the interval simultaneous where several were compared."""
-    return f"{_signed(one.delta)} pt{_interval(one.ci95_simultaneous or one.ci95)}"
+    return f"{signed_points(one.delta)} pt{_interval(one.ci95_simultaneous or one.ci95)}"
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else f" [{_signed(bounds[0])}, {_signed(bounds[1])}]"
-
-
-def _signed(share: float) -> str:
-    """In points; what rounds to nothing has no minus."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"
+    return "" if bounds is None else f" [{signed_points(bounds[0])}, {signed_points(bounds[1])}]"
 
 
 def _cheaper(change: Interval) -> str:

@@ -8,6 +8,11 @@ from typing import Any, Literal
 Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "caching", "weights"]
 
 
+def signed_points(share: float) -> str:
+    """Returns a difference of shares in points, `+1.2`; what rounds to nothing has no minus."""
+    return f"{round(100 * share, 1) + 0.0:+.1f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """One thing that was found.

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from routebench.evaluate.choices import BoolArray, Choices, FloatArray, IntArray
+from routebench.evaluate.frontier import weighted_mean
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 
@@ -25,7 +26,7 @@ class Points:
 
     Attributes:
         cost_usd: mean cost of a request over the cases where it is known, NaN where it nowhere is, shape (p,).
-        quality: mean score, shape (p,).
+        quality: mean score over the cases where it is known, NaN where it nowhere is, shape (p,).
         first: share of requests that are first sent to each model, in the outcomes' order, shape (p, m).
     """
 
@@ -42,16 +43,9 @@ def curve_points(outcomes: Outcomes, curve: Sequence[Choices]) -> Points:
     rows = []
     for choices in curve:
         one = replay(outcomes, choices)
-        known = ~np.isnan(one.cost_usd)
-        cost = np.average(one.cost_usd[known], weights=weight[known]) if known.any() else np.nan
-        rows.append((cost, _mean_known(one.score, weight), weight @ one.decided))
+        rows.append((weighted_mean(one.cost_usd, weight), weighted_mean(one.score, weight), weight @ one.decided))
     costs, quality, first = zip(*rows, strict=True)
     return Points(np.array(costs, dtype=float), np.array(quality, dtype=float), np.array(first, dtype=float))
-
-
-def _mean_known(values: FloatArray, weight: FloatArray) -> float:
-    known = ~np.isnan(values)
-    return float(np.average(values[known], weights=weight[known])) if weight[known].sum() > 0 else 0.0
 
 
 def curve_missing(outcomes: Outcomes, curve: Sequence[Choices]) -> BoolArray:
@@ -147,7 +141,7 @@ class LambdaSweep(Sequence[Choices]):
             np.add.at(first, (at, now[moved]), -weight[moved])
             now[moved] = to
         gained, told, spent, known = totals
-        quality = np.divide(gained, told, out=np.zeros(r), where=told > 1e-12)
+        quality = np.divide(gained, told, out=np.full(r, np.nan), where=told > 1e-12)
         mean_cost = np.divide(spent, known, out=np.full(r, np.nan), where=known > 1e-12)
         shares = np.zeros((r, len(outcomes.models)))
         shares[:, columns] = np.cumsum(first[:r], axis=0)
