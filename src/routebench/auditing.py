@@ -118,6 +118,14 @@ def record_decisions(
     if out.suffix.lower() not in (".jsonl", ".ndjson"):
         raise InputError(f"{out}: decisions are written as JSON Lines; end the name in .jsonl")
 
+    # Before anything is asked, and perhaps paid for.
+    for served, ours in (names or {}).items():
+        if known and ours not in known:
+            raise InputError(
+                f"--map {served}={ours}: suite {suite!r} has no model {ours!r}{nearest(ours, known)}; it has "
+                f"{', '.join(known)}"
+            )
+
     async def go() -> tuple[RunningRouter, dict[str, RecordedDecision], int]:
         gateway = await find_gateway(url, model, key=key, timeout_s=timeout_s)
         try:
