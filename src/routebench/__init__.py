@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from routebench.demonstration import demo
     from routebench.errors import RoutebenchError
     from routebench.evaluate import Comparison, Outcomes
+    from routebench.packing import pack
     from routebench.rules import Router, RuleSet
     from routebench.strategies import (
         Always,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         Similarity,
     )
     from routebench.suites import Suite, load_suite
+    from routebench.suites.logs import from_logs
     from routebench.tune import Constraints, Tuned
 
 __version__ = "0.1.0"
@@ -63,8 +65,10 @@ _ROOM = {
     "Tuned": "tune",
     "compare": "dash.panel",
     "demo": "demonstration",
+    "from_logs": "suites.logs",
     "live": "dash.live",
     "load_suite": "suites",
+    "pack": "packing",
 }
 
 __all__ = [
@@ -94,8 +98,10 @@ __all__ = [
     "__version__",
     "compare",
     "demo",
+    "from_logs",
     "live",
     "load_suite",
+    "pack",
 ]
 
 

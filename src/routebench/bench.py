@@ -5,17 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from routebench.config import BenchConfig, load_config
-from routebench.errors import ConfigError, RulesError, nearest
-from routebench.grade import JUDGING, Judging, check_graders, check_judges, flip_rate, grade_answers
-from routebench.pricing import cache_discounts
+from routebench.errors import ConfigError, OutcomesError, RulesError, nearest
+from routebench.grade import (
+    JUDGING,
+    Filing,
+    Judging,
+    check_graders,
+    check_judges,
+    check_privacy,
+    flip_rate,
+    grade_answers,
+)
+from routebench.pricing import cache_discounts, cell_costs_usd
 from routebench.providers import (
+    Keys,
     Provider,
     Recorded,
     check_requests,
@@ -29,8 +39,12 @@ from routebench.rules import Guard
 from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Run, make_plan, recover
 from routebench.store import (
     Store,
+    check_not_a_pack,
     count_unscored,
+    is_pack,
+    open_store,
     read_cases,
+    read_content_hashes,
     read_matrix,
     read_models,
     read_ratings,
@@ -41,12 +55,12 @@ from routebench.store import (
     sql,
 )
 from routebench.suites import content_hash, load_suite
-from routebench.types import Model, Price
+from routebench.types import Case, Model, Price
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from routebench.evaluate import Comparison
+    from routebench.evaluate import Cases, Comparison
     from routebench.evaluate.outcomes import Outcomes
     from routebench.evaluate.protocol import Strategy
     from routebench.grade.agreement import Agreement
@@ -97,8 +111,14 @@ class Bench:
     ) -> None:
         self.config = load_config(config)
         self._now = now
-        self.suite = load_suite(self.config.suite_path, name=self.config.suite_name, fields=self.config.suite_fields)
+        self.suite = load_suite(
+            self.config.suite_path,
+            name=self.config.suite_name,
+            fields=self.config.suite_fields,
+            seal=self.config.seal,
+        )
         check_graders(self.suite)
+        check_privacy(self.suite, self.config.privacy)
         try:
             self.models = tuple(with_defaults(model, now()) for model in self.config.models)
             self.judges = tuple(with_defaults(model, now()) for model in self.config.judges)
@@ -106,12 +126,26 @@ class Bench:
             raise ConfigError(f"{config}: {error}") from None
         check_judges(self.suite, self.judges, self.models)
         _check_guards(self.config)
-        self.store = Store(store or self.config.store_path, lock_timeout_s=lock_timeout_s)
+        self.store = self._open_store(Path(store or self.config.store_path), lock_timeout_s)
         self._recorded = None if recorded is None else Recorded(recorded)
         self._environment = os.environ if environment is None else environment
         self._secret = secret or self._environment.get
         self._revised = False
         recover(self.store)
+
+    def _open_store(self, path: Path, lock_timeout_s: float) -> Store:
+        if not is_pack(path):
+            return Store(path, lock_timeout_s=lock_timeout_s)
+        keys = {model.name: (model_key(model), Keys(model)) for model in self.models}
+        asked = {case.id: (content_hash(case), case.request) for case in self.suite}
+
+        def key_of(case_id: str, content: str, model: str, key: str, sample: int) -> str | None:
+            known, ours = keys.get(model), asked.get(case_id)
+            if known is None or ours is None or (known[0], ours[0]) != (key, content):
+                return None
+            return known[1].of(ours[1], sample)
+
+        return open_store(path, key_of=key_of)
 
     def plan(
         self, *, cache: CacheMode | None = None, retry_errors: bool = False, shard: tuple[int, int] = (1, 1)
@@ -209,9 +243,12 @@ class Bench:
         # Judges too: a missing key should show before anything is bought, and not after it.
         secrets = {} if self._recorded else find_secrets(self._called(plan), self._secret)
         run_id = f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        if plan.calls:
+            check_not_a_pack(self.store, "a run that buys answers")
         # Only now: a run that is refused leaves the store as it was.
         if plan.keys:
             self._register(plan, run_id)
+        privacy = self.config.privacy
         return Run(
             plan,
             self.store,
@@ -222,6 +259,7 @@ class Bench:
             max_calls=max_calls,
             secrets=Secrets(secrets.values()),
             now=self._now,
+            file=None if privacy.text == "full" else Filing(self.suite, plan.cells(), privacy, self._now),
         ).start()
 
     @property
@@ -240,7 +278,7 @@ class Bench:
     def _revise(self) -> None:
         """Tells the store how cases are graded now; once, since a suite that is read does not change."""
         if not self._revised:
-            revise_cases(self.store, self.suite.name, ((case, content_hash(case)) for case in self.suite))
+            revise_cases(self.store, self.suite.name, self._kept_cases())
             self._revised = True
 
     def unscored(self) -> int:
@@ -250,7 +288,8 @@ class Bench:
     def outcomes(self) -> Outcomes:
         """Returns the outcome matrix of the suite, graded, with missing cells explicit."""
         self.grade()
-        return open_outcomes(self.store, self.suite.name, models=[model.name for model in self.models])
+        names = [model.name for model in self.models]
+        return open_outcomes(self.store, self.suite.name, models=names, prompts=self.suite, strict=False)
 
     def compare(
         self,
@@ -317,12 +356,16 @@ class Bench:
             self.store,
             suite=self.suite.name,
             run_id=run_id,
-            cases=((case, content_hash(case)) for case in self.suite),
+            cases=self._kept_cases(),
             models=models,
             cells=plan.cells(),
             at=self._now(),
             mark=mark,
         )
+
+    def _kept_cases(self) -> Iterator[tuple[Case, str]]:
+        """What the store may keep of every case, and the hash of all of it."""
+        return ((self.config.privacy.of_case(case), content_hash(case)) for case in self.suite)
 
     def __repr__(self) -> str:
         names = ", ".join(model.name for model in self.models)
@@ -342,15 +385,38 @@ def cache_mode(environment: Mapping[str, str]) -> CacheMode:
     raise ConfigError(f"{CACHE_VARIABLE}={value!r}: use one of {', '.join(get_args(CacheMode))}")
 
 
-def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = None) -> Outcomes:
-    """Reads the outcome matrix of a suite from a store: numbers at once, prompts when a strategy looks at them."""
+def open_outcomes(
+    store: Store,
+    suite: str,
+    *,
+    models: Sequence[str] | None = None,
+    prompts: Iterable[Case] | None = None,
+    strict: bool = True,
+    sealed: bool = False,
+    prices: Mapping[str, Price] | None = None,
+) -> Outcomes:
+    """Reads the outcome matrix of a suite from a store: numbers at once, prompts when a strategy looks at them.
+
+    Args:
+        store: where it is.
+        suite: the suite's name.
+        models: which, and in which order; all when left out.
+        prompts: the cases with their texts, for a store that keeps none, such as a pack.
+        strict: whether every case must be among the prompts and ask what it asked; else what is there is taken.
+        sealed: the sealed cases, and only those; without it they are left out.
+        prices: model name -> what its stored tokens are to cost; other models keep the cost that is stored.
+
+    Raises:
+        StoreError: the store holds no such suite.
+        OutcomesError: it has no outcome, or the prompts are others.
+    """
     import numpy as np
 
     from routebench.evaluate import Cases, Outcomes, Source
 
     known = {model.name: model for model in read_models(store, suite)}
     names = tuple(models or known)
-    found = read_matrix(store, suite, names)
+    found = read_matrix(store, suite, names, tokens=bool(prices))
     columns = found.cases
     cases = Cases(
         ids=_texts(columns["case_id"]),
@@ -361,13 +427,51 @@ def open_outcomes(store: Store, suite: str, *, models: Sequence[str] | None = No
         split=_texts(columns["split"]),
         tags=np.ma.getdata(columns["tags"]),
         grader=_texts(columns["grader"]),
+        has_text=np.ma.filled(columns["has_text"], fill_value=True).astype(bool),
         source=Source(lambda: read_cases(store, suite)),
     )
+    if prompts is not None:
+        cases = _with_prompts(cases, store, suite, prompts, strict=strict)
     cells = {name: _numbers(values) if values.dtype.kind == "f" else values for name, values in found.cells.items()}
-    saved = _cacheable_usd([known[name].price if name in known else None for name in names], cells)
+    charged = {name: known[name].price for name in names if name in known} | dict(prices or {})
+    if prices:
+        cells["cost_usd"] = cell_costs_usd([prices.get(name) for name in names], cells)
+    saved = _cacheable_usd([charged.get(name) for name in names], cells)
     outcomes = Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
+    inside = (cases.split == "sealed") == sealed
+    if sealed and not inside.any():
+        raise OutcomesError(
+            f"suite {suite!r} has no sealed cases; `suite from-logs` seals a fifth from 500 conversations on, and "
+            "`suite: {path: …, seal: 0.2}` in a bench.yaml does so for any suite"
+        )
+    if not inside.all():
+        outcomes = replace(outcomes.take(inside), n_sealed=int((~inside).sum()))
     agreement = _agreement(store, outcomes)
     return outcomes if agreement is None else replace(outcomes, agreement=str(agreement))
+
+
+def _with_prompts(cases: Cases, store: Store, suite: str, prompts: Iterable[Case], *, strict: bool) -> Cases:
+    """The cases with texts from elsewhere, which must be those that were asked."""
+    import numpy as np
+
+    from routebench.evaluate import Source
+
+    known = read_content_hashes(store, suite)
+    # Of a bench's own suite a store may still know earlier cases.
+    same = {case.id: case for case in prompts if not strict or known.get(case.id) == content_hash(case)}
+    lacking = [str(name) for name in cases.ids if name not in same]
+    if strict and lacking:
+        raise OutcomesError(
+            f"the prompts are not those of suite {suite!r}: {len(lacking)} of its {len(cases)} cases are missing or "
+            f"ask something else, such as {lacking[0]!r}; give the file that was run with --prompts"
+        )
+    there = np.array([name in same for name in cases.ids], dtype=bool)
+
+    def read() -> list[Case]:
+        held = {case.id: case for case in read_cases(store, suite)} if lacking else {}
+        return [same.get(str(name)) or held[str(name)] for name in cases.ids]
+
+    return replace(cases, has_text=cases.has_text | there, source=Source(read))
 
 
 def _agreement(store: Store, outcomes: Outcomes) -> Agreement | None:

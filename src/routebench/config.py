@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from routebench.errors import ConfigError, InputError, nearest
+from routebench.redact import Privacy, TextMode, load_redactor
 from routebench.types import Message, Model, Price
 from routebench.yaml_source import YamlSource, parse_yaml
 
@@ -89,6 +90,8 @@ class ModelSettings(Settings):
     """What it can do; left out means unknown, and unknown is not refused."""
     region: str | None = None
     """Where it runs."""
+    retires: _Day | None = None
+    """The day on which it ends, where you know it."""
 
 
 class NamedModelSettings(ModelSettings):
@@ -107,6 +110,19 @@ class SuiteSettings(Settings):
     """The suite's name, else the file's stem."""
     fields: dict[str, str] | None = None
     """Our field -> the file's column."""
+    seal: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the groups that only `check --final` may look at."""
+
+
+class StoreSettings(Settings):
+    """Where answers are kept, and what of their texts."""
+
+    path: str | None = None
+    """The DuckDB file; results/<this file's stem>.duckdb when left out."""
+    text: TextMode = "full"
+    """What is kept of prompts and answers: full, redacted (no personal data), or none."""
+    redact: str | None = None
+    """A function of yours, from text to text, for `text: redacted`: package.module:function or file.py:function."""
 
 
 class ProviderLimits(Settings):
@@ -140,7 +156,7 @@ class BenchSettings(Settings):
     """The version of this format."""
     suite: str | SuiteSettings
     """The suite file, relative to this file."""
-    store: str | None = None
+    store: str | StoreSettings | None = None
     """The DuckDB file; results/<this file's stem>.duckdb when left out."""
     models: Annotated[list[NamedModelSettings], Field(min_length=1)]
     """The models to run."""
@@ -164,7 +180,9 @@ class BenchConfig:
     suite_path: Path
     suite_name: str | None
     suite_fields: Mapping[str, str] | None
+    seal: float
     store_path: Path
+    privacy: Privacy
     models: tuple[Model, ...]
     judges: tuple[Model, ...]
     guards: tuple[Mapping[str, Any], ...]
@@ -183,12 +201,15 @@ def load_config(path: str | Path) -> BenchConfig:
     settings, source = _read(path, BenchSettings)
     folder = path.parent
     suite = SuiteSettings(path=settings.suite) if isinstance(settings.suite, str) else settings.suite
+    store = settings.store if isinstance(settings.store, StoreSettings) else StoreSettings(path=settings.store)
     return BenchConfig(
         path=path,
         suite_path=folder / suite.path,
         suite_name=suite.name,
         suite_fields=suite.fields,
-        store_path=folder / settings.store if settings.store else Path("results") / f"{path.stem}.duckdb",
+        seal=suite.seal,
+        store_path=folder / store.path if store.path else Path("results") / f"{path.stem}.duckdb",
+        privacy=_privacy(store, folder, source),
         models=_models("models", settings.models, source, folder),
         judges=_models("judges", settings.judges, source, folder),
         guards=tuple(settings.guards),
@@ -196,6 +217,17 @@ def load_config(path: str | Path) -> BenchConfig:
         limits=settings.limits,
         budget_usd=settings.budget_usd,
     )
+
+
+def _privacy(store: StoreSettings, folder: Path, source: YamlSource) -> Privacy:
+    if store.redact is not None and store.text != "redacted":
+        raise ConfigError(
+            f"{source.where(('store', 'redact'))}: a function without `text: redacted` would never be called"
+        )
+    try:
+        return Privacy(store.text, load_redactor(store.redact, folder))
+    except ConfigError as error:
+        raise ConfigError(f"{source.where(('store', 'redact'))}: {error}") from None
 
 
 _Root = TypeVar("_Root", bound=Settings)
@@ -245,6 +277,7 @@ def to_model(name: str, settings: ModelSettings, few_shot: Sequence[Message]) ->
         max_output=settings.max_output,
         capabilities=None if settings.capabilities is None else frozenset(settings.capabilities),
         region=settings.region,
+        retires=settings.retires,
     )
 
 
@@ -292,6 +325,8 @@ def _few_shot(value: str | list[dict[str, Any]] | None, folder: Path, where: str
 def _sentence(problem: Any, root: type[BaseModel]) -> str:
     kind, location = problem["type"], problem["loc"]
     key = str(location[-1]) if location else ""
+    if kind == "extra_forbidden" and key == "currency":
+        return "prices here are US dollars: convert them and take `currency` out"
     if kind == "extra_forbidden":
         known = _known_keys(root, location)
         return f"unknown key {key!r}{nearest(key, known)}; known here: {', '.join(known)}"

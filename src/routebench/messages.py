@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from routebench.types import Message, Request
+from routebench.types import Message, Request, ToolCall
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_AROUND_MESSAGE = 16
@@ -26,6 +26,21 @@ def text_of(message: Message) -> str:
     parts = content if isinstance(content, (list, tuple)) else ()
     texts = (part.get("text") for part in parts if isinstance(part, dict))
     return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def answer_text(text: str | None, calls: Sequence[ToolCall]) -> str:
+    """Returns an answer as graders and judges read it: its text, and calls of tools as JSON without their ids."""
+    if not calls:
+        return text or ""
+    told = json.dumps([{"name": call.name, "arguments": _arguments(call.arguments)} for call in calls], sort_keys=True)
+    return f"{text}\n{told}" if text else told
+
+
+def _arguments(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def last_user_text(messages: Sequence[Message]) -> str:

@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args
 Message = Mapping[str, Any]
 """One chat message: `role`, and `content` as a string or a list of parts; unknown keys pass through untouched."""
 
+Split = Literal["train", "test", "sealed"]
+
 ErrorKind = Literal[
     "rate_limited",
     "timeout",
@@ -77,7 +79,7 @@ class Case:
             train and test.
         weight: number of production requests that the case stands for.
         stakes_usd: what a wrong answer costs, in US dollars.
-        split: `train` or `test` where the suite fixes it, else None.
+        split: `train` or `test` where the suite fixes it, `sealed` where nothing but a last look may read it, else None.
     """
 
     id: str
@@ -88,7 +90,7 @@ class Case:
     group: str | None = None
     weight: float = 1.0
     stakes_usd: float | None = None
-    split: Literal["train", "test"] | None = None
+    split: Split | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -146,6 +148,7 @@ class Model:
         few_shot: demonstration messages put before the case's own.
         price_source: where the price is from (`user`, `genai-prices 0.2.3`, ...); None while the price is unknown.
         price_date: the day that the price is for, where the source tells it.
+        retires: the day from which on it answers no longer, None while no such day is known.
     """
 
     name: str
@@ -163,6 +166,7 @@ class Model:
     max_output: int | None = None
     capabilities: frozenset[str] | None = None
     region: str | None = None
+    retires: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

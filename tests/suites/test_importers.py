@@ -106,9 +106,9 @@ def test_what_was_skipped_clipped_or_is_unknown_is_counted_and_told(workspace: C
     assert "skipped: 1 rows whose prompt_id is not in the prompts file" in told
     assert "clipped: 2 scores outside [0, 1]" in told
     assert "clipped: 1 negative latency_s, taken as unknown" in told
-    assert "unknown: 1 scores" in told
-    assert "unknown: 1 cost_usd" in told
-    assert "unknown: 2 latency_s" in told
+    assert "scores missing in 1 of 5 rows" in told
+    assert "cost_usd missing in 1 of 5 rows" in told
+    assert "latency_s missing in 2 of 5 rows" in told
     assert found.as_dict()["clipped"]["scores outside [0, 1]"] == 2
 
 

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 
 from routebench import __version__
 from routebench.cli.asking import add_asking
+from routebench.cli.bringing import add_bringing
 from routebench.cli.buying import add_buying
+from routebench.cli.checking import add_checking
 from routebench.cli.deciding import add_deciding
+from routebench.cli.diffing import add_diffing
+from routebench.cli.keeping import add_keeping
 from routebench.cli.output import BAD, DONE, SHORT, Command
 from routebench.errors import RoutebenchError
 
@@ -63,6 +67,10 @@ def make_parser() -> argparse.ArgumentParser:
         return made
 
     add_buying(add)
+    add_bringing(add)
+    add_keeping(add)
     add_deciding(add)
+    add_checking(add)
+    add_diffing(add)
     add_asking(add)
     return parser

@@ -8,9 +8,10 @@ from pathlib import Path
 
 def add_store(made: argparse.ArgumentParser, *, required: bool, suite: bool = False) -> None:
     """Adds the store, and with `suite` the name of a suite in it."""
-    made.add_argument("--store", type=Path, required=required, help="the DuckDB file")
+    made.add_argument("--store", type=Path, required=required, help="the DuckDB file, or a pack (.rbpack)")
     made.add_argument("--lock-timeout-s", type=positive, default=30.0, help="wait so long for another process")
     if suite:
+        made.add_argument("--prompts", type=Path, help="the suite's file, for a store or pack that keeps no texts")
         made.add_argument("--suite", required=required, help="the suite's name in the store")
 
 

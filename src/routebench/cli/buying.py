@@ -1,15 +1,13 @@
-"""The commands that buy outcomes, bring them in, or price them."""
+"""The commands that buy outcomes, or price them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from routebench.cli.arguments import add_store, count, positive
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
-from routebench.errors import InputError, nearest
 
 
 def _open_bench(arguments: argparse.Namespace) -> Any:
@@ -95,76 +93,61 @@ def _grade(arguments: argparse.Namespace) -> int:
 
 def _models(arguments: argparse.Namespace) -> int:
     from routebench.bench import utc_now
-    from routebench.dash.prices import BOOK_COLUMNS, book_rows
+    from routebench.dash.prices import BOOK_COLUMNS, book_table
     from routebench.dash.terminal import table
     from routebench.providers import priced_models
 
-    entries = priced_models(utc_now(), provider=arguments.provider)
+    now = utc_now()
+    entries = priced_models(now, provider=arguments.provider)
     if arguments.json:
         print_json([entry.as_dict() for entry in entries])
-    else:
-        open_console().print(table(BOOK_COLUMNS, book_rows(entries)))
+        return DONE
+    told = book_table(entries, now.date())
+    console = open_console()
+    console.print(table(BOOK_COLUMNS, told.rows))
+    for note in told.notes:
+        # A number in brackets is not markup.
+        console.print(note, markup=False, highlight=False)
     return DONE
 
 
 def _reprice(arguments: argparse.Namespace) -> int:
     from routebench.bench import utc_now
     from routebench.config import load_prices
-    from routebench.repricing import reprice
-    from routebench.store import Store
+    from routebench.repricing import BookPrices, look_up_models, reprice, what_if
+    from routebench.store import check_not_a_pack, open_store, read_answered_models
 
-    prices, day = load_prices(arguments.prices, utc_now().date())
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    changed = reprice(store, prices, day)
-    if arguments.json:
-        print_json([one.as_dict() for one in changed])
+    now = utc_now()
+    store = open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    if not arguments.what_if:
+        check_not_a_pack(store, "reprice without --what-if")
+    if arguments.book:
+        book = look_up_models(read_answered_models(store), now)
+        prices, day = book.prices, now.date()
     else:
+        book = BookPrices({}, {})
+        prices, day = load_prices(arguments.prices, now.date())
+    changed = what_if(store, prices) if arguments.what_if else reprice(store, prices, day, book=book.entries)
+    if arguments.json:
+        left = [{"model": name, "left_alone": why} for name, why in book.left_alone.items()]
+        print_json([*(one.as_dict() for one in changed), *left])
+    else:
+        _print_changes(changed, written=not arguments.what_if)
+        for name, why in book.left_alone.items():
+            print(f"{name}: left alone, {why}")
+    return DONE
+
+
+def _print_changes(changed: Any, *, written: bool) -> None:
+    if written:
         for one in changed:
             print(one)
-    return DONE
+    elif changed:
+        from routebench.dash.prices import CHANGE_COLUMNS, change_rows
+        from routebench.dash.terminal import table
 
-
-def _import(arguments: argparse.Namespace) -> int:
-    reader = _IMPORTS.get(arguments.format)
-    if reader is None:
-        known = ", ".join(_IMPORTS)
-        raise InputError(
-            f"import: unknown format {arguments.format!r}{nearest(arguments.format, _IMPORTS)}; known: {known}"
-        )
-    summary = reader(arguments)
-    if arguments.json:
-        print_json(summary.as_dict())
-    else:
-        print(summary)
-    return DONE
-
-
-def _import_outcomes(arguments: argparse.Namespace) -> Any:
-    from routebench.bench import utc_now
-    from routebench.importing import import_outcomes
-    from routebench.store import Store
-
-    if arguments.outcomes is None or arguments.prompts is None or arguments.files:
-        raise InputError("import outcomes: needs --outcomes FILE and --prompts FILE (Parquet, CSV or JSONL)")
-    store = Store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    return import_outcomes(store, arguments.name, outcomes=arguments.outcomes, prompts=arguments.prompts, at=utc_now())
-
-
-def _import_grades(arguments: argparse.Namespace) -> Any:
-    from routebench.bench import utc_now
-    from routebench.importing import import_grades
-    from routebench.store import Store
-
-    if len(arguments.files) != 1:
-        raise InputError("import grades: needs one FILE (Parquet, CSV or JSONL) with prompt_id, model, score")
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    return import_grades(store, arguments.name, arguments.files[0], at=utc_now())
-
-
-_IMPORTS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
-    "outcomes": _import_outcomes,
-    "grades": _import_grades,
-}
+        open_console().print(table(CHANGE_COLUMNS, change_rows(changed)))
+        print("nothing was written; without --what-if these costs take the place of the stored ones")
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -183,7 +166,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def add_buying(add: Add) -> None:
-    """The commands that buy outcomes or bring them in."""
+    """Adds `demo`, `plan`, `run`, `grade`, `models` and `reprice`."""
     demo = add("demo", _demo, "the main job on embedded models: no key, no account")
     demo.add_argument("--out", type=Path, default=Path("results/demo"), help="folder for everything that it writes")
     demo.add_argument("--gemma", action="store_true", help="also run Gemma 3 270M (its own terms of use)")
@@ -212,21 +195,12 @@ def add_buying(add: Add) -> None:
 
     made.add_argument("--budget-usd", type=positive, help="hard cap on what judges are billed")
 
-    made = add("models", _models, "models of the price book: ids, prices, windows, announced ends")
+    made = add("models", _models, "models of the price book: ids, prices, windows, days of retirement")
     made.add_argument("--provider", help="only those of one provider of a bench.yaml, or of the book")
 
     made = add("reprice", _reprice, "cost stored tokens under other prices; calls no model")
-    made.add_argument(
-        "--prices", type=Path, required=True, help="a YAML file: prices: {model: {input_usd_per_mtok: …}}"
-    )
-    add_store(made, required=True)
-
-    made = add("import", _import, "bring outcomes or grades from elsewhere into a store")
-    made.add_argument("format", metavar="FORMAT", help=" or ".join(_IMPORTS))
-    made.add_argument(
-        "files", nargs="*", type=Path, metavar="FILE", help="grades: prompt_id, model, score, sample?, rater?, grader?"
-    )
-    made.add_argument("--outcomes", type=Path, help="prompt_id, model, score, cost_usd?, latency_s?, …")
-    made.add_argument("--prompts", type=Path, help="prompt_id, prompt, category?, reference?, group?, weight?")
-    made.add_argument("--name", required=True, help="the suite's name")
+    told = made.add_mutually_exclusive_group(required=True)
+    told.add_argument("--prices", type=Path, help="a YAML file: prices: {model: {input_usd_per_mtok: …}}")
+    told.add_argument("--book", action="store_true", help="today's price book, for the models that it knows")
+    made.add_argument("--what-if", action="store_true", help="only say what would change; write nothing")
     add_store(made, required=True)

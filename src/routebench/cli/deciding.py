@@ -13,13 +13,10 @@ from routebench.errors import InputError
 
 def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     """Returns the store, the traffic (None where nobody told it) and the comparison that the arguments ask for."""
-    from routebench.bench import open_outcomes
     from routebench.evaluate.compare import compare
-    from routebench.store import Store
     from routebench.strategies import with_baselines
 
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    outcomes = open_outcomes(store, arguments.suite)
+    store, outcomes = read_comparable(arguments)
     traffic = _traffic(arguments)
     if traffic is not None:
         outcomes, traffic = traffic.weigh(outcomes)
@@ -32,6 +29,29 @@ def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
         cache_hit_rate=arguments.cache_hit_rate,
     )
     return store, traffic, comparison
+
+
+def read_comparable(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """Returns the store or pack that the arguments name, and the outcomes of its suite.
+
+    Raises:
+        InputError: the suite is a log in which one model answered each prompt.
+    """
+    from routebench.bench import open_outcomes
+    from routebench.store import log_files, open_store
+    from routebench.suites.prompts import read_prompt_file
+
+    store = open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    prompts = None if arguments.prompts is None else read_prompt_file(arguments.prompts)
+    outcomes = open_outcomes(store, arguments.suite, prompts=prompts)
+    files = log_files(store, arguments.suite)
+    if files is not None and outcomes.is_one_answer_a_case:
+        raise InputError(
+            f"suite {arguments.suite!r} is a log: each of its {outcomes.n:,} prompts was answered by one model, so no two "
+            "models can be compared on the same prompt. Draw a suite from it, and run that on several models:\n"
+            f"  routebench suite from-logs {' '.join(files)} --n 500 --out suite.jsonl"
+        )
+    return store, outcomes
 
 
 def _traffic(arguments: argparse.Namespace) -> Any:
@@ -67,12 +87,17 @@ def _print_readings(comparison: Any, *, of_findings: bool) -> None:
 
 
 def _tune(arguments: argparse.Namespace) -> int:
-    from routebench.bench import open_outcomes, utc_now
+    from routebench.bench import utc_now
     from routebench.dash.terminal import comparison_table
-    from routebench.store import Store, read_models
+    from routebench.store import read_models
     from routebench.tune import Constraints, tune
 
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
+    store, outcomes = read_comparable(arguments)
+    if store.pack is not None and store.pack.withheld:
+        raise InputError(
+            f"pack {store.pack.path}: models {', '.join(store.pack.withheld)} have a system prompt or demonstrations, "
+            "which a pack does not hold, so a rule set from it would not run what was measured; tune from the store"
+        )
     constraints = Constraints(
         max_quality_drop=arguments.max_quality_drop,
         min_quality=arguments.min_quality,
@@ -81,7 +106,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         max_rules=arguments.max_rules,
     )
     tuned = tune(
-        open_outcomes(store, arguments.suite),
+        outcomes,
         read_models(store, arguments.suite),
         constraints,
         name=arguments.suite,
@@ -111,48 +136,6 @@ def _explain(arguments: argparse.Namespace) -> int:
         for sentence in decision.counterfactuals:
             print(f"  {sentence}")
     return DONE
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    from routebench.rules import RuleSet, check_golden
-
-    ruleset = RuleSet.load(arguments.rules)
-    golden = check_golden(ruleset)
-    document: dict[str, Any] = {
-        "ok": not golden.failed,
-        "golden": {"n": golden.n, "failed": [failure.as_dict() for failure in golden.failed]},
-        "gates": [],
-        "evidence": None,
-    }
-    if arguments.store is not None:
-        document |= _measured(arguments, ruleset)
-        document["ok"] = not golden.failed and all(gate["ok"] for gate in document["gates"])
-    if arguments.json:
-        print_json(document)
-    else:
-        for failure in golden.failed:
-            print(f"golden: {failure}")
-        for gate in document["gates"]:
-            print(f"{'ok  ' if gate['ok'] else 'FAIL'} {gate['reading']}")
-        verdict = "ok" if document["ok"] else "FAILED"
-        print(f"{arguments.rules}: {verdict}; {golden.n - len(golden.failed)} of {golden.n} golden decisions hold")
-    return DONE if document["ok"] else SHORT
-
-
-def _measured(arguments: argparse.Namespace, ruleset: Any) -> dict[str, Any]:
-    from routebench.bench import open_outcomes
-    from routebench.store import Store
-    from routebench.tune import Gates, check_evidence
-
-    if arguments.suite is None:
-        raise InputError("check: --store needs --suite, the name of the suite in it")
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    gates = Gates(
-        min_quality=arguments.min_quality,
-        max_cost_usd_per_1k=arguments.max_cost_usd_per_1k,
-        max_latency_p95_s=arguments.max_latency_p95_s,
-    )
-    return check_evidence(ruleset, open_outcomes(store, arguments.suite), gates)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -208,11 +191,6 @@ def add_deciding(add: Add) -> None:
     made = add("explain", _explain, "what a rule set does with a prompt, and why")
     made.add_argument("rules", type=Path, metavar="rules.yaml")
     made.add_argument("--prompt", required=True)
-
-    made = add("check", _check, "does a rule set still decide, and measure, as its file says")
-    made.add_argument("rules", type=Path, metavar="rules.yaml")
-    add_store(made, required=False, suite=True)
-    add_gates(made)
 
     made = add("schema", _schema, "the JSON Schema of a file format, for editors")
     made.add_argument("what", choices=("rules", "bench"))

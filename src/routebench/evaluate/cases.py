@@ -42,7 +42,17 @@ class Source:
 
     @cached_property
     def requests(self) -> tuple[Request, ...]:
-        """What strategies may see of every case."""
+        """What strategies may see of every case.
+
+        Raises:
+            OutcomesError: the text of one is not known.
+        """
+        for case in self.cases:
+            if not case.request.messages:
+                raise OutcomesError(
+                    f"the prompt of case {case.id!r} is not here: a pack, a store with `text: none` and purged cases "
+                    "hold none; give the suite's file with --prompts, or compare strategies that read no prompt"
+                )
         return tuple(case.request for case in self.cases)
 
 
@@ -98,6 +108,7 @@ class Cases(Sequence[Case]):
         split: `train`, `test`, or an empty string where the suite leaves it open, shape (n,).
         tags: a sequence of texts each, shape (n,).
         grader: name of each case's primary grader, shape (n,).
+        has_text: whether its prompt is known: not where its text was purged, or never kept, shape (n,).
         source: has the whole cases.
     """
 
@@ -109,6 +120,7 @@ class Cases(Sequence[Case]):
     split: StrArray
     tags: npt.NDArray[np.object_]
     grader: StrArray
+    has_text: BoolArray
     source: Source = field(repr=False)
 
     @classmethod
@@ -125,6 +137,7 @@ class Cases(Sequence[Case]):
             split=np.array([case.split or "" for case in cases], dtype=str),
             tags=_objects([case.tags for case in cases]),
             grader=np.array([case.grader.name for case in cases], dtype=str),
+            has_text=np.array([bool(case.request.messages) for case in cases], dtype=bool),
             source=Source(lambda: cases),
         )
 
@@ -171,6 +184,7 @@ class Cases(Sequence[Case]):
             split=self.split[index],
             tags=self.tags[index],
             grader=self.grader[index],
+            has_text=self.has_text[index],
         )
 
     def slices(self) -> dict[str, BoolArray]:

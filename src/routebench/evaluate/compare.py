@@ -61,6 +61,11 @@ def compare(
             f"suite {outcomes.suite!r}: none of its {int(answered.sum())} answers has a score; give its cases a "
             "`grader` that scores them, or see the `detail` of their grades in the store"
         )
+    # Some texts were purged: without them those cases cannot be decided, and all strategies see the same cases.
+    told = outcomes.cases.has_text
+    n_without_text = int((~told).sum()) if told.any() else 0
+    if n_without_text:
+        outcomes = outcomes.take(told)
     halves: list[Half] = []
     measured: dict[str, list[Measured]] = {name: [] for name in names}
     chosen: dict[str, Choices] = {}
@@ -111,6 +116,8 @@ def compare(
         outcomes_sha256=outcomes.sha256(),
         agreement=outcomes.agreement,
         cache_hit_rate=cache_hit_rate,
+        n_without_text=n_without_text,
+        n_sealed=outcomes.n_sealed,
     )
     return replace(comparison, readings=read(comparison))
 

@@ -34,6 +34,8 @@ class Comparison:
         outcomes_sha256: digest of the whole matrix, see `Outcomes.sha256`.
         agreement: how far the judge agrees with people, in words; None where no judge graded.
         cache_hit_rate: share of input tokens read from the provider's cache; None where that was left out.
+        n_without_text: cases that are left out because their prompts are not kept any more.
+        n_sealed: cases that are kept back for a last look.
         readings: what was found, as sentences: the findings first, what they rest on after them.
     """
 
@@ -52,6 +54,8 @@ class Comparison:
     outcomes_sha256: str
     agreement: str | None = None
     cache_hit_rate: float | None = None
+    n_without_text: int = 0
+    n_sealed: int = 0
     readings: tuple[Sentence, ...] = ()
 
     def __getitem__(self, name: str) -> Evaluation:
@@ -129,6 +133,8 @@ class Comparison:
             "n_cases": self.n_cases,
             "n_test": self.n_test,
             "n_left_out": self.n_left_out,
+            "n_without_text": self.n_without_text,
+            "n_sealed": self.n_sealed,
             "lacking": dict(self.lacking),
             "models": list(self.models),
             "seeds": list(self.seeds),

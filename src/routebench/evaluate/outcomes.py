@@ -36,6 +36,7 @@ class Outcomes:
             shape (n, m, k); None where no cached price is known at all.
         human: mean score by people, NaN where nobody graded the answer, shape (n, m, k); None where nobody graded any.
         agreement: how far the judge agrees with people, in words; None where no judge was asked.
+        n_sealed: cases that are kept back for a last look, and are not among these.
     """
 
     suite: str
@@ -48,6 +49,7 @@ class Outcomes:
     cacheable_usd: FloatArray | None = None
     human: FloatArray | None = None
     agreement: str | None = None
+    n_sealed: int = 0
 
     @classmethod
     def from_cells(cls, suite: str, cases: Cases, models: Sequence[str], cells: Mapping[str, npt.NDArray[Any]]) -> Self:
@@ -147,6 +149,11 @@ class Outcomes:
     def keys(self) -> StrArray:
         """What may not be split between train and test: a case's group, else its id; shape (n,)."""
         return self.cases.keys
+
+    @property
+    def is_one_answer_a_case(self) -> bool:
+        """Whether no case was asked of two models: a log of production, in which nothing can be compared."""
+        return bool((self.status != MISSING).any(axis=2).sum(axis=1).max(initial=0) <= 1)
 
     def expected_scores(self) -> FloatArray:
         """Returns scores averaged over samples, failures as 0, NaN while unknown; shape (n, m)."""

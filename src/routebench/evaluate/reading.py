@@ -174,13 +174,25 @@ def _missing(comparison: Comparison) -> list[Sentence]:
                 grave=comparison.n_left_out > comparison.n_test,
             )
         )
-    sentences += [*_failing(comparison), *_unpriced(comparison)]
+    sentences += [*_kept_back(comparison), *_failing(comparison), *_unpriced(comparison)]
     thin = [one for one in comparison.candidates if one.first.cells_share < _LOW_SHARE]
     sentences += [
         Sentence("missing", f"{one.name} rests on {one.first.cells_share:.0%} of the cells that it asks for.")
         for one in thin
     ]
     return sentences
+
+
+def _kept_back(comparison: Comparison) -> list[Sentence]:
+    found = []
+    if comparison.n_without_text:
+        count = comparison.n_without_text
+        text = f"{count} cases are left out because their prompts are not kept any more."
+        found.append(Sentence("missing", text, grave=True))
+    if comparison.n_sealed:
+        text = f"{comparison.n_sealed} more cases are sealed: only `check --final` looks at them."
+        found.append(Sentence("missing", text))
+    return found
 
 
 def _failing(comparison: Comparison) -> list[Sentence]:

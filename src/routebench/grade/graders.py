@@ -11,7 +11,7 @@ from routebench.errors import SuiteError, nearest
 from routebench.grade.code import code, tests_of
 from routebench.grade.judge import JUDGE, PAIRWISE
 from routebench.grade.numeric import numeric, parse_target
-from routebench.grade.pairwise import VOTES
+from routebench.grade.pairwise import NO_WORSE, VOTES
 from routebench.grade.structured import json_schema
 from routebench.grade.text import choice, contains, exact, pattern, regex
 from routebench.grade.units import UNITS, find_unit
@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "json_schema": frozenset({"schema", "fields", "lenient"}),
     "code": frozenset({"tests", "entry", "timeout_s", "memory_mb"}),
     JUDGE: _JUDGING_OPTIONS,
-    PAIRWISE: _JUDGING_OPTIONS | {"against"},
+    PAIRWISE: _JUDGING_OPTIONS | {"against", "verdict", "incumbent"},
 }
 
 
@@ -164,6 +164,8 @@ def _judging_problem(case: Case) -> str | None:
             return f"option 'votes' is {votes}; half of the votes are flipped, so give an even number"
         if options.get("against", "target") != "target":
             return f"option 'against' is {options['against']!r}; an answer is compared with the `target`"
+        if options.get("verdict", NO_WORSE) != NO_WORSE:
+            return f"option 'verdict' is {options['verdict']!r}; write `{NO_WORSE}`, or leave it out for 1, 0.5 and 0"
     return None
 
 

@@ -7,7 +7,7 @@ after it was held against people's. The same weights behind another address are 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -120,7 +120,12 @@ def judge_request(case: Case, answer: str) -> Request:
     return Request(messages=({"role": "user", "content": text},))
 
 
-def read_rubric(grader: str, votes: Sequence[Vote], completions: Sequence[Completion]) -> Grade:
+def read_rubric(
+    grader: str,
+    votes: Sequence[Vote],
+    completions: Sequence[Completion],
+    options: Mapping[str, Any] | None = None,  # noqa: ARG001 - readers of all judges have one form
+) -> Grade:
     """Reads a judge's replies into the mean of the scores that they hold.
 
     Replies that failed, or that hold no score in range, do not count; with fewer than half left the answer is unscored.

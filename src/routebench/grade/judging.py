@@ -29,7 +29,7 @@ from routebench.suites import Suite
 from routebench.types import TRANSIENT_KINDS, Case, Completion, Grade, Model, Request
 
 _Question = tuple[Request, int]
-_Reader = Callable[[str, Sequence[Vote], Sequence[Completion]], Grade]
+_Reader = Callable[[str, Sequence[Vote], Sequence[Completion], Mapping[str, Any]], Grade]
 _READERS: Mapping[str, _Reader] = {JUDGE: read_rubric, PAIRWISE: read_pairwise}
 
 
@@ -124,7 +124,7 @@ class Judging:
             asked = [
                 (answer, case, votes_on(case, answer.text))
                 for answer in answers
-                if (case := self._cases.get(answer.case_id)) is not None
+                if answer.text is not None and (case := self._cases.get(answer.case_id)) is not None
             ]
             keys = [[self._key(case, vote) for vote in votes] for _, case, votes in asked]
             known = find_completions(self._store, [key for each in keys for key in each])
@@ -134,9 +134,8 @@ class Judging:
                 # A judge of which nothing came back has not graded: what hindered it may be mended.
                 if len(found) < len(votes) or (votes and all(row["status"] != "ok" for row in found)):
                     continue
-                graded_as = _READERS[case.grader.name](
-                    case.grader.key, votes, [completion_from_json(_stored(row)) for row in found]
-                )
+                completions = [completion_from_json(_stored(row)) for row in found]
+                graded_as = _READERS[case.grader.name](case.grader.key, votes, completions, case.grader.options)
                 rows.append(
                     grade_row(
                         self._suite, case, answer, graded_as, at, cost_usd=_cost_usd(found), rater=self._rater(case)
@@ -151,7 +150,7 @@ class Judging:
         for answers in ungraded(self._store, self._suite.name):
             for answer in answers:
                 case = self._cases.get(answer.case_id)
-                if case is not None:
+                if case is not None and answer.text is not None:
                     pending += [(case, vote, self._key(case, vote)) for vote in votes_on(case, answer.text)]
         return pending
 

@@ -8,8 +8,9 @@ and how often that happened is told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from routebench.grade.judge import Vote, as_text, prompt_of, verdict_of
 from routebench.types import Case, Completion, Grade, Request
@@ -17,6 +18,9 @@ from routebench.types import Case, Completion, Grade, Request
 AS_GOOD = 0.5
 """The score of an answer as good as the incumbent's; that of every answer of the incumbent itself."""
 VOTES = 2
+NO_WORSE = "no_worse"
+"""The verdict of which a mean says how often an answer is at least as good as the incumbent's."""
+NO_OPTIONS: Mapping[str, Any] = {}
 _CRITERIA = "Which answer does better what was asked: correct, complete, to the point?"
 _ASKING = """\
 You compare two answers to one request. Judge only by the criteria; length and style count only where the criteria say \
@@ -55,14 +59,17 @@ def pairwise_votes(case: Case, answer: str) -> tuple[Vote, ...]:
     )
 
 
-def read_pairwise(grader: str, votes: Sequence[Vote], completions: Sequence[Completion]) -> Grade:
-    """Reads a judge's replies into the mean of its verdicts.
+def read_pairwise(
+    grader: str, votes: Sequence[Vote], completions: Sequence[Completion], options: Mapping[str, Any] = NO_OPTIONS
+) -> Grade:
+    """Reads a judge's replies into the mean of its verdicts; with `verdict: no_worse`, into whether it is 0.5 or more.
 
     A pair of votes counts only where both are readable: one alone would carry the judge's liking for a place. With
     fewer than half of the pairs left the answer is unscored.
     """
+    binary = options.get("verdict") == NO_WORSE
     if not votes:
-        return Grade(grader, AS_GOOD, "the same as the reference")
+        return Grade(grader, 1.0 if binary else AS_GOOD, "the same as the reference")
     scores = [_score(vote, completion) for vote, completion in zip(votes, completions, strict=True)]
     pairs = [
         (one, other)
@@ -76,7 +83,10 @@ def read_pairwise(grader: str, votes: Sequence[Vote], completions: Sequence[Comp
         return Grade(grader, None, told if failed else f"{told}: {(completions[unread].text or '')[:200]!r}")
     detail = _CHANGED.format(changed=sum(one != other for one, other in pairs), pairs=len(pairs))
     reason = verdict_of(completions[0]).get("reason")
-    return Grade(grader, fmean(map(fmean, pairs)), f"{detail}: {str(reason)[:500]}" if reason else detail)
+    score = fmean(map(fmean, pairs))
+    if binary:
+        score = float(score >= AS_GOOD)
+    return Grade(grader, score, f"{detail}: {str(reason)[:500]}" if reason else detail)
 
 
 def flip_rate(details: Iterable[str | None]) -> float | None:

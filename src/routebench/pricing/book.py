@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from typing import Any
 
+from routebench.pricing.retirements import Retirement, retirement, retirements
 from routebench.types import Price, PriceTier
 
 DASHSCOPE = "dashscope"
@@ -24,10 +25,14 @@ class BookEntry:
         book: the book's name of the provider.
         model: the book's id of the model.
         price: token rates; a rate that the book does not tell is None.
-        source: the book and its edition.
+        source: where the price is from: the book and its edition.
         price_date: the day that the price is for: of the look-up where the book is dated by ranges, else of the book.
         context_window: tokens of input, None while unknown.
+        max_output: tokens of output, None while unknown.
         deprecated: the provider has announced its end; None while nobody says.
+        retirement: what the provider's own page says about its end; None where it says nothing.
+        snapshots: other ids that the book prices as this model, where their providers' pages say something else about
+            their end; only in a list of the whole book.
     """
 
     book: str
@@ -38,10 +43,48 @@ class BookEntry:
     context_window: int | None = None
     max_output: int | None = None
     deprecated: bool | None = None
+    retirement: Retirement | None = None
+    snapshots: Mapping[str, Retirement] = field(default_factory=dict)
+
+    @property
+    def window_source(self) -> str | None:
+        """Where the window and the longest answer are from: the book tells them with the price."""
+        return None if self.context_window is None and self.max_output is None else self.source
+
+    @property
+    def retires(self) -> date | None:
+        """The day from which on it answers no longer; None while no such day is published."""
+        return None if self.retirement is None else self.retirement.retires
+
+    @property
+    def not_before(self) -> date | None:
+        """The day before which it will not end, where its provider says no more than that."""
+        return None if self.retirement is None else self.retirement.not_before
+
+    @property
+    def retires_source(self) -> str | None:
+        """The provider's page that tells its end, and the day of the copy."""
+        return None if self.retirement is None else str(self.retirement)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form that `models --json` prints."""
-        return {**asdict(self), "price": self.price.as_dict(), "price_date": self.price_date.isoformat()}
+        plain = {name: value for name, value in asdict(self).items() if name != "retirement"}
+        return {
+            **plain,
+            "price": self.price.as_dict(),
+            "price_date": self.price_date.isoformat(),
+            "window_source": self.window_source,
+            **_end_dict(self.retirement),
+            "snapshots": {model: _end_dict(told) for model, told in self.snapshots.items()},
+        }
+
+
+def _end_dict(told: Retirement | None) -> dict[str, str | None]:
+    days = {"retires": told and told.retires, "not_before": told and told.not_before}
+    return {
+        **{name: day.isoformat() if day else None for name, day in days.items()},
+        "retires_source": None if told is None else str(told),
+    }
 
 
 def look_up(model: str, *, book: str | None, base_url: str | None, at: datetime) -> BookEntry | None:
@@ -63,7 +106,9 @@ def look_up(model: str, *, book: str | None, base_url: str | None, at: datetime)
         provider, found = get_snapshot().find_provider_model(model, None, book, None if book else base_url)
     except LookupError:
         return None
-    return _entry(provider.id, found, at)
+    entry = _entry(provider.id, found, at)
+    # The book has one entry for all snapshots of a model, and each of them ends on a day of its own.
+    return None if entry is None else replace(entry, retirement=retirement(provider.id, model))
 
 
 def known_models(at: datetime) -> Iterator[BookEntry]:
@@ -71,11 +116,23 @@ def known_models(at: datetime) -> Iterator[BookEntry]:
     from genai_prices.data_snapshot import get_snapshot
 
     for provider in get_snapshot().providers:
+        ends = _ends_by_model(provider)
         for model in provider.models:
             entry = _entry(provider.id, model, at)
             if entry is not None:
-                yield entry
+                others = {one: told for one, told in ends.get(model.id, {}).items() if told != entry.retirement}
+                yield replace(entry, snapshots=others)
     yield from _dashscope().values()
+
+
+def _ends_by_model(provider: Any) -> Mapping[str, Mapping[str, Retirement]]:
+    """The book's id of a model -> the ids that it prices as that model -> what is published about their end."""
+    found: dict[str, dict[str, Retirement]] = {}
+    for one, told in retirements(provider.id).items():
+        model = provider.find_model(one)
+        if model is not None and model.id != one:
+            found.setdefault(model.id, {})[one] = told
+    return found
 
 
 def _entry(book: str, model: Any, at: datetime) -> BookEntry | None:
@@ -90,6 +147,7 @@ def _entry(book: str, model: Any, at: datetime) -> BookEntry | None:
         price_date=at.date(),
         context_window=model.context_window,
         deprecated=model.deprecated,
+        retirement=retirement(book, model.id),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from routebench.types import Completion, Model, Price, PriceTier, Usage
 
@@ -83,6 +84,80 @@ def list_cost_usd(usage: Usage, price: Price | None, cpu_s: float | None = None)
     if price.cpu_usd_per_hour is not None:
         parts.append(None if cpu_s is None else cpu_s * price.cpu_usd_per_hour / 3600)
     return _sum(parts)
+
+
+def repriced_costs(rows: Iterable[Mapping[str, Any]], prices: Mapping[str, Price]) -> list[float | None]:
+    """Returns the list cost of stored calls under other prices, in the order of the rows.
+
+    Args:
+        rows: a call each: `model`, `input_tokens`, `output_tokens`, `cpu_s`, as the store's `tokens_by_model` has them.
+        prices: model name -> what it charges; the cost of another model's call is None.
+    """
+    return [
+        list_cost_usd(
+            Usage(input_tokens=row["input_tokens"], output_tokens=row["output_tokens"]),
+            prices.get(row["model"]),
+            row["cpu_s"],
+        )
+        for row in rows
+    ]
+
+
+def cell_costs_usd(prices: Sequence[Price | None], cells: Mapping[str, Any]) -> Any:
+    """Returns what every cell's tokens cost under other prices, as an array in their order; NaN is unknown.
+
+    Args:
+        prices: of every model, in the order that the cells count in; a model without one keeps its costs.
+        cells: columns `model` (a position), `cost_usd`, `input_tokens`, `output_tokens`, `cpu_s`; NaN while unknown.
+    """
+    costs = cells["cost_usd"].copy()
+    for place, price in enumerate(prices):
+        if price is not None:
+            own = cells["model"] == place
+            tokens = (cells[name][own] for name in ("input_tokens", "output_tokens", "cpu_s"))
+            costs[own] = list_costs_usd(price, *tokens)
+    return costs
+
+
+def list_costs_usd(price: Price, input_tokens: Any, output_tokens: Any, cpu_s: Any) -> Any:
+    """Returns what `list_cost_usd` says of many calls to one model, as an array; NaN is unknown.
+
+    Args:
+        price: what the model charges.
+        input_tokens: an array of counts, NaN while unknown.
+        output_tokens: the same of output.
+        cpu_s: an array of CPU seconds, NaN while unknown.
+    """
+    import numpy as np
+
+    costs, named = np.zeros(len(input_tokens)), False
+    if price.input_usd_per_mtok is not None or price.output_usd_per_mtok is not None:
+        named = True
+        for rates, rows in _rows_by_rates(price, input_tokens):
+            for tokens, rate in (
+                (input_tokens, rates.input_usd_per_mtok),
+                (output_tokens, rates.output_usd_per_mtok),
+            ):
+                costs[rows] += tokens[rows] * (np.nan if rate is None else rate) / _MTOK
+    if price.usd_per_request is not None:
+        named = True
+        costs += price.usd_per_request
+    if price.cpu_usd_per_hour is not None:
+        named = True
+        costs += cpu_s * price.cpu_usd_per_hour / 3600
+    return costs if named else np.full(len(costs), np.nan)
+
+
+def _rows_by_rates(price: Price, input_tokens: Any) -> Iterator[tuple[Price | PriceTier, Any]]:
+    """Yields the rates of each length of input with a mask of the calls that pay them."""
+    import numpy as np
+
+    lengths: list[Price | PriceTier] = [price, *price.tiers]
+    starts = [-np.inf, *(tier.above_input_tokens for tier in price.tiers), np.inf]
+    for rates, above, until in zip(lengths, starts[:-1], starts[1:], strict=True):
+        rows = (input_tokens > above) & (input_tokens <= until)
+        # An unknown length pays the first rates, and stays unknown whatever they are.
+        yield rates, rows | np.isnan(input_tokens) if above == -np.inf else rows
 
 
 def billed_cost_usd(usage: Usage, price: Price | None, cpu_s: float | None = None) -> float | None:

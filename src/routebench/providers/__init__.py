@@ -19,6 +19,7 @@ from routebench.providers.base import (
 from routebench.providers.events import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta
 from routebench.providers.recorded import Recorded, completion_from_json, completion_to_json, write_recording
 from routebench.providers.registry import (
+    book_entry,
     check_requests,
     find_secrets,
     priced_models,
@@ -41,6 +42,7 @@ __all__ = [
     "TextDelta",
     "Told",
     "ToolCallDelta",
+    "book_entry",
     "check_requests",
     "completion_from_json",
     "completion_to_json",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.metadata import entry_points
 
 from routebench.errors import ConfigError, nearest
-from routebench.pricing import BookEntry, known_models, look_up
+from routebench.pricing import BookEntry, known_models, look_up, retirement
 from routebench.providers.base import ProviderKind, render
 from routebench.providers.params import check_no_secrets, header_variables
 from routebench.types import Model, Request
@@ -50,14 +50,11 @@ def with_defaults(model: Model, at: datetime) -> Model:
     except ConfigError as error:
         raise ConfigError(f"model {model.name!r}: {error}") from None
     check_no_secrets(model)
-    moved = model.base_url is not None and model.base_url.rstrip("/") != kind.base_url
+    moved = _moved(model, kind)
     key_env = model.key_env or (None if moved else kind.key_env)
-    entry = None
     # Somewhere else, at the user's own price, the book has nothing to say.
-    if kind.book is not None and not (moved and model.price is not None):
-        by_address = moved and kind.by_address
-        entry = look_up(model.model, book=None if by_address else kind.book, base_url=model.base_url, at=at)
-    model = replace(model, key_env=key_env)
+    entry = None if moved and model.price is not None else _in_book(model, kind, at)
+    model = replace(model, key_env=key_env, retires=model.retires or _end(model, kind, entry))
     if entry is not None:
         model = replace(
             model,
@@ -72,13 +69,48 @@ def with_defaults(model: Model, at: datetime) -> Model:
     return replace(model, price=entry.price, price_source=entry.source, price_date=entry.price_date)
 
 
+def book_entry(model: Model, at: datetime) -> BookEntry | None:
+    """Returns what the price book knows of a model at a time; None where it does not have it.
+
+    Args:
+        model: looked up by its provider, its id and its address, whatever its own price is.
+        at: the time that the price is wanted for.
+
+    Raises:
+        ConfigError: the provider is unknown.
+    """
+    return _in_book(model, provider_kind(model.provider), at)
+
+
+def _in_book(model: Model, kind: ProviderKind, at: datetime) -> BookEntry | None:
+    if kind.book is None:
+        return None
+    by_address = _moved(model, kind) and kind.by_address
+    return look_up(model.model, book=None if by_address else kind.book, base_url=model.base_url, at=at)
+
+
+def _moved(model: Model, kind: ProviderKind) -> bool:
+    """Whether a model's calls go elsewhere than its provider's usually do."""
+    return model.base_url is not None and model.base_url.rstrip("/") != kind.base_url
+
+
+def _end(model: Model, kind: ProviderKind, entry: BookEntry | None) -> date | None:
+    """The day from which on a model answers no longer; a model may end without a price of its own in the book."""
+    if entry is not None:
+        return entry.retires
+    told = None if _moved(model, kind) else retirement(kind.book, model.model)
+    return None if told is None else told.retires
+
+
 def priced_models(at: datetime, *, provider: str | None = None) -> list[BookEntry]:
     """Returns what the price book knows, of all providers or of one, by a bench.yaml's name or the book's own.
+
+    They are sorted by provider and id.
 
     Raises:
         ConfigError: the book has no such provider.
     """
-    entries = list(known_models(at))
+    entries = sorted(known_models(at), key=lambda entry: (entry.book, entry.model.lower()))
     if provider is None:
         return entries
     book = provider_kind(provider).book if provider in provider_names() else provider

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -103,6 +104,13 @@ class RuleSet:
     def __post_init__(self) -> None:
         if not self.order:
             object.__setattr__(self, "order", tuple(self.models))
+
+    @property
+    def policy_sha256(self) -> str:
+        """Digest of everything that decides: equal for rule sets that decide every request alike by their text."""
+        models = {name: replace(model, price=None) for name, model in self.models.items()}
+        text = replace(self, models=models, evidence={}, golden=()).to_yaml()
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -248,6 +256,7 @@ def _model_dict(model: Model) -> dict[str, Any]:
         "context_window": model.context_window,
         "max_output": model.max_output,
         "region": model.region,
+        "retires": model.retires,
     }
     made = {key: value for key, value in values.items() if value not in (None, {}, [])}
     if model.capabilities is not None:

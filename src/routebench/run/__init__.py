@@ -7,6 +7,7 @@ from routebench.run.limits import Limits, ProviderLimit
 from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall
 from routebench.run.planning import in_shard, make_plan, plan_calls, read_shard
 from routebench.run.progress import LaneProgress, ModelProgress, Progress, RunStatus
+from routebench.run.purging import purge_all
 from routebench.run.runner import Run
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "in_shard",
     "make_plan",
     "plan_calls",
+    "purge_all",
     "read_shard",
     "recover",
 ]

@@ -221,6 +221,13 @@ def recover(store: Store) -> int:
     return recovered
 
 
+def journals(store: Store) -> list[Path]:
+    """Returns the journal segments beside a store that are not brought in yet."""
+    stem = _stem(store)
+    found = (path for path in _folder(store).iterdir() if path.name.startswith(stem))
+    return sorted(path for path in found if _SEGMENT.fullmatch(path.name.removeprefix(stem)))
+
+
 async def _in_thread(executor: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(executor, work, *arguments)
 

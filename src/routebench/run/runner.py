@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -34,6 +34,9 @@ from routebench.types import Completion
 
 _STORE_EVERY_S = 2.0
 
+File = Callable[[str, Completion], tuple[Completion, Sequence[Mapping[str, Any]]]]
+"""(request key, answer) -> what of the answer is written, and rows of table `grades` without request_key and run_id."""
+
 
 class Run:
     """The execution of a plan. It lives on its own thread, so a notebook's kernel stays free.
@@ -50,6 +53,8 @@ class Run:
         max_calls: hard cap on the requests that are sent, retries included.
         secrets: values that must not reach the store.
         now: the wall clock, in UTC.
+        file: says what of an answer is written, and the grades that it got before its text goes; everything, and none,
+            when left out. It may take its time: it is called on a thread of its own.
         sleep: waits so many seconds, on the run's event loop.
     """
 
@@ -63,6 +68,7 @@ class Run:
         limits: Limits,
         secrets: Secrets,
         now: Callable[[], datetime],
+        file: File | None = None,
         budget_usd: float | None = None,
         max_calls: int | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
@@ -75,6 +81,7 @@ class Run:
         self._budget = Budget(budget_usd, max_calls)
         self._secrets = secrets
         self._now = now
+        self._file = file
         self._sleep = sleep
         self._tally = Tally([line.name for line in plan.lines])
         self._status: RunStatus = "pending"
@@ -305,8 +312,13 @@ class Run:
 
     async def _keep(self, journal: Journal, planned: PlannedCall, completion: Completion) -> None:
         reported = partial(self._tally.add, planned.model.name, completion)
+        grades: Sequence[Mapping[str, Any]] = ()
+        kept = completion
+        if self._file is not None:
+            kept, grades = await asyncio.to_thread(self._file, planned.key, completion)
         try:
-            await journal.add(planned.key, completion_to_json(completion), reported)
+            flat = completion_to_json(kept)
+            await journal.add(planned.key, {**flat, "grades": list(grades)} if grades else flat, reported)
         except JournalError:
             self._end_early("failed", "the journal cannot be written")
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from routebench.types import Case, GraderSpec, Message, Model, Price, Request
@@ -33,6 +33,7 @@ def case_row(suite: str, case: Case, content_hash: str, position: int) -> dict[s
         "stakes_usd": case.stakes_usd,
         "split": case.split,
         "position": position,
+        "has_text": bool(request.messages),
     }
 
 
@@ -71,6 +72,7 @@ def model_row(model: Model, model_key: str, registered_at: datetime) -> dict[str
         "max_output": model.max_output,
         "capabilities": None if model.capabilities is None else sorted(model.capabilities),
         "region": model.region,
+        "retires": None if model.retires is None else model.retires.isoformat(),
     }
     return {
         "model_key": model_key,
@@ -106,4 +108,5 @@ def model_from_row(row: Mapping[str, Any]) -> Model:
         max_output=settings.get("max_output"),
         capabilities=None if capabilities is None else frozenset(capabilities),
         region=settings.get("region"),
+        retires=date.fromisoformat(settings["retires"]) if settings.get("retires") else None,
     )

@@ -125,7 +125,21 @@ def m003_what_counts(con: duckdb.DuckDBPyConnection) -> None:
             AND grades.grader = cases.grader""")
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (m001_first, m002_whole_answers, m003_what_counts)
+def m004_texts_that_go(con: duckdb.DuckDBPyConnection) -> None:
+    """Whether a case's text is kept, who looked at sealed cases, and where what was imported is from."""
+    con.execute("ALTER TABLE cases ADD COLUMN has_text BOOLEAN DEFAULT true")
+    con.execute("CREATE TABLE looks (suite VARCHAR, rules VARCHAR, policy_sha256 VARCHAR, looked_at TIMESTAMP)")
+    con.execute(
+        "CREATE TABLE imports (suite VARCHAR, format VARCHAR, files VARCHAR[], is_log BOOLEAN, imported_at TIMESTAMP)"
+    )
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
+    m001_first,
+    m002_whole_answers,
+    m003_what_counts,
+    m004_texts_that_go,
+)
 
 
 def migrate(con: duckdb.DuckDBPyConnection, path: str) -> None:

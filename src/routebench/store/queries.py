@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from routebench.errors import StoreError, nearest
+from routebench.messages import answer_text
 from routebench.store.cases import case_from_row, case_row, model_from_row, model_row
 from routebench.store.store import Row, Store, insert_new
-from routebench.types import Case, ErrorKind, Model
+from routebench.types import Case, ErrorKind, Model, ToolCall
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +51,7 @@ class UngradedAnswer:
     case_id: str
     request_key: str
     run_id: str
-    text: str
+    text: str | None
 
 
 def register(
@@ -108,6 +110,20 @@ def write_run(store: Store, row: Row) -> None:
     store.insert("runs", [row], replace=True)
 
 
+def add_import(store: Store, suite: str, *, form: str, files: Sequence[str], is_log: bool, at: datetime) -> None:
+    """Notes where a suite's answers were brought in from."""
+    row = {"suite": suite, "format": form, "files": list(files), "is_log": is_log, "imported_at": at}
+    store.insert("imports", [row])
+
+
+def log_files(store: Store, suite: str) -> list[str] | None:
+    """Returns the files of a suite that was brought in from production logs alone; None for any other."""
+    rows = _dicts(store, "SELECT files, is_log FROM imports WHERE suite = ? ORDER BY imported_at", [suite])
+    if not rows or not all(row["is_log"] for row in rows):
+        return None
+    return [name for row in rows for name in row["files"]]
+
+
 def add_completions(store: Store, rows: Iterable[Row]) -> None:
     """Adds completions; one that is there already is left as it is."""
     store.insert("completions", rows)
@@ -121,18 +137,37 @@ def add_journal(store: Store, path: Path) -> int:
     Raises:
         StoreError: a line is no completion, or the store cannot be written; both files are as they were.
     """
+    longest, graded = 0, False
     with path.open("rb") as file:
-        longest = max((len(line) for line in file), default=0)
+        for line in file:
+            longest = max(longest, len(line))
+            graded = graded or _GRADED in line
     if not longest:
         return 0
     with store.connect() as con:
         try:
-            return store.read_lines(con, "completions", (), path, longest, insert_new("completions"))
+            added = store.read_lines(con, "completions", (), path, longest, insert_new("completions"))
+            if graded:
+                con.execute(_JOURNALLED_GRADES, [str(path), 2 * longest + 1024])
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise StoreError(
                 f"journal {path} cannot be read into {store.path} ({reason}); both are as they were"
             ) from None
+    return added
+
+
+_GRADED = b'"grades": ['
+_JOURNALLED_GRADES = """
+    INSERT OR REPLACE INTO grades BY NAME
+    SELECT g.suite, g.case_id, request_key, run_id, g.grader, g.score, g.detail, 0.0 AS grader_cost_usd, g.graded_at
+    FROM (
+        SELECT request_key, run_id, unnest(grades) AS g
+        FROM read_json(?, format = 'newline_delimited', compression = 'uncompressed', maximum_object_size = ?,
+            columns = {
+                request_key: 'VARCHAR', run_id: 'VARCHAR',
+                grades: 'STRUCT(suite VARCHAR, case_id VARCHAR, grader VARCHAR, score DOUBLE, detail VARCHAR,
+                    graded_at TIMESTAMP)[]'}))"""
 
 
 def add_grades(store: Store, rows: Iterable[Row]) -> None:
@@ -184,12 +219,20 @@ def ungraded(store: Store, suite: str) -> Iterator[list[UngradedAnswer]]:
         with store.connect() as con:
             answers = con.execute(
                 f"""
-                SELECT DISTINCT case_id, request_key, completions.run_id, text {_UNGRADED}
+                SELECT DISTINCT case_id, request_key, completions.run_id, text, tool_calls {_UNGRADED}
                     AND case_id IN (SELECT unnest($cases::VARCHAR[]))
                 ORDER BY ALL""",
                 {"suite": suite, "cases": cases},
             ).fetchall()
-        yield [UngradedAnswer(*answer) for answer in answers]
+        yield [
+            UngradedAnswer(case_id, key, run_id, _whole(text, calls)) for case_id, key, run_id, text, calls in answers
+        ]
+
+
+def _whole(text: str | None, tool_calls: str | None) -> str | None:
+    """An answer as graders read it, None where it was not kept."""
+    calls = [ToolCall(**call) for call in json.loads(tool_calls)] if tool_calls else []
+    return None if text is None and not calls else answer_text(text, calls)
 
 
 def count_unscored(store: Store, suite: str) -> int:
@@ -262,22 +305,43 @@ def read_models(store: Store, suite: str) -> list[Model]:
     return [model_from_row(row) for row in rows]
 
 
+def read_answered_models(store: Store) -> list[Model]:
+    """Returns the models of all suites that were asked anything, in the order of their first registration."""
+    rows = _dicts(
+        store,
+        """
+        SELECT m.* FROM models m
+        WHERE (m.model_key, m.name) IN (SELECT model_key, model FROM cells SEMI JOIN completions USING (request_key))
+        ORDER BY m.registered_at, m.rowid""",
+        [],
+    )
+    return [model_from_row(row) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """The cells of a suite as columns of numbers, and the columns of its cases, without a text.
 
     Attributes:
-        cases: case_id, category, group_key, weight, stakes_usd, split, tags, grader, in file order; a list each.
+        cases: case_id, category, group_key, weight, stakes_usd, split, tags, grader, has_text, in file order; a list
+            each.
         cells: one entry a cell with an answer or an error: `case` and `model` (positions), `sample`, `ok`, `score`,
-            `cost_usd`, `latency_s`, `input_tokens`, and `human` where people graded any; unknown numbers are NaN.
+            `cost_usd`, `latency_s`, `input_tokens`, and `human` where people graded any; where tokens were asked for
+            also `output_tokens` and `cpu_s`; unknown numbers are NaN.
     """
 
     cases: Mapping[str, Any]
     cells: Mapping[str, Any]
 
 
-def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
+def read_matrix(store: Store, suite: str, models: Sequence[str], *, tokens: bool = False) -> Matrix:
     """Reads the outcomes of a suite for some models as arrays: the numbers of the `outcomes` view, ten times as fast.
+
+    Args:
+        store: where they are.
+        suite: the suite's name.
+        models: which models, and in which order.
+        tokens: also all that a price is multiplied with.
 
     Raises:
         StoreError: the store holds no such suite.
@@ -286,7 +350,7 @@ def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
         cases = con.execute(
             """
             SELECT case_id, category, group_key, weight, stakes_usd, split, tags,
-                split_part(grader, '#', 1) AS grader
+                split_part(grader, '#', 1) AS grader, has_text
             FROM cases WHERE suite = ? ORDER BY position, case_id""",
             [suite],
         ).fetchnumpy()
@@ -298,7 +362,13 @@ def read_matrix(store: Store, suite: str, models: Sequence[str]) -> Matrix:
         # One run answers a request once: then every completion counts, and looking for newer ones can be spared.
         runs = con.execute("SELECT count(DISTINCT run_id) FROM completions").fetchone()
         counted = "completions" if runs and runs[0] == 1 else "latest"
-        query = _MATRIX.format(human=human, people=_PEOPLE if graded else "", counted=counted)
+        query = _MATRIX.format(
+            human=human,
+            people=_PEOPLE if graded else "",
+            counted=counted,
+            kept=", output_tokens, cpu_s" if tokens else "",
+            told=", done.output_tokens::DOUBLE AS output_tokens, done.cpu_s::DOUBLE AS cpu_s" if tokens else "",
+        )
         cells = con.execute(query, {"suite": suite, "models": list(models)}).fetchnumpy()
     if not len(cases["case_id"]):
         raise _no_suite(store, suite)
@@ -313,7 +383,8 @@ _MATRIX = """
         FROM cases WHERE suite = $suite),
     cell AS (SELECT hash(request_key) AS h, request_key, case_id, model, sample FROM cells WHERE suite = $suite),
     done AS (
-        SELECT hash(request_key) AS h, request_key, run_id, status, cost_usd, latency_s, input_tokens FROM {counted}),
+        SELECT hash(request_key) AS h, request_key, run_id, status, cost_usd, latency_s, input_tokens{kept}
+        FROM {counted}),
     grade AS (
         SELECT hash(case_id, request_key, run_id, grader) AS h, score
         FROM grades WHERE suite = $suite),
@@ -324,7 +395,7 @@ _MATRIX = """
         place.place::BIGINT AS "case", list_position($models, cell.model)::BIGINT - 1 AS model,
         cell.sample::BIGINT AS sample,
         done.status = 'ok' AS ok, grade.score::DOUBLE AS score, done.cost_usd::DOUBLE AS cost_usd,
-        done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens{human}
+        done.latency_s::DOUBLE AS latency_s, done.input_tokens::DOUBLE AS input_tokens{told}{human}
     FROM cell
     JOIN done ON done.h = cell.h
     JOIN place ON place.case_id = cell.case_id
@@ -368,12 +439,15 @@ def reprice(store: Store, costs: Sequence[Row], models: Sequence[Row]) -> None:
 
 
 def tokens_by_model(store: Store) -> list[dict[str, Any]]:
-    """Returns the tokens of every completion behind a cell: model name and key, request_key, run_id, counts, cpu_s."""
+    """Returns what every completion behind a cell used and cost.
+
+    A row has model, model_key, request_key, run_id, the counts of tokens, cpu_s and cost_usd.
+    """
     return _dicts(
         store,
         """
         SELECT DISTINCT cells.model, cells.model_key, c.request_key, c.run_id, c.input_tokens, c.output_tokens,
-            c.cached_input_tokens, c.cache_write_tokens, c.cpu_s
+            c.cached_input_tokens, c.cache_write_tokens, c.cpu_s, c.cost_usd
         FROM cells JOIN completions c USING (request_key)""",
         [],
     )

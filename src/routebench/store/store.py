@@ -21,6 +21,7 @@ import duckdb
 
 from routebench.errors import StoreError, StoreLockedError
 from routebench.store.migrations import migrate
+from routebench.store.pack import SUFFIX, PackInfo
 
 Row = Mapping[str, Any]
 
@@ -35,7 +36,7 @@ _HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 # One connection at a time per file and process: DuckDB refuses to attach a file twice.
 _files: dict[Path, tuple[threading.RLock, str]] = {}
 _files_guard = threading.Lock()
-_overflow: list[str] = []
+_scratch: list[str] = []
 
 
 def _shared(path: Path) -> tuple[threading.RLock, str]:
@@ -54,9 +55,14 @@ def _database() -> duckdb.DuckDBPyConnection:
 def _open_database() -> duckdb.DuckDBPyConnection:
     # Our queries are small: more threads would only set more memory aside. What does not fit in memory goes to a folder
     # that only we can read; by default it would be one in the current folder.
+    return duckdb.connect(config={"threads": 2, "temp_directory": str(scratch_folder())})
+
+
+def scratch_folder() -> Path:
+    """Returns a new folder that only we can read, and that goes when the process ends."""
     folder = tempfile.mkdtemp(prefix="routebench-")
-    _overflow.append(folder)
-    return duckdb.connect(config={"threads": 2, "temp_directory": folder})
+    _scratch.append(folder)
+    return Path(folder)
 
 
 @atexit.register
@@ -65,14 +71,14 @@ def _close_database() -> None:
     if _open_database.cache_info().currsize:
         _open_database().close()
         _open_database.cache_clear()
-    for folder in _overflow:
+    for folder in _scratch:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _forget_database() -> None:
     """In a forked child: the database's threads do not live on in it, and its folder is the parent's."""
     _open_database.cache_clear()
-    _overflow.clear()
+    _scratch.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -84,6 +90,9 @@ class Store:
 
     Every connection is opened for one piece of work and closed after it, because DuckDB lets only one process hold
     the file. Waiting for another process ends after `lock_timeout_s`.
+
+    Attributes:
+        pack: what was opened in place of a DuckDB file; what is written then lasts as long as the process.
 
     Raises:
         StoreError: the file is not a store, cannot be written, or a newer version wrote it.
@@ -99,6 +108,9 @@ class Store:
     ) -> None:
         # Absolute: another current folder later must not mean another file. Of a symlink, the file that it means.
         self.path = Path(path).resolve()
+        self.pack: PackInfo | None = None
+        if self.path.suffix == SUFFIX:
+            raise StoreError(f"{path}: a pack is only read; give the DuckDB file that new rows are to go to")
         self._lock_timeout_s = lock_timeout_s
         self._sleep = sleep
         self._clock = clock
@@ -144,6 +156,12 @@ class Store:
                 con.close()
                 with _database().cursor() as other:
                     other.execute(f"DETACH {self._alias}")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps this process's other threads away from the file, which is not open then."""
+        with self._lock:
+            yield
 
     def _attach(self) -> None:
         give_up = self._clock() + self._lock_timeout_s

@@ -6,14 +6,15 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from routebench.errors import MissingDependencyError, SuiteError, nearest
 from routebench.suites.suite import Suite
-from routebench.types import Case, GraderSpec, Request
+from routebench.types import Case, GraderSpec, Request, Split
 
 GRADER_NAMES = (
     "exact",
@@ -57,16 +58,20 @@ class _Row(BaseModel):
     tools: tuple[dict[str, Any], ...] = ()
     response_format: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
-    split: Literal["train", "test"] | None = None
+    split: Split | None = None
+    reference: Any = None
 
 
-def load_suite(path: str | Path, *, name: str | None = None, fields: Mapping[str, str] | None = None) -> Suite:
+def load_suite(
+    path: str | Path, *, name: str | None = None, fields: Mapping[str, str] | None = None, seal: float = 0.0
+) -> Suite:
     """Reads a suite file.
 
     Args:
         path: a `.jsonl`, `.csv` or `.parquet` file.
         name: the suite's name, else the file's stem.
         fields: our field -> the file's column, for files with other names.
+        seal: share of the groups that are sealed, told by a hash of the group: none moves when others are added.
 
     Raises:
         SuiteError: the file cannot be read, or rows cannot be used; the first ten are named with their lines.
@@ -95,8 +100,16 @@ def load_suite(path: str | Path, *, name: str | None = None, fields: Mapping[str
             break
     if problems:
         raise SuiteError("\n".join(problems))
-    digest = hashlib.sha256(path.read_bytes() + json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    if seal:
+        cases = [replace(case, split="sealed") if is_sealed(case.group or case.id, seal) else case for case in cases]
+    told = json.dumps([fields, seal], sort_keys=True)
+    digest = hashlib.sha256(path.read_bytes() + told.encode()).hexdigest()
     return Suite(name or path.stem, tuple(cases), source=str(path), fingerprint=digest)
+
+
+def is_sealed(group: str, share: float) -> bool:
+    """Whether a group is among the share that is sealed."""
+    return int(hashlib.sha256(f"seal\x00{group}".encode()).hexdigest()[:8], 16) < share * 16**8
 
 
 def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
@@ -114,8 +127,13 @@ def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
     messages = parsed.messages if parsed.messages is not None else [{"role": "user", "content": parsed.prompt}]
     if not messages or not any(message.get("role") == "user" for message in messages):
         raise SuiteError(f"{where}: `messages` holds no message with role 'user'")
-    grader = _grader(parsed.grader, where)
-    if grader.name not in _WITHOUT_TARGET and parsed.target is None:
+    target, named = parsed.target, parsed.grader
+    if target is None and parsed.reference is not None:
+        # No right answer is known: what can be asked is whether an answer is as good as the one that was given.
+        target = parsed.reference
+        named = {"name": "pairwise", "verdict": "no_worse"} if named == "none" else named
+    grader = _grader(named, where)
+    if grader.name not in _WITHOUT_TARGET and target is None:
         raise SuiteError(f"{where}: grader {grader.name!r} needs a `target`; add one, or use grader 'none'")
     request = Request(
         messages=tuple(messages),
@@ -127,7 +145,7 @@ def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
     return Case(
         id=parsed.id or default_id,
         request=request,
-        target=parsed.target,
+        target=target,
         grader=grader,
         category=parsed.category,
         group=parsed.group,

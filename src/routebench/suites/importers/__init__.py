@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from routebench.suites.importers.answers import Answer, Format, Read
 from routebench.suites.importers.decisions import (
     RecordedDecision,
     RecordedDecisions,
@@ -16,6 +17,9 @@ from routebench.suites.importers.outcomes import GRADER, read_outcomes, read_pro
 
 __all__ = [
     "GRADER",
+    "Answer",
+    "Format",
+    "Read",
     "RecordedDecision",
     "RecordedDecisions",
     "RunningRouter",

@@ -1,0 +1,8 @@
+"""Two rule sets on the same cases: what a change of a rules.yaml does before anybody merges it."""
+
+from __future__ import annotations
+
+from routebench.diffing.diff import RulesDiff, diff_rules
+from routebench.diffing.reading import Finding, Opened
+
+__all__ = ["Finding", "Opened", "RulesDiff", "diff_rules"]

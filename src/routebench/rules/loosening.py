@@ -1,0 +1,165 @@
+"""Guards that a new rule set holds less strictly than the old one did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from routebench.rules.conditions import Condition
+from routebench.rules.covering import covered
+from routebench.rules.reading import Reading
+from routebench.rules.ruleset import Guard, RuleSet
+from routebench.types import Model, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Loosening:
+    """A guard of the old rule set that the new one does not surely hold as strictly.
+
+    Attributes:
+        guard: its name in the old rule set.
+        sentence: what became of it.
+    """
+
+    guard: str
+    sentence: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The JSON form."""
+        return {"guard": self.guard, "sentence": self.sentence}
+
+
+def loosened(old: RuleSet, new: RuleSet) -> tuple[Loosening, ...]:
+    """Returns the guards of `old` that `new` does not surely hold as strictly, in their order.
+
+    A guard is held where the new guards that admit no model more surely match every request that it matched; whatever
+    they are called, for guards hold together. What cannot be shown counts as loosened. A model that `old` does not
+    know is admitted by its `never`, and by its `at_least` where `new` orders it above the weakest admitted model that
+    is left; never by its `only`.
+    """
+    found = []
+    for guard in old.guards:
+        strict = [one for one in new.guards if not _more(guard, one, old, new)]
+        if not covered(guard.when, [one.when for one in strict]):
+            found.append(Loosening(guard.name, _sentence(guard, old, new)))
+    return tuple(found)
+
+
+def newly_admitted(old: RuleSet, new: RuleSet) -> Callable[[Request | Reading], tuple[str, ...]]:
+    """Returns a function from a request to the models that the guards of `new` admit and those of `old` did not.
+
+    Limits of models are not guards and not asked here.
+    """
+    before = [(_condition(guard), _admitted(guard, old, new)) for guard in old.guards]
+    after = [(_condition(guard), _admitted(guard, new, new)) for guard in new.guards]
+
+    def find(request: Request | Reading) -> tuple[str, ...]:
+        reading = request if isinstance(request, Reading) else Reading(request)
+        refused = {name for name in new.order for sets in before if _refuses(sets, name, reading)}
+        if not refused:
+            return ()
+        return tuple(
+            name for name in new.order if name in refused and not any(_refuses(sets, name, reading) for sets in after)
+        )
+
+    return find
+
+
+_Sets = tuple[Condition, frozenset[str]]
+
+
+def _refuses(sets: _Sets, name: str, reading: Reading) -> bool:
+    condition, admitted = sets
+    return name not in admitted and condition.matches(reading)
+
+
+def _condition(guard: Guard) -> Condition:
+    return Condition.parse(guard.when, scope="conversation")
+
+
+def _more(guard: Guard, other: Guard, old: RuleSet, new: RuleSet) -> list[str]:
+    """Models of `new` that its guard `other` admits and `guard` of `old` would not, weakest first."""
+    before, after = _admitted(guard, old, new), _admitted(other, new, new)
+    return [name for name in new.order if name in after and name not in before]
+
+
+def _admitted(guard: Guard, ruleset: RuleSet, among: RuleSet) -> frozenset[str]:
+    """The models of `among` that a guard of `ruleset` admits."""
+    return frozenset(name for name in among.order if _admits(guard, ruleset, name, among))
+
+
+def _admits(guard: Guard, ruleset: RuleSet, name: str, among: RuleSet) -> bool:
+    if guard.only is not None:
+        return name in guard.only and _stays(ruleset.models[name], among.models[name])
+    known = name if name in ruleset.models else _renamed_from(among.models[name], ruleset.models)
+    if guard.never is not None:
+        return known not in guard.never
+    assert guard.at_least is not None
+    admitted = ruleset.order[ruleset.order.index(guard.at_least) :]
+    if known is not None:
+        return known in admitted
+    # A model that the rule set does not know: it is stronger than the floor where the other's order says so.
+    left = [one for one in admitted if one in among.models]
+    return bool(left) and among.order.index(name) > among.order.index(left[0])
+
+
+def _stays(before: Model, after: Model) -> bool:
+    """Whether requests to a model still go to the same place: `only` is how a team says where data may go."""
+    return all(getattr(before, name) == getattr(after, name) for name in ("provider", "base_url", "region"))
+
+
+def _renamed_from(model: Model, models: Mapping[str, Model]) -> str | None:
+    """The name of the same model in another rule set: a guard is not escaped by another name."""
+    return next((name for name, one in models.items() if _asked(one) == _asked(model)), None)
+
+
+def _asked(model: Model) -> tuple[Any, ...]:
+    return model.provider, model.model, model.base_url, model.region, model.params, model.system, model.few_shot
+
+
+def _sentence(guard: Guard, old: RuleSet, new: RuleSet) -> str:
+    other = next((one for one in new.guards if one.name == guard.name), None)
+    if other is None:
+        strict = [one for one in new.guards if not _more(guard, one, old, new)]
+        beside = next((one for one in strict if covered(one.when, [guard.when])), None)
+        if beside is None:
+            return f"guard {guard.name!r} ({_said(guard)}) is gone, and no other surely holds as much"
+        return f"guard {guard.name!r} is gone; {beside.name!r} holds for fewer requests: {_became(guard, beside)}"
+    more = _more(guard, other, old, new)
+    if more:
+        return f"guard {guard.name!r} now admits {', '.join(more)}: {_why(guard, other, old, new, more)}"
+    if covered(other.when, [guard.when]):
+        return f"guard {guard.name!r} holds for fewer requests: {_became(guard, other)}"
+    return (
+        f"guard {guard.name!r} cannot be shown to hold for every request that it held for: {_became(guard, other)}; "
+        "so it counts as loosened"
+    )
+
+
+def _why(guard: Guard, other: Guard, old: RuleSet, new: RuleSet, more: Sequence[str]) -> str:
+    if _demand(guard) != _demand(other):
+        return f"{_demand(guard)} became {_demand(other)}"
+    moved = [name for name in more if guard.only is not None and not _stays(old.models[name], new.models[name])]
+    if moved:
+        return f"{_demand(guard)} stands, but {', '.join(moved)} goes to another provider, base_url or region"
+    return f"{_demand(guard)} stands, but the models or their `order` changed"
+
+
+def _became(guard: Guard, other: Guard) -> str:
+    return f"{_condition(guard)} became {_condition(other)}"
+
+
+def _said(guard: Guard) -> str:
+    return f"{_demand(guard)}, when {_condition(guard)}"
+
+
+def _demand(guard: Guard) -> str:
+    pairs: tuple[tuple[str, Any], ...] = (
+        ("only", guard.only),
+        ("never", guard.never),
+        ("at_least", guard.at_least),
+    )
+    return next(
+        f"{key} {value if isinstance(value, str) else ', '.join(value)}" for key, value in pairs if value is not None
+    )

@@ -1,0 +1,172 @@
+"""A suite from a log: read once to see what is there, and once more to keep the conversations that were drawn.
+
+Of everything that is not drawn a few numbers stay in memory, so a log may be of any length.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.messages import answer_text, text_of
+from routebench.redact import Privacy, Redactor, TextMode, load_redactor
+from routebench.suites.formats import find_format
+from routebench.suites.importers import Answer, Format
+from routebench.suites.loaders import is_sealed
+from routebench.suites.logs.drawn import Drawn
+from routebench.suites.logs.picking import pick
+from routebench.suites.logs.sampling import effective
+from routebench.suites.logs.seen import Seen, asked_text
+from routebench.suites.logs.similar import digest, same_texts
+from routebench.suites.logs.targets import grader_of
+from routebench.suites.logs.tasks import recognise
+
+SEAL_FROM = 500
+"""Conversations from which a fifth of them is sealed unless somebody says otherwise."""
+SEAL = 0.2
+
+
+def from_logs(
+    files: str | Path | Sequence[str | Path],
+    *,
+    format: str = "litellm-log",  # noqa: A002 - what the command line calls it
+    n: int = 500,
+    text: TextMode = "redacted",
+    redact: str | Callable[[str], str] | None = None,
+    seed: int = 42,
+    seal: float | None = None,
+) -> Drawn:
+    """Draws a suite from a log of production; write it with `.write("suite.jsonl")`.
+
+    Args:
+        files: the log.
+        format: litellm-log, langfuse, otel or jsonl.
+        n: how many cases the suite should have; conversations are kept whole.
+        text: `redacted` takes e-mail addresses, phone numbers, cards and IBANs out; `full` nothing.
+        redact: your own function, from text to text, called after that; or its name, `package.module:function`.
+        seed: of the draws.
+        seal: share of the conversations that only `check --final` may read; a fifth from 500 on when left out.
+
+    Raises:
+        OutcomesError: a file cannot be used, or holds no answered request.
+    """
+    paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(one) for one in files]
+    redactor = Redactor(redact) if callable(redact) else load_redactor(redact)
+    return draw_suite(find_format(format), paths, n, privacy=Privacy(text, redactor), seed=seed, seal=seal)
+
+
+def draw_suite(
+    form: Format,
+    files: Sequence[Path],
+    n: int,
+    *,
+    privacy: Privacy,
+    seed: int = 42,
+    seal: float | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Drawn:
+    """Draws about n requests of a log, whole conversations at a time.
+
+    Conversations that repeat another word for word count once, with the weight of all; so do those drawn that say
+    nearly the same. The rest is stratified by recognised task, length and cost.
+
+    Args:
+        form: of the log.
+        files: all of it.
+        n: how many cases the suite should have.
+        privacy: what is kept of texts.
+        seed: of the draws; the same log and seed give the same suite.
+        seal: share of the conversations to seal; a fifth from 500 on when left out.
+        tell: is told how far the reading is.
+
+    Raises:
+        OutcomesError: a file cannot be used, or holds no request that could be drawn.
+    """
+    rng = np.random.default_rng(seed)
+    seen = Seen(form, files, tell)
+    picked = pick(seen, n, rng)
+    kept = seen.fetch(picked.conversations)
+    merged = picked.merge({number: _asked(calls) for number, calls in kept.items()})
+    groups = _groups({number: _asked(kept[number]) for number in merged.weight})
+    share = (SEAL if len(set(groups.values())) >= SEAL_FROM else 0.0) if seal is None else seal
+    made = [
+        _row(call, turn, groups[number], merged.weight[number] / len(kept[number]), privacy)
+        for number in merged.weight
+        for turn, call in enumerate(kept[number], start=1)
+    ]
+    rows = _unique([{**row, "split": "sealed"} if share and is_sealed(row["group"], share) else row for row in made])
+    _add_graders(rows)
+    inside = Counter(stratum for number in merged.weight for stratum in [picked.stratum[number]] * len(kept[number]))
+    return Drawn(
+        rows=rows,
+        n_lines=seen.n_lines,
+        n_requests=int(seen.requests.sum()),
+        n_conversations=len(seen.requests),
+        n_repeated=seen.n_repeated,
+        n_similar=merged.n_similar,
+        strata=[(*names, int(picked.sizes[place]), inside[place]) for place, names in enumerate(picked.names)],
+        models=dict(seen.models.most_common()),
+        n_effective=effective(np.array(list(merged.weight.values()))),
+        n_sealed=len({row["group"] for row in rows if row.get("split") == "sealed"}),
+        redacted=privacy.redactor.found,
+        tally=seen.tally,
+    )
+
+
+def _asked(calls: Sequence[Answer]) -> str:
+    """What people asked in a conversation: its longest call has all of it."""
+    longest = max((call.case.request.messages for call in calls), key=len)
+    return "\n".join(text_of(message) for message in longest if message.get("role") in ("user", "tool"))
+
+
+def _groups(texts: Mapping[int, str]) -> dict[int, str]:
+    """Returns conversation -> its group, named by content, which tells nobody whose it was.
+
+    Those of different strata that say nearly the same have one: no split parts them.
+    """
+    numbers = list(texts)
+    first = same_texts([texts[number] for number in numbers])
+    return {number: f"{digest(texts[numbers[int(place)]]):016x}" for number, place in zip(numbers, first, strict=True)}
+
+
+def _row(call: Answer, turn: int, group: str, weight: float, privacy: Privacy) -> dict[str, Any]:
+    case = privacy.of_case(call.case)
+    request = case.request
+    said = answer_text(call.text, call.tool_calls)
+    name = f"{digest(asked_text(call.case.request.messages)):016x}"[:10]
+    row: dict[str, Any] = {
+        "id": f"{name}-{turn}",
+        "messages": [dict(message) for message in request.messages],
+        "tools": [dict(tool) for tool in request.tools],
+        "response_format": request.response_format,
+        "params": dict(request.params),
+        "target": case.target,
+        "reference": privacy.of_text(said),
+        "incumbent": call.model,
+        "category": recognise(call.case.request),
+        "group": group,
+        "weight": round(weight, 6),
+    }
+    return {key: value for key, value in row.items() if value not in (None, [], {})}
+
+
+def _unique(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two conversations may ask one question at the same turn: their ids are told apart."""
+    counts: Counter[str] = Counter()
+    result = []
+    for row in rows:
+        counts[row["id"]] += 1
+        number = counts[row["id"]]
+        result.append(row if number == 1 else {**row, "id": f"{row['id']}-{number}"})
+    return result
+
+
+def _add_graders(rows: Sequence[dict[str, Any]]) -> None:
+    """Says how each case is graded: against its target where the log tells one, else against the incumbent's answer."""
+    told = [row["target"] for row in rows if isinstance(row.get("target"), str)]
+    for row in rows:
+        row["grader"] = grader_of(row.get("target"), told, row.pop("incumbent"))

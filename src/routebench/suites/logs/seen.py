@@ -1,0 +1,110 @@
+"""What one reading of a log tells of its conversations: a few numbers of each, and the way back to their texts."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.errors import OutcomesError
+from routebench.messages import estimate_input_tokens, text_of
+from routebench.suites.importers import Answer, Format, Tally
+from routebench.suites.logs.conversations import Conversations
+from routebench.suites.logs.sampling import FloatArray, IntArray
+from routebench.suites.logs.similar import digest, plain
+from routebench.suites.logs.tasks import TASKS, recognise
+
+_TELL_EVERY = 100_000
+
+
+class Seen:
+    """What the first reading tells of every conversation, as columns.
+
+    Attributes:
+        requests: calls of each conversation, shape (c,).
+        text: digest of what was asked in each, shape (c,).
+        task: place in TASKS of each, shape (c,).
+        tokens: estimated input tokens of the longest call of each, shape (c,).
+        cost_usd: of all calls of each, NaN while one is unknown, shape (c,).
+    """
+
+    def __init__(self, form: Format, files: Sequence[Path], tell: Callable[[str], None]) -> None:
+        self.tally = Tally()
+        self.models: Counter[str] = Counter()
+        self._form, self._files = form, files
+        conversations = Conversations()
+        kept, text, task, tokens = array("i"), array("q"), array("b"), array("i")
+        cost = array("d")
+        places = {name: place for place, name in enumerate(TASKS)}
+        self.n_lines = 0
+        for place, answer in enumerate(form.read(files, self.tally, None)):
+            self.n_lines = place + 1
+            if self.n_lines % _TELL_EVERY == 0:
+                tell(f"{self.n_lines:,} calls read")
+            if answer.error_kind is not None or not (answer.text or answer.tool_calls):
+                reason = "failed calls" if answer.error_kind is not None else "calls without an answer"
+                self.tally.skipped[reason] += 1
+                continue
+            kept.append(place)
+            conversations.add(answer)
+            self.models[answer.model] += 1
+            request = answer.case.request
+            text.append(digest(asked_text(request.messages)))
+            task.append(places[recognise(request)])
+            tokens.append(min(estimate_input_tokens(request.messages), 2**31 - 1))
+            cost.append(float("nan") if answer.cost_usd is None else answer.cost_usd)
+        if not len(kept):
+            reasons = "; ".join(f"{count} {reason}" for reason, count in self.tally.skipped.items()) or "no calls"
+            raise OutcomesError(f"{', '.join(map(str, files))}: holds no answered request ({reasons})")
+        self._places = np.frombuffer(kept, dtype=np.int32)
+        self._gather(
+            conversations.numbers(),
+            np.frombuffer(text, dtype=np.int64),
+            np.frombuffer(task, dtype=np.int8).astype(np.intp),
+            np.frombuffer(tokens, dtype=np.int32).astype(np.intp),
+            np.frombuffer(cost, dtype=np.float64),
+        )
+
+    def _gather(self, number: IntArray, text: IntArray, task: IntArray, tokens: IntArray, cost: FloatArray) -> None:
+        """Sums the columns of calls up to columns of conversations."""
+        _, first, self._conversation = np.unique(number, return_index=True, return_inverse=True)
+        n = len(first)
+        self.requests = np.bincount(self._conversation, minlength=n).astype(float)
+        self.task = task[first]
+        self.tokens = np.zeros(n)
+        np.maximum.at(self.tokens, self._conversation, tokens)
+        self.cost_usd = np.bincount(self._conversation, weights=cost, minlength=n)
+        # Sums of digests times their turn: the same turns in the same order, whatever else stood between them.
+        order = np.argsort(self._conversation, kind="stable")
+        starts = np.concatenate(([0], np.cumsum(self.requests.astype(np.intp))[:-1]))
+        turn = np.empty(len(order), dtype=np.uint64)
+        turn[order] = np.arange(len(order)) - np.repeat(starts, self.requests.astype(np.intp))
+        self.text = np.zeros(n, dtype=np.uint64)
+        np.add.at(self.text, self._conversation, text.astype(np.uint64) * (2 * turn + np.uint64(1)))
+
+    @property
+    def n_repeated(self) -> int:
+        """Conversations that ask word for word what another one asked."""
+        return len(self.text) - len(np.unique(self.text))
+
+    def fetch(self, conversations: Sequence[int]) -> dict[int, list[Answer]]:
+        """Reads the log again and returns the calls of some conversations, in the order of the log."""
+        wanted = np.isin(self._conversation, np.array(conversations))
+        where = dict(zip(self._places[wanted].tolist(), self._conversation[wanted].tolist(), strict=True))
+        found: dict[int, list[Answer]] = {number: [] for number in conversations}
+        read = self._form.read(self._files, Tally(), where.keys())
+        for place, answer in zip(sorted(where), read, strict=True):
+            found[where[place]].append(answer)
+        for calls in found.values():
+            # Logs are not always in order; a later turn holds more messages.
+            calls.sort(key=lambda call: len(call.case.request.messages))
+        return found
+
+
+def asked_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """What a call asks and what it was told to be, without what models said before."""
+    return plain("\n".join(text_of(message) for message in messages if message.get("role") != "assistant"))
