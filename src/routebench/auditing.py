@@ -86,6 +86,7 @@ def record_decisions(
     allow_paid: bool = False,
     concurrency: int = 8,
     timeout_s: float = 60.0,
+    prompts: Sequence[Case] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Audited:
     """Asks a gateway about every case that the file does not hold yet, and writes what it told, without prompt texts.
@@ -105,14 +106,20 @@ def record_decisions(
         allow_paid: also where every question is paid for.
         concurrency: questions at once; more of them make deciding look slower.
         timeout_s: the longest time of one question.
+        prompts: the cases, for a store that keeps no texts.
         tell: takes a sentence about what goes on.
 
     Raises:
         ConfigError: asking is paid for and nobody allowed it, or the gateway has no such router.
-        InputError: the file holds decisions of another router, or cannot be written.
+        InputError: the file holds decisions of another router, or cannot be written; or a prompt is not kept.
         ProviderError: nobody answers, or the key is refused.
     """
-    cases = read_cases(store, suite)
+    cases = read_cases(store, suite) if prompts is None else list(prompts)
+    textless = next((case for case in cases if not case.request.messages), None)
+    if textless is not None:
+        raise InputError(
+            f"the prompt of case {textless.id!r} is not kept, so no gateway can be asked about it; give --prompts FILE"
+        )
     known = [one.name for one in read_models(store, suite)]
     out = Path(out)
     if out.suffix.lower() not in (".jsonl", ".ndjson"):

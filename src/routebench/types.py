@@ -56,14 +56,21 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class GraderSpec:
-    """A grader by name, with its options."""
+    """A grader by name, with its options.
+
+    Attributes:
+        digest: of all options, where only a part of them is kept.
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    digest: str | None = None
 
     @property
     def key(self) -> str:
         """The name, and where there are options a digest of them: grades under other options are other grades."""
+        if self.digest is not None:
+            return f"{self.name}#{self.digest}"
         if not self.options:
             return self.name
         digest = hashlib.sha256(json.dumps(self.options, sort_keys=True).encode()).hexdigest()[:8]

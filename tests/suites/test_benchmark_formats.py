@@ -117,19 +117,22 @@ def test_native_samples(
     assert not tally.unknown["scores"]
 
 
-def test_native_bfcl_needs_the_questions(shared_data: Path, tmp_path: Path) -> None:
+def test_native_bfcl_has_scores_where_no_file_tells_the_questions(shared_data: Path, tmp_path: Path) -> None:
     native = shared_data / "native"
     files = [native / "bfcl_score_simple_gpt-4o-mini.json", native / "bfcl_result_simple_gpt-4o-mini.json"]
-    with pytest.raises(OutcomesError, match="60 cases whose question no file tells"):
-        told(bfcl.FORMAT, *files)
-    asked = [{"id": f"simple_{n}", "question": f"question {n}", "function": {"name": "f"}} for n in range(40)]
-    answers, tally = told(bfcl.FORMAT, *files, lines(tmp_path / "BFCL_v2_simple.json", asked))
-    assert len(answers) == 40
-    assert {answer.model for answer in answers} == {"gpt-4o-mini-2024-07-18"}
+    untold = "cases whose question no file tells: scores without a prompt (give the benchmark's question files too)"
+    answers, tally = told(bfcl.FORMAT, *files)
+    assert len(answers) == 60
+    assert not any(answer.case.request.messages for answer in answers)
     # The sample's failures are all beyond its sixty answers.
     assert {answer.score for answer in answers} == {1.0}
-    assert sum(tally.skipped.values()) == 20
-    assert nonzero(tally.noted) == {"failures whose answer is in no result file": 26}
+    assert nonzero(tally.noted) == {untold: 60, "failures whose answer is in no result file": 26}
+    asked = [{"id": f"simple_{n}", "question": f"question {n}", "function": {"name": "f"}} for n in range(40)]
+    answers, tally = told(bfcl.FORMAT, *files, lines(tmp_path / "BFCL_v2_simple.json", asked))
+    assert sum(bool(answer.case.request.messages) for answer in answers) == 40
+    assert {answer.model for answer in answers} == {"gpt-4o-mini-2024-07-18"}
+    assert not nonzero(tally.skipped)
+    assert nonzero(tally.noted)[untold] == 20
     assert answers[0].latency_s == pytest.approx(0.5549, abs=1e-4)
     assert (answers[0].usage.input_tokens, answers[0].usage.output_tokens) == (315, 12)
     assert answers[0].case.request.tools == ({"type": "function", "function": {"name": "f"}},)

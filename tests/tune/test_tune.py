@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
-from routebench.errors import InputError
 from routebench.evaluate import Cases, Outcomes, compare
 from routebench.evaluate.outcomes import OK
 from routebench.evaluate.splits import split
 from routebench.rules import RuleSet, check_golden
 from routebench.strategies import with_baselines
-from routebench.tune import Constraints, Gates, Point, check_evidence, choose, tune
+from routebench.tune import Constraints, Point, choose, tune
 from tests.conftest import make_case, make_model
 
 MODELS = (make_model("cheap"), make_model("dear"))
@@ -64,28 +62,6 @@ def test_rules_that_the_data_hold_are_found_and_their_file_checks(tmp_path: Path
     assert ruleset == result.ruleset
     assert len(ruleset.golden) == 60
     assert not check_golden(ruleset).failed
-    document = check_evidence(ruleset, data, Gates(min_quality=0.5, max_cost_usd_per_1k=0.1))
-    assert [(gate["name"], gate["ok"]) for gate in document["gates"]] == [
-        ("evidence", True),
-        ("min_quality", True),
-        ("max_cost_usd_per_1k", False),
-    ]
-    assert document["evidence"]["same_outcomes"]
-
-
-def test_evidence_that_was_edited_is_found_out(tmp_path: Path) -> None:
-    data = outcomes()
-    path = tuned(data).export(tmp_path / "rules.yaml")
-    document = yaml.safe_load(path.read_text())
-    document["evidence"]["quality"]["mean"] = 0.99
-    path.write_text(yaml.safe_dump(document))
-    gate = check_evidence(RuleSet.load(path), data, Gates())["gates"][0]
-    assert not gate["ok"]
-    assert "the file says 99.0%" in gate["reading"]
-    del document["evidence"]
-    path.write_text(yaml.safe_dump(document))
-    with pytest.raises(InputError, match="nothing to check"):
-        check_evidence(RuleSet.load(path), data, Gates())
 
 
 def test_where_prompts_say_nothing_the_fixed_mix_comes_out_and_says_so() -> None:

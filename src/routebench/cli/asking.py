@@ -15,11 +15,12 @@ from routebench.errors import ConfigError, InputError
 def _decisions(arguments: argparse.Namespace) -> int:
     from routebench.auditing import record_decisions
     from routebench.bench import utc_now
-    from routebench.store import Store
+    from routebench.store import open_store
+    from routebench.suites.prompts import read_prompt_file
 
     console = open_console(stderr=True)
     audited = record_decisions(
-        Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s),
+        open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s),
         arguments.suite,
         arguments.url,
         arguments.out,
@@ -30,6 +31,7 @@ def _decisions(arguments: argparse.Namespace) -> int:
         allow_paid=arguments.allow_paid,
         concurrency=arguments.concurrency,
         timeout_s=arguments.timeout_s,
+        prompts=None if arguments.prompts is None else read_prompt_file(arguments.prompts),
         tell=lambda sentence: console.print(sentence, highlight=False, markup=False),
     )
     if arguments.json:

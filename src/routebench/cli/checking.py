@@ -18,7 +18,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     try:
         checked = _checked(arguments)
-    except RoutebenchError as error:
+    except (RoutebenchError, ModuleNotFoundError) as error:
         # A job shows these files, and a check that could not be made must not look like one that was never asked for.
         if arguments.junit is not None:
             write_junit_error(arguments.junit, str(error))

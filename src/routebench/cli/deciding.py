@@ -20,7 +20,9 @@ def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     traffic = _traffic(arguments)
     if traffic is not None:
         outcomes, traffic = traffic.weigh(outcomes)
-    wanted = None if arguments.strategies is None else arguments.strategies.split(",")
+    wanted = _without_prompts(store) if arguments.strategies is None else arguments.strategies.split(",")
+    if arguments.strategies is None and outcomes.cases.has_text.any():
+        wanted = None
     comparison = compare(
         outcomes,
         with_baselines(wanted, outcomes.models),
@@ -31,6 +33,13 @@ def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     return store, traffic, comparison
 
 
+def _without_prompts(store: Any) -> list[Any]:
+    """What can be compared by default where no prompt is kept: the rule sets whose decisions a pack holds."""
+    from routebench.strategies import RecordedRules
+
+    return [] if store.pack is None else [RecordedRules(policy) for policy in store.pack.policies]
+
+
 def read_comparable(arguments: argparse.Namespace) -> tuple[Any, Any]:
     """Returns the store or pack that the arguments name, and the outcomes of its suite.
 
@@ -38,18 +47,19 @@ def read_comparable(arguments: argparse.Namespace) -> tuple[Any, Any]:
         InputError: the suite is a log in which one model answered each prompt.
     """
     from routebench.bench import open_outcomes
-    from routebench.store import log_files, open_store
+    from routebench.store import log_source, open_store
     from routebench.suites.prompts import read_prompt_file
 
     store = open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
     prompts = None if arguments.prompts is None else read_prompt_file(arguments.prompts)
     outcomes = open_outcomes(store, arguments.suite, prompts=prompts)
-    files = log_files(store, arguments.suite)
-    if files is not None and outcomes.is_one_answer_a_case:
+    log = log_source(store, arguments.suite)
+    if log is not None and outcomes.is_one_answer_a_case:
+        form, files = log
         raise InputError(
-            f"suite {arguments.suite!r} is a log: each of its {outcomes.n:,} prompts was answered by one model, so no two "
-            "models can be compared on the same prompt. Draw a suite from it, and run that on several models:\n"
-            f"  routebench suite from-logs {' '.join(files)} --n 500 --out suite.jsonl"
+            f"suite {arguments.suite!r} is a log: each of its {outcomes.n:,} prompts was answered by one model, so no "
+            "two models can be compared on the same prompt. Draw a suite from it, and run that on several models:\n"
+            f"  routebench suite from-logs {' '.join(files)} --format {form} --n 500 --out suite.jsonl"
         )
     return store, outcomes
 

@@ -63,8 +63,8 @@ def compare(
         )
     # Some texts were purged: without them those cases cannot be decided, and all strategies see the same cases.
     told = outcomes.cases.has_text
-    n_without_text = int((~told).sum()) if told.any() else 0
-    if n_without_text:
+    n_without_text = int((~told).sum())
+    if n_without_text and told.any():
         outcomes = outcomes.take(told)
     halves: list[Half] = []
     measured: dict[str, list[Measured]] = {name: [] for name in names}

@@ -185,7 +185,10 @@ def _missing(comparison: Comparison) -> list[Sentence]:
 
 def _kept_back(comparison: Comparison) -> list[Sentence]:
     found = []
-    if comparison.n_without_text:
+    if comparison.n_without_text == comparison.n_cases:
+        text = "No prompt is kept here: strategies that read prompts can be compared with --prompts FILE."
+        found.append(Sentence("missing", text))
+    elif comparison.n_without_text:
         count = comparison.n_without_text
         text = f"{count} cases are left out because their prompts are not kept any more."
         found.append(Sentence("missing", text, grave=True))

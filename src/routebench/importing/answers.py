@@ -176,8 +176,7 @@ class _Spool:
     def _row(self, answer: Answer) -> dict[str, Any]:
         case_id, usage = answer.case.id, answer.usage
         sample = answer.sample if answer.sample is not None else self._next_sample(case_id, answer.model)
-        calls = [asdict(call) for call in answer.tool_calls]
-        kept = self._privacy.of_value(calls) if calls else None
+        kept = [asdict(call) for call in self._privacy.of_calls(answer.tool_calls)]
         began = answer.started_at
         return {
             "suite": self._suite,

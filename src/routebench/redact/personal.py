@@ -8,33 +8,42 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from routebench.errors import ConfigError
+from routebench.redact.banking import find_cards, find_ibans
+from routebench.redact.phones import find_phones
+from routebench.redact.spans import AFTER_ESCAPE, Span
 
-EMAIL, PHONE, CARD, IBAN = "email", "phone", "card", "iban"
+EMAIL = "email"
 
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
-_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}(?:[ \u00a0-]?[0-9A-Za-z]){11,30}(?![0-9A-Za-z])")
-_CARD = re.compile(r"(?<![\d.,-])\d(?:[ \u00a0-]?\d){12,18}(?![\d-]|[.,]\d)")
-# A plus or two zeros, an area code in parentheses or after a zero, or groups of three, three and four.
-_PHONE = re.compile(
-    r"""(?<![\w.,/+-])(?:
-        (?:\+|00)[1-9](?:[ \u00a0./-]?\(?\d\)?){6,14}
-      | \(\d{2,5}\)(?:[ \u00a0./-]?\d){5,10}
-      | 0\d{1,5}(?:[ \u00a0/-]\d{2,9}){1,4}
-      | 0[1-9]\d{8,9}
-      | \d{3}[ \u00a0.-]\d{3}[ \u00a0.-]\d{4}
-    )(?![\w/]|[.,-]\d)""",
+# Marks that make a letter of the one before them; they are no letters themselves.
+_MARKS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u0e3a"
+    "\u0e47-\u0e4e\u0eb1-\u0ebc\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u3099\u309a\ufe20-\ufe2f"
+)
+_LOCAL = rf"(?:[\w.+{_MARKS}-]|%(?!40))"
+_INNER = r"['\u2019&!#$*^~]"
+"""Signs that are part of an address between others, and quote or enumerate before it."""
+_LETTERS = rf"[^\W\d_{_MARKS}][{_MARKS}]*"
+_EMAIL = re.compile(
+    rf"""
+    (?: (?:(?<![\w.+%{_MARKS}\\-])(?<![\w.+-]{_INNER})|{AFTER_ESCAPE}) {_LOCAL}(?:{_LOCAL}|{_INNER}(?={_LOCAL}))*+
+      | "[^"\n@]{{1,64}}" )
+    (?:[@\uff20\ufe6b]|%40)
+    (?: (?!v?\d+\.\d)(?:[\w{_MARKS}-]++[.\u3002\uff0e\uff61])++
+        (?:(?<=[.\u3002\uff0e\uff61])(?:xn--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|(?:{_LETTERS}){{2,63}}))
+      | \[[0-9A-Fa-f.:]{{7,45}}\] )
+    """,
     re.VERBOSE,
 )
-_DATE = re.compile(r"\d{1,2}([/. -])\d{1,2}\1\d{2,4}")
-_LEAST_DIGITS, _MOST_DIGITS = 7, 15
-_GIVE_BACK = re.compile(r"[ \u00a0-]")
+_AT = ("@", "\uff20", "\ufe6b", "%40")
+_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u([0-9a-fA-F]{4})")
 
 
 class Redactor:
@@ -54,34 +63,64 @@ class Redactor:
 
     def clean(self, text: str) -> str:
         """Returns the text with every piece of personal data replaced by its kind in brackets, such as `[email]`."""
-        if "@" in text:
-            text = _EMAIL.sub(lambda _: self._blank(EMAIL), text)
-        text = _IBAN.sub(self._iban, text)
-        text = _CARD.sub(lambda match: self._blank(CARD) if _is_card(match[0]) else match[0], text)
-        text = _PHONE.sub(lambda match: self._blank(PHONE) if _is_phone(match[0]) else match[0], text)
-        return text if self._own is None else self._by_own(text, self._own)
+        plain = _ESCAPE.sub(_unescaped, text) if "\\u" in text else text
+        cleaned = self._by_forms(plain)
+        if self._own is not None:
+            cleaned = self._by_own(cleaned, self._own)
+        # Escapes are only written out where something stood in them or beside them.
+        return text if cleaned == plain else cleaned
 
-    def clean_all(self, value: Any) -> Any:
-        """Returns a JSON value with the strings of it cleaned; keys of objects stay."""
+    def clean_all(self, value: Any, *, names: bool = False) -> Any:
+        """Returns a JSON value with the strings of it cleaned.
+
+        Args:
+            value: what to clean.
+            names: whether the keys of its objects are the user's too; else only the built-in forms are blanked in them.
+        """
         if isinstance(value, str):
             return self.clean(value)
-        if isinstance(value, dict):
-            return {key: self.clean_all(inner) for key, inner in value.items()}
+        if isinstance(value, Mapping):
+            return {
+                (self.clean(str(key)) if names else self._by_forms(str(key))): self.clean_all(inner, names=names)
+                for key, inner in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [self.clean_all(inner) for inner in value]
+            return [self.clean_all(inner, names=names) for inner in value]
+        return self._number(value)
+
+    def clean_json(self, text: str) -> str:
+        """Returns a JSON text with its strings cleaned, so that it stays one; another text is cleaned as it is."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return self.clean(text)
+        cleaned = self.clean_all(value, names=True)
+        return text if cleaned == value else json.dumps(cleaned, ensure_ascii=False)
+
+    def _number(self, value: Any) -> Any:
+        """A card's or a phone's digits may be written as a number."""
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**12:
+            text = str(value)
+            cleaned = self._by_forms(text)
+            return value if cleaned == text else cleaned
         return value
 
-    def _iban(self, match: re.Match[str]) -> str:
-        # A word may follow after a space and look like more of it: the longest part with good check digits is meant.
-        text = match[0]
-        for end in range(len(text), 14, -1):
-            if (
-                text[end - 1] not in " \u00a0-"
-                and (end == len(text) or not text[end].isalnum())
-                and _is_iban(text[:end])
-            ):
-                return self._blank(IBAN) + text[end:]
-        return text
+    def _by_forms(self, text: str) -> str:
+        if any(sign in text for sign in _AT):
+            text = self._blank(text, ((EMAIL, *match.span()) for match in _EMAIL.finditer(text)))
+        text = self._blank(text, find_ibans(text))
+        text = self._blank(text, find_cards(text))
+        return self._blank(text, find_phones(text))
+
+    def _blank(self, text: str, spans: Iterable[Span]) -> str:
+        """The text with some places of it replaced by their kind; the first of two that overlap counts."""
+        parts, done = [], 0
+        for kind, start, end in sorted(spans, key=lambda span: (span[1], -span[2])):
+            if start >= done:
+                parts += [text[done:start], f"[{kind}]"]
+                self.found[kind] += 1
+                done = end
+        return "".join([*parts, text[done:]]) if parts else text
 
     def _by_own(self, text: str, own: Callable[[str], str]) -> str:
         try:
@@ -95,10 +134,6 @@ class Redactor:
             raise ConfigError(f"the redact function returned {type(cleaned).__name__}; it must return a text")
         self.found["own"] += cleaned != text
         return cleaned
-
-    def _blank(self, kind: str) -> str:
-        self.found[kind] += 1
-        return f"[{kind}]"
 
 
 def load_redactor(name: str | None, folder: Path | None = None) -> Redactor:
@@ -138,27 +173,7 @@ def _from_file(path: Path) -> Any:
     return module
 
 
-def _digits(text: str) -> list[int]:
-    return [int(sign) for sign in text if sign.isascii() and sign.isdigit()]
-
-
-def _is_card(text: str) -> bool:
-    """Luhn's check, ISO/IEC 7812; one digit over and over passes it and is none."""
-    digits = _digits(text)
-    if len(set(digits)) == 1:
-        return False
-    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
-
-
-def _is_iban(text: str) -> bool:
-    """ISO 13616: moved and written as digits, the remainder by 97 is 1."""
-    plain = _GIVE_BACK.sub("", text).upper()
-    if not plain.isascii() or not 15 <= len(plain) <= 34:
-        return False
-    moved = plain[4:] + plain[:4]
-    return int("".join(str(int(sign, 36)) for sign in moved)) % 97 == 1
-
-
-def _is_phone(text: str) -> bool:
-    return _LEAST_DIGITS <= len(_digits(text)) <= _MOST_DIGITS and _DATE.fullmatch(text) is None
+def _unescaped(match: re.Match[str]) -> str:
+    sign = chr(int(match[2], 16))
+    # Quotes, line feeds and halves of a pair must stay escaped: the text may be JSON.
+    return match[0] if sign in '"\\' or not sign.isprintable() else match[1] + sign

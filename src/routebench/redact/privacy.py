@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from routebench.redact.personal import Redactor
-from routebench.types import Case, Completion, Request
+from routebench.types import Case, Completion, GraderSpec, Request, ToolCall
 
 TextMode = Literal["full", "redacted", "none"]
 TEXT_MODES: tuple[TextMode, ...] = get_args(TextMode)
@@ -32,10 +32,20 @@ class Privacy:
         return None if self.text == "none" else self.redactor.clean(text)
 
     def of_value(self, value: Any) -> Any:
-        """Returns what may be kept of a JSON value; its keys are kept with `redacted`."""
+        """Returns what may be kept of a JSON value of the user's; keys of objects are texts like any other."""
         if value is None or self.text == "full":
             return value
-        return None if self.text == "none" else self.redactor.clean_all(value)
+        return None if self.text == "none" else self.redactor.clean_all(value, names=True)
+
+    def of_calls(self, calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+        """Returns what may be kept of calls of tools; what stays of their arguments is JSON as before."""
+        if self.text == "full":
+            return tuple(calls)
+        kept = () if self.text == "none" else calls
+        return tuple(
+            replace(call, name=self.redactor.clean(call.name), arguments=self.redactor.clean_json(call.arguments))
+            for call in kept
+        )
 
     def of_request(self, request: Request) -> Request:
         """Returns what may be kept of a request: without any message where no text may be."""
@@ -53,27 +63,60 @@ class Privacy:
         )
 
     def of_case(self, case: Case) -> Case:
-        """Returns what may be kept of a case: of labels, weight, split and how it is graded everything."""
+        """Returns what may be kept of a case: labels, weight, split, and by which grader, but no text of its options."""
         if self.text == "full":
             return case
-        return replace(case, request=self.of_request(case.request), target=self.of_value(case.target))
+        return replace(
+            case,
+            request=self.of_request(case.request),
+            target=self.of_value(case.target),
+            grader=self._of_grader(case.grader),
+        )
+
+    def _of_grader(self, grader: GraderSpec) -> GraderSpec:
+        """Rubrics, references and tests of a program are texts; the key stays that of the whole options."""
+        if not grader.options:
+            return grader
+        _, _, digest = grader.key.partition("#")
+        kept = {} if self.text == "none" else self.redactor.clean_all(dict(grader.options))
+        return GraderSpec(grader.name, kept, digest)
 
     def of_completion(self, completion: Completion) -> Completion:
         """Returns what may be kept of an answer: numbers always; errors repeat prompts, so they count as texts."""
         if self.text == "full":
             return completion
-        calls = () if self.text == "none" else completion.tool_calls
         return replace(
             completion,
             text=self.of_text(completion.text),
             reasoning=self.of_text(completion.reasoning),
-            tool_calls=tuple(replace(call, arguments=self.redactor.clean(call.arguments)) for call in calls),
+            tool_calls=self.of_calls(completion.tool_calls),
             error=self.of_text(completion.error),
+            raw_finish_reason=self._of_word(completion.raw_finish_reason),
+            served_model=self._of_word(completion.served_model),
+            usage=replace(completion.usage, raw=self._of_usage(completion.usage.raw)),
         )
+
+    def _of_word(self, text: str | None) -> str | None:
+        """A server says its own words here, and may say anything."""
+        return None if text is None else self.redactor.clean(text)
+
+    def _of_usage(self, raw: Mapping[str, Any] | None) -> Any:
+        if raw is None or self.text == "redacted":
+            return self.of_value(raw)
+        return _numbers(raw)
 
 
 FULL = Privacy()
 """Keeps everything."""
+
+
+def _numbers(value: Any) -> Any:
+    """A JSON value without the texts in it."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(inner) for key, inner in value.items() if not isinstance(inner, str)}
+    if isinstance(value, (list, tuple)):
+        return [_numbers(inner) for inner in value if not isinstance(inner, str)]
+    return value
 
 
 def _plain(cleaned: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, Any]:

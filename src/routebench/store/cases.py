@@ -42,6 +42,8 @@ def case_from_row(row: Mapping[str, Any]) -> Case:
     request = json.loads(row["request"] or "{}")
     options = json.loads(row["grader_options"] or '{"name": "none"}')
     messages: Sequence[Message] = json.loads(row["messages"])
+    # Of options that were texts a part may be gone: what they all were is still told by their digest.
+    _, _, digest = (row["grader"] or "").partition("#")
     return Case(
         id=row["case_id"],
         request=Request(
@@ -52,7 +54,7 @@ def case_from_row(row: Mapping[str, Any]) -> Case:
             tags=tuple(row["tags"] or ()),
         ),
         target=json.loads(row["target"]) if row["target"] is not None else None,
-        grader=GraderSpec(options.pop("name"), options),
+        grader=GraderSpec(options.pop("name"), options, digest or None),
         category=row["category"],
         group=row["group_key"],
         weight=row["weight"],

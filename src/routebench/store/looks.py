@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from routebench.store.store import Store
 
@@ -17,8 +17,12 @@ def add_look(store: Store, suite: str, *, rules: str, policy_sha256: str, at: da
         policy_sha256: of what decides in it.
         at: when.
     """
-    row = {"suite": suite, "rules": rules, "policy_sha256": policy_sha256, "looked_at": at.replace(tzinfo=None)}
-    store.insert("looks", [row])
+    when = at.astimezone(UTC).replace(tzinfo=None)
+    with store.connect() as con:
+        con.execute(
+            "INSERT INTO looks (suite, rules, policy_sha256, looked_at) VALUES (?, ?, ?, ?)",
+            [suite, rules, policy_sha256, when],
+        )
 
 
 def count_looks(store: Store, suite: str) -> int:

@@ -129,9 +129,11 @@ def m004_texts_that_go(con: duckdb.DuckDBPyConnection) -> None:
     """Whether a case's text is kept, who looked at sealed cases, and where what was imported is from."""
     con.execute("ALTER TABLE cases ADD COLUMN has_text BOOLEAN DEFAULT true")
     con.execute("CREATE TABLE looks (suite VARCHAR, rules VARCHAR, policy_sha256 VARCHAR, looked_at TIMESTAMP)")
-    con.execute(
-        "CREATE TABLE imports (suite VARCHAR, format VARCHAR, files VARCHAR[], is_log BOOLEAN, imported_at TIMESTAMP)"
-    )
+    con.execute("""
+        CREATE TABLE imports (
+            suite VARCHAR, format VARCHAR, file VARCHAR, is_log BOOLEAN, imported_at TIMESTAMP,
+            PRIMARY KEY (suite, format, file)
+        )""")
 
 
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (

@@ -112,16 +112,16 @@ def write_run(store: Store, row: Row) -> None:
 
 def add_import(store: Store, suite: str, *, form: str, files: Sequence[str], is_log: bool, at: datetime) -> None:
     """Notes where a suite's answers were brought in from."""
-    row = {"suite": suite, "format": form, "files": list(files), "is_log": is_log, "imported_at": at}
-    store.insert("imports", [row])
+    row = {"suite": suite, "format": form, "is_log": is_log, "imported_at": at}
+    store.insert("imports", [{**row, "file": name} for name in files], replace=True)
 
 
-def log_files(store: Store, suite: str) -> list[str] | None:
-    """Returns the files of a suite that was brought in from production logs alone; None for any other."""
-    rows = _dicts(store, "SELECT files, is_log FROM imports WHERE suite = ? ORDER BY imported_at", [suite])
+def log_source(store: Store, suite: str) -> tuple[str, list[str]] | None:
+    """Returns format and files of a suite that was brought in from production logs alone; None for any other."""
+    rows = _dicts(store, "SELECT format, file, is_log FROM imports WHERE suite = ? ORDER BY imported_at, file", [suite])
     if not rows or not all(row["is_log"] for row in rows):
         return None
-    return [name for row in rows for name in row["files"]]
+    return rows[0]["format"], [row["file"] for row in rows]
 
 
 def add_completions(store: Store, rows: Iterable[Row]) -> None:

@@ -9,6 +9,7 @@ from routebench.evaluate.protocol import Strategy
 from routebench.strategies.base import Policy
 from routebench.strategies.baselines import Always, BestChain, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
 from routebench.strategies.decisions import Decisions
+from routebench.strategies.recorded import RecordedRules
 from routebench.strategies.references import CategoryTable, KnnTfidf, LrTfidf
 from routebench.strategies.rules import Rules, RulesFile, decide_all
 from routebench.strategies.similarity import Similarity
@@ -78,6 +79,7 @@ __all__ = [
     "Oracle",
     "Policy",
     "RandomMix",
+    "RecordedRules",
     "Rules",
     "RulesFile",
     "Similarity",

@@ -32,7 +32,7 @@ from routebench.suites.importers.frames import Tally
 from routebench.types import Case, Message, ToolCall, Usage
 
 _NAME = "bfcl"
-_UNTOLD = "cases whose question no file tells; give the benchmark's question files too"
+_UNTOLD = "cases whose question no file tells: scores without a prompt (give the benchmark's question files too)"
 _KIND_IN_NAME = re.compile(r"(?<![a-z])(result|score)(?![a-z])")
 
 
@@ -98,10 +98,10 @@ def _answers(paths: Sequence[Path], tally: Tally) -> Iterator[Answer]:
                 tally.skipped["rows without an id"] += 1
                 continue
             met[_pair(path)].add(case_id)
-            if case_id not in files.asked:
-                tally.skipped[_UNTOLD] += 1
-                continue
-            case = cases.get(case_id) or cases.one(_case(case_id, files), where)
+            case = cases.get(case_id)
+            if case is None:
+                tally.noted[_UNTOLD] += case_id not in files.asked
+                case = cases.one(_case(case_id, files), where)
             yield _answer(case, models[_model_key(path)], row, scores, where, tally)
         n_cases = len(met[_pair(path)])
         if scores is not None and scores.total is not None and n_cases > scores.total:
@@ -212,7 +212,8 @@ def _messages(question: Any) -> list[Message]:
 
 
 def _case(case_id: str, files: _Files) -> Case:
-    messages, tools = files.asked[case_id]
+    # Of scores alone strategies that read no prompt can be compared all the same.
+    messages, tools = files.asked.get(case_id, ([], []))
     category = case_id.rpartition("_")[0] or None
     return imported_case(case_id, messages, target=files.targets.get(case_id), category=category, tools=tools)
 

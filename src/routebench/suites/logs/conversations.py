@@ -6,7 +6,6 @@ By the log's own name for it, else because one call goes on where another one en
 from __future__ import annotations
 
 import hashlib
-import json
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,8 @@ import numpy as np
 
 from routebench.messages import text_of
 from routebench.suites.importers import Answer
+from routebench.suites.importers.chat import reply
+from routebench.suites.importers.frames import Tally
 from routebench.suites.logs.sampling import IntArray
 from routebench.types import Message
 
@@ -91,15 +92,12 @@ def _places(answer: Answer) -> tuple[int, int]:
 
 
 def _flat(message: Message) -> bytes:
-    calls = message.get("tool_calls") or ()
-    return _said(str(message.get("role")), text_of(message), [_called(call) for call in calls])
-
-
-def _called(call: Any) -> tuple[str, str]:
-    function = call.get("function") if isinstance(call, dict) else None
-    told = function if isinstance(function, dict) else {}
-    arguments = told.get("arguments")
-    return str(told.get("name")), arguments if isinstance(arguments, str) else json.dumps(arguments, sort_keys=True)
+    role = str(message.get("role"))
+    if role != "assistant":
+        return _said(role, text_of(message), ())
+    # Read as answers are, so that one is known again whatever it is written as: with tool_calls, or in parts.
+    said = reply(message, Tally())
+    return _said(role, said.text or "", [(call.name, call.arguments) for call in said.tool_calls])
 
 
 def _said(role: str, text: str, calls: Sequence[tuple[str, str]]) -> bytes:

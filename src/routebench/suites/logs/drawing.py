@@ -5,7 +5,7 @@ Of everything that is not drawn a few numbers stay in memory, so a log may be of
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from routebench.suites.loaders import is_sealed
 from routebench.suites.logs.drawn import Drawn
 from routebench.suites.logs.picking import pick
 from routebench.suites.logs.sampling import effective
-from routebench.suites.logs.seen import Seen, asked_text
-from routebench.suites.logs.similar import digest, same_texts
-from routebench.suites.logs.targets import grader_of
+from routebench.suites.logs.seen import Seen, asked_text, told_text
+from routebench.suites.logs.similar import digest
+from routebench.suites.logs.targets import choices_of, grader_of
 from routebench.suites.logs.tasks import recognise
 
 SEAL_FROM = 500
@@ -71,8 +71,8 @@ def draw_suite(
 ) -> Drawn:
     """Draws about n requests of a log, whole conversations at a time.
 
-    Conversations that repeat another word for word count once, with the weight of all; so do those drawn that say
-    nearly the same. The rest is stratified by recognised task, length and cost.
+    Conversations that repeat another word for word are one, with the weight of all; so are those that say nearly the
+    same, of three times as many as are wanted. The rest is stratified by recognised task, length and cost.
 
     Args:
         form: of the log.
@@ -88,27 +88,29 @@ def draw_suite(
     """
     rng = np.random.default_rng(seed)
     seen = Seen(form, files, tell)
-    picked = pick(seen, n, rng)
-    kept = seen.fetch(picked.conversations)
-    merged = picked.merge({number: _asked(calls) for number, calls in kept.items()})
-    groups = _groups({number: _asked(kept[number]) for number in merged.weight})
+    pool = pick(seen, n, rng)
+    calls = seen.fetch(pool.conversations)
+    merged = pool.merge({number: _asked(own) for number, own in calls.items()}, rng)
+    made: list[dict[str, Any]] = []
+    groups: dict[int, str] = {}
+    for number, weight in sorted(merged.weight.items()):
+        own = [_row(call, turn, privacy) for turn, call in enumerate(calls[number], start=1)]
+        # Those that say nearly the same have one, whatever their strata: no split parts them.
+        group = groups.setdefault(merged.family[number], _name(own[-1]["messages"]))
+        made += [{**row, "group": group, "weight": round(weight / len(own), 6)} for row in own]
     share = (SEAL if len(set(groups.values())) >= SEAL_FROM else 0.0) if seal is None else seal
-    made = [
-        _row(call, turn, groups[number], merged.weight[number] / len(kept[number]), privacy)
-        for number in merged.weight
-        for turn, call in enumerate(kept[number], start=1)
-    ]
     rows = _unique([{**row, "split": "sealed"} if share and is_sealed(row["group"], share) else row for row in made])
     _add_graders(rows)
-    inside = Counter(stratum for number in merged.weight for stratum in [picked.stratum[number]] * len(kept[number]))
+    inside = Counter(stratum for number in merged.weight for stratum in [pool.stratum[number]] * len(calls[number]))
     return Drawn(
         rows=rows,
         n_lines=seen.n_lines,
         n_requests=int(seen.requests.sum()),
         n_conversations=len(seen.requests),
         n_repeated=seen.n_repeated,
+        n_looked_at=len(calls),
         n_similar=merged.n_similar,
-        strata=[(*names, int(picked.sizes[place]), inside[place]) for place, names in enumerate(picked.names)],
+        strata=[(*names, int(pool.sizes[place]), inside[place]) for place, names in enumerate(pool.names)],
         models=dict(seen.models.most_common()),
         n_effective=effective(np.array(list(merged.weight.values()))),
         n_sealed=len({row["group"] for row in rows if row.get("split") == "sealed"}),
@@ -120,38 +122,29 @@ def draw_suite(
 def _asked(calls: Sequence[Answer]) -> str:
     """What people asked in a conversation: its longest call has all of it."""
     longest = max((call.case.request.messages for call in calls), key=len)
-    return "\n".join(text_of(message) for message in longest if message.get("role") in ("user", "tool"))
+    return told_text([message for message in longest if message.get("role") in ("user", "tool")])
 
 
-def _groups(texts: Mapping[int, str]) -> dict[int, str]:
-    """Returns conversation -> its group, named by content, which tells nobody whose it was.
-
-    Those of different strata that say nearly the same have one: no split parts them.
-    """
-    numbers = list(texts)
-    first = same_texts([texts[number] for number in numbers])
-    return {number: f"{digest(texts[numbers[int(place)]]):016x}" for number, place in zip(numbers, first, strict=True)}
+def _name(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Names a conversation by what may be kept of it: a digest of a phone number would tell it to whoever tries all."""
+    return f"{digest(asked_text(messages)):016x}"
 
 
-def _row(call: Answer, turn: int, group: str, weight: float, privacy: Privacy) -> dict[str, Any]:
+def _row(call: Answer, turn: int, privacy: Privacy) -> dict[str, Any]:
     case = privacy.of_case(call.case)
     request = case.request
-    said = answer_text(call.text, call.tool_calls)
-    name = f"{digest(asked_text(call.case.request.messages)):016x}"[:10]
     row: dict[str, Any] = {
-        "id": f"{name}-{turn}",
+        "id": f"{_name(request.messages)[:10]}-{turn}",
         "messages": [dict(message) for message in request.messages],
         "tools": [dict(tool) for tool in request.tools],
         "response_format": request.response_format,
         "params": dict(request.params),
         "target": case.target,
-        "reference": privacy.of_text(said),
+        "reference": privacy.of_text(answer_text(call.text, call.tool_calls)),
         "incumbent": call.model,
         "category": recognise(call.case.request),
-        "group": group,
-        "weight": round(weight, 6),
     }
-    return {key: value for key, value in row.items() if value not in (None, [], {})}
+    return {key: value for key, value in row.items() if value not in (None, "", [], {})}
 
 
 def _unique(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -167,6 +160,14 @@ def _unique(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _add_graders(rows: Sequence[dict[str, Any]]) -> None:
     """Says how each case is graded: against its target where the log tells one, else against the incumbent's answer."""
-    told = [row["target"] for row in rows if isinstance(row.get("target"), str)]
+    # Those of one system prompt are one task: its labels are no choices of another.
+    told: defaultdict[str, list[Any]] = defaultdict(list)
     for row in rows:
-        row["grader"] = grader_of(row.get("target"), told, row.pop("incumbent"))
+        told[_told_to_be(row)].append(row.get("target"))
+    choices = {task: choices_of(targets) for task, targets in told.items()}
+    for row in rows:
+        row["grader"] = grader_of(row.get("target"), choices[_told_to_be(row)], row.pop("incumbent"))
+
+
+def _told_to_be(row: Mapping[str, Any]) -> str:
+    return "\n".join(text_of(message) for message in row["messages"] if message.get("role") in ("system", "developer"))

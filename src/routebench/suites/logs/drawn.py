@@ -23,7 +23,8 @@ class Drawn:
         n_requests: those that could be drawn.
         n_conversations: they belong to.
         n_repeated: conversations that repeat another one word for word.
-        n_similar: drawn conversations that say nearly the same as another and were merged into it.
+        n_looked_at: conversations of which the suite was drawn in the end.
+        n_similar: of these, those that say nearly the same as another and were merged into it.
         strata: (task, length, cost, requests in the log, requests in the suite).
         models: which models answered, and how many of the requests.
         n_effective: equally weighted conversations that would be worth as much.
@@ -37,6 +38,7 @@ class Drawn:
     n_requests: int
     n_conversations: int
     n_repeated: int
+    n_looked_at: int
     n_similar: int
     strata: Sequence[tuple[str, str, str, int, int]]
     models: Mapping[str, int]
@@ -77,6 +79,7 @@ class Drawn:
             "n_requests": self.n_requests,
             "n_conversations": self.n_conversations,
             "n_repeated": self.n_repeated,
+            "n_looked_at": self.n_looked_at,
             "n_similar": self.n_similar,
             "n_effective": round(self.n_effective, 1),
             "n_sealed": self.n_sealed,
@@ -95,7 +98,7 @@ class Drawn:
         lines = [
             f"{len(self.rows)} cases of {self.n_drawn} conversations {stand} {self.n_conversations:,} conversations",
             f"repeated word for word: {self.n_repeated:,} conversations",
-            f"nearly the same as another: {self.n_similar:,} of those drawn",
+            f"nearly the same as another: {self.n_similar:,} of {self.n_looked_at:,} that were looked at",
             f"weights: worth {self.n_effective:.0f} equally weighted conversations",
             f"answered by: {answered}",
             f"blanked: {found}",

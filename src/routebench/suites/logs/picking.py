@@ -1,4 +1,9 @@
-"""Which conversations are drawn, and how many requests each of them stands for."""
+"""Which conversations are drawn, and how many requests each of them stands for.
+
+Three draws, each by chances in proportion to what a thing stands for: more conversations than wanted, so that those
+that say nearly the same can be merged; as many of the merged families as are wanted; one conversation of each family.
+So means are unbiased whatever is taken for the same, also where it is not.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +12,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routebench.suites.logs.sampling import Draw, FloatArray, allocate, classes, draw
+from routebench.suites.logs.sampling import FloatArray, IntArray, allocate, chances, draw
 from routebench.suites.logs.seen import Seen
 from routebench.suites.logs.similar import same_texts
-from routebench.suites.logs.tasks import TASKS
+from routebench.suites.logs.strata import Strata, stratify
 
-_SPARE = 2
-"""So many more than wanted are drawn for each that may turn out to be the same as another."""
+_POOL = 3
+"""Conversations that are looked at for each that is wanted."""
+_LEAST_SHARE = 0.1
+"""Conversations drawn for each case wanted, at the least: where a few fill the log, its other ones are drawn too."""
 
 
 @dataclass(frozen=True)
-class Picked:
+class Pool:
     """What was drawn of every stratum, before it was seen which of it says nearly the same.
 
     Attributes:
         names: task, length and cost of each stratum.
-        sizes: requests of each.
-        draws: of each, by conversation.
-        weight: requests that each drawn conversation stands for if all drawn ones stay.
+        sizes: requests of each, shape (h,).
+        wanted: conversations that are wanted of each, shape (h,).
+        weight: requests that each drawn conversation stands for if all stay.
         stratum: of each drawn conversation.
     """
 
     names: Sequence[tuple[str, str, str]]
     sizes: FloatArray
-    draws: Sequence[Draw]
+    wanted: IntArray
     weight: Mapping[int, float]
     stratum: Mapping[int, int]
 
@@ -39,31 +46,29 @@ class Picked:
         """All that were drawn."""
         return sorted(self.weight)
 
-    def merge(self, texts: Mapping[int, str]) -> Merged:
-        """Keeps as many of each stratum as are wanted, those that say nearly the same as one, and weighs them."""
+    def merge(self, texts: Mapping[int, str], rng: np.random.Generator) -> Merged:
+        """Draws as many as are wanted of each stratum, at most one of those that say nearly the same.
+
+        Args:
+            texts: what was asked in each conversation.
+            rng: the generator.
+        """
+        numbers = self.conversations
+        first = same_texts([texts[number] for number in numbers])
+        family = {number: int(place) for number, place in zip(numbers, first, strict=True)}
+        inside: list[dict[int, list[int]]] = [{} for _ in self.names]
+        for number in numbers:
+            inside[self.stratum[number]].setdefault(family[number], []).append(number)
         weight: dict[int, float] = {}
-        n_similar = 0
-        for size, one in zip(self.sizes, self.draws, strict=True):
-            drawn = [*one.certain.tolist(), *one.drawn.tolist()]
-            first = same_texts([texts[number] for number in drawn])
-            families: dict[int, list[int]] = {}
-            for place, number in enumerate(drawn):
-                families.setdefault(int(first[place]), []).append(number)
-            n_similar += len(drawn) - len(families)
-            n_certain = sum(place < len(one.certain) for place in families)
-            # The rest is in the order of the draw, so its first part is a draw as well.
-            room = max(one.wanted - n_certain, 0)
-            chance = [place for place in families if place >= len(one.certain)]
-            scale = len(chance) / room if room and len(chance) > room else 1.0
-            kept = [place for place in families if place < len(one.certain)] + chance[:room]
-            own = {
-                drawn[place]: sum(self.weight[number] for number in families[place])
-                * (scale if place >= len(one.certain) else 1.0)
-                for place in kept
-            }
-            total = sum(own.values())
-            weight |= {number: value * float(size) / total for number, value in own.items()}
-        return Merged(weight, n_similar)
+        for families, wanted in zip(inside, self.wanted.tolist(), strict=True):
+            members = list(families.values())
+            sizes = [np.array([self.weight[number] for number in own]) for own in members]
+            drawn = draw(np.array([own.sum() for own in sizes]), wanted, rng)
+            for place, stands_for in zip(drawn.places.tolist(), drawn.weight.tolist(), strict=True):
+                chosen = draw(sizes[place], 1, rng).places[0]
+                weight[members[place][chosen]] = stands_for
+        n_similar = len(numbers) - sum(map(len, inside))
+        return Merged(weight, {number: family[number] for number in weight}, n_similar)
 
 
 @dataclass(frozen=True)
@@ -72,41 +77,46 @@ class Merged:
 
     Attributes:
         weight: conversation -> requests that it stands for; of a stratum they add up to all of its requests.
-        n_similar: drawn conversations that say nearly the same as another.
+        family: conversation -> number that those share, also of different strata, that say nearly the same.
+        n_similar: drawn conversations that were merged into another.
     """
 
     weight: Mapping[int, float]
+    family: Mapping[int, int]
     n_similar: int
 
 
-def pick(seen: Seen, n: int, rng: np.random.Generator) -> Picked:
-    """Draws about n requests, as whole conversations, each for all that repeat it."""
+def pick(seen: Seen, n: int, rng: np.random.Generator) -> Pool:
+    """Draws about three times as many conversations as make n requests, each for all that repeat it."""
     order = rng.permutation(len(seen.text))
-    _, first, family = np.unique(seen.text[order], return_index=True, return_inverse=True)
+    _, first, repeated = np.unique(seen.text[order], return_index=True, return_inverse=True)
     shown = order[first]
-    requests = np.bincount(family, weights=seen.requests[order]).astype(float)
-    # Of about so many conversations, n requests.
-    wanted = max(1, round(n / float(seen.requests[shown].mean())))
-    n_classes = 3 if wanted >= 300 else 2 if wanted >= 100 else 1
-    length, length_names = classes(np.asarray(seen.tokens[shown], dtype=float), n_classes)
-    cost, cost_names = classes(np.asarray(seen.cost_usd[shown], dtype=float), n_classes)
-    task = seen.task[shown]
-    labels, stratum = np.unique(np.stack([task, length, cost], axis=1), axis=0, return_inverse=True)
-    stratum = stratum.reshape(-1)
-    sizes = np.bincount(stratum, weights=requests).astype(float)
-    counts = np.bincount(stratum)
-    given = allocate(sizes, counts, wanted)
-    draws: list[Draw] = []
+    requests: FloatArray = np.bincount(repeated, weights=seen.requests[order]).astype(np.float64)
+    own = seen.requests[shown]
+    # A draw by size finds long conversations more often: so many requests has one on average.
+    about = max(1, round(n * requests.sum() / float((requests * own).sum())))
+    strata = stratify(seen.task[shown], seen.tokens[shown], seen.cost_usd[shown], requests, about)
+    inside = strata.inside()
+    wanted = _draws(strata, [requests[places] for places in inside], [own[places] for places in inside], n)
     weight: dict[int, float] = {}
-    of: dict[int, int] = {}
-    for place, count in enumerate(given):
-        inside = np.flatnonzero(stratum == place)
-        one = draw(requests[inside], int(count), _SPARE * int(count), rng)
-        certain, drawn = shown[inside[one.certain]], shown[inside[one.drawn]]
-        each = one.n_others / max(len(one.drawn), 1)
-        weight |= dict(zip(certain.tolist(), requests[inside[one.certain]].tolist(), strict=True))
-        weight |= dict(zip(drawn.tolist(), (requests[inside[one.drawn]] * each).tolist(), strict=True))
-        of |= dict.fromkeys([*certain.tolist(), *drawn.tolist()], place)
-        draws.append(Draw(certain, drawn, one.n_others, one.wanted))
-    names = [(TASKS[one], length_names[two], cost_names[three]) for one, two, three in labels.tolist()]
-    return Picked(names, sizes, draws, weight, of)
+    stratum: dict[int, int] = {}
+    for number, (places, count) in enumerate(zip(inside, wanted.tolist(), strict=True)):
+        drawn = draw(requests[places], _POOL * count, rng)
+        conversations = shown[places[drawn.places]].tolist()
+        weight |= dict(zip(conversations, drawn.weight.tolist(), strict=True))
+        stratum |= dict.fromkeys(conversations, number)
+    return Pool(strata.names, strata.sizes, wanted, weight, stratum)
+
+
+def _draws(strata: Strata, requests: Sequence[FloatArray], own: Sequence[FloatArray], n: int) -> IntArray:
+    """Returns how many conversations to draw of each stratum, so that n requests are to be expected."""
+    low, high = max(1, round(_LEAST_SHARE * n)), n
+    while low < high:
+        middle = (low + high + 1) // 2
+        given = allocate(strata.sizes, strata.counts, middle)
+        expected = sum(
+            float((chances(sizes, count) * turns).sum())
+            for sizes, turns, count in zip(requests, own, given.tolist(), strict=True)
+        )
+        low, high = (middle, high) if expected <= n else (low, middle - 1)
+    return allocate(strata.sizes, strata.counts, low)

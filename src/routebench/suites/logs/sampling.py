@@ -1,12 +1,12 @@
-"""Which of many things stand for all of them: strata by square-root allocation, large ones for certain, and weights.
+"""Draws with chances in proportion to size: who is drawn, and how much each stands for.
 
-Power allocation: Bankier, The American Statistician 42 (1988) 174. A thing that stands for more requests than a draw
-would is taken for certain and stands for itself alone: drawn by chance, it would be all or nothing.
+Chances in proportion to size, the large ones for certain: Hansen & Hurwitz, Annals of Mathematical Statistics 14 (1943)
+333. In steps through a random order: Hartley & Rao, same annals 33 (1962) 350. Shares of the strata by a power of their
+size: Bankier, The American Statistician 42 (1988) 174.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,37 +15,35 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
-_LEAST = 2
+LEAST = 2
 """Draws that every stratum gets where it has them: fewer than two tell nothing of its spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What was drawn of one stratum.
+    """What was drawn.
 
     Attributes:
-        certain: those that are taken for certain.
-        drawn: the others, in the order in which they were drawn; a first part of them is a draw too.
-        n_others: how many the others were drawn from.
-        wanted: how many of both are wanted in the end.
+        places: of the drawn things, shape (n,).
+        weight: that each stands for; together exactly the size of all, shape (n,).
     """
 
-    certain: IntArray
-    drawn: IntArray
-    n_others: int
-    wanted: int
+    places: IntArray
+    weight: FloatArray
 
 
 def allocate(sizes: FloatArray, counts: IntArray, total: int) -> IntArray:
     """Returns how many to draw of each stratum: in proportion to the root of its size, none more than it has.
 
+    The root stands between shares by size, best for the mean of everything, and equal shares, best for every stratum.
+
     Args:
         sizes: requests of each stratum, shape (h,).
         counts: things in each, shape (h,).
-        total: draws in all; fewer where there are not so many things.
+        total: draws in all; fewer where there are not so many things, more where every stratum's least needs it.
     """
+    given = np.minimum(counts, LEAST if len(counts) > 1 else 0)
     total = int(min(total, counts.sum()))
-    given = np.minimum(counts, _LEAST) if total >= np.minimum(counts, _LEAST).sum() else np.zeros_like(counts)
     order = np.argsort(-sizes, kind="stable")
     while given.sum() < total:
         room = counts > given
@@ -59,41 +57,47 @@ def allocate(sizes: FloatArray, counts: IntArray, total: int) -> IntArray:
     return given
 
 
-def draw(requests: FloatArray, wanted: int, spare: int, rng: np.random.Generator) -> Draw:
-    """Draws from one stratum.
+def chances(sizes: FloatArray, wanted: int) -> FloatArray:
+    """Returns the chance of each thing to be drawn: in proportion to its size, 1 where that would be 1 or more.
 
     Args:
-        requests: that each of its things stands for, shape (n,).
-        wanted: how many to draw.
-        spare: how many more of those drawn by chance, for others that turn out to be the same.
+        sizes: of the things, above 0, shape (n,).
+        wanted: how many are to be drawn, from 1 on.
+    """
+    if wanted >= len(sizes):
+        return np.ones(len(sizes))
+    certain = np.zeros(len(sizes), dtype=bool)
+    while True:
+        room = wanted - int(certain.sum())
+        rest = float(sizes[~certain].sum())
+        more = ~certain & (sizes * room >= rest)
+        if not more.any():
+            return np.where(certain, 1.0, sizes * room / rest)
+        certain |= more
+
+
+def draw(sizes: FloatArray, wanted: int, rng: np.random.Generator) -> Draw:
+    """Draws without replacement, with chances in proportion to size.
+
+    A thing that would be drawn for certain stands for itself alone, every other for as much as its neighbours: so the
+    sum over the drawn of weight times a mean per unit of size is unbiased, and no weight has to be corrected.
+
+    Args:
+        sizes: of the things, above 0, shape (n,).
+        wanted: how many to draw, from 1 on.
         rng: the generator.
     """
-    certain = np.zeros(len(requests), dtype=bool)
-    while wanted > certain.sum():
-        rest = requests[~certain].sum()
-        more = ~certain & (requests * (wanted - certain.sum()) > rest)
-        if not more.any() or certain.sum() + more.sum() > wanted:
-            break
-        certain |= more
-    others = np.flatnonzero(~certain)
-    n_drawn = min(len(others), max(0, wanted - int(certain.sum())) + spare)
-    return Draw(np.flatnonzero(certain), rng.permutation(others)[:n_drawn], len(others), wanted)
-
-
-def classes(values: FloatArray, n_classes: int) -> tuple[IntArray, list[str]]:
-    """Returns the class of each value by quantiles of the known ones, and the classes' names; unknown is one more.
-
-    Args:
-        values: NaN while unknown, shape (n,).
-        n_classes: 1, 2 or 3.
-    """
-    names: Sequence[str] = {1: ("any",), 2: ("low", "high"), 3: ("low", "middle", "high")}[n_classes]
-    known = ~np.isnan(values)
-    at = np.full(len(values), len(names), dtype=np.intp)
-    if known.any():
-        cuts = np.quantile(values[known], [place / n_classes for place in range(1, n_classes)])
-        at[known] = np.searchsorted(cuts, values[known], side="left")
-    return at, [*names, "unknown"]
+    chance = chances(sizes, wanted)
+    certain, others = np.flatnonzero(chance == 1.0), np.flatnonzero(chance < 1.0)
+    room = min(wanted, len(sizes)) - len(certain)
+    if not len(others):
+        return Draw(certain, sizes[certain])
+    mixed = rng.permutation(others)
+    ends = np.cumsum(chance[mixed])
+    steps = (rng.random() + np.arange(room)) * (ends[-1] / room)
+    drawn = mixed[np.minimum(np.searchsorted(ends, steps, side="right"), len(mixed) - 1)]
+    each = float(sizes[others].sum()) / room
+    return Draw(np.concatenate([certain, drawn]), np.concatenate([sizes[certain], np.full(room, each)]))
 
 
 def effective(weight: FloatArray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ class Seen:
             self.n_lines = place + 1
             if self.n_lines % _TELL_EVERY == 0:
                 tell(f"{self.n_lines:,} calls read")
-            if answer.error_kind is not None or not (answer.text or answer.tool_calls):
+            if answer.error_kind is not None or not ((answer.text or "").strip() or answer.tool_calls):
                 reason = "failed calls" if answer.error_kind is not None else "calls without an answer"
                 self.tally.skipped[reason] += 1
                 continue
@@ -77,7 +78,7 @@ class Seen:
         self.task = task[first]
         self.tokens = np.zeros(n)
         np.maximum.at(self.tokens, self._conversation, tokens)
-        self.cost_usd = np.bincount(self._conversation, weights=cost, minlength=n)
+        self.cost_usd: FloatArray = np.bincount(self._conversation, weights=cost, minlength=n).astype(np.float64)
         # Sums of digests times their turn: the same turns in the same order, whatever else stood between them.
         order = np.argsort(self._conversation, kind="stable")
         starts = np.concatenate(([0], np.cumsum(self.requests.astype(np.intp))[:-1]))
@@ -92,13 +93,19 @@ class Seen:
         return len(self.text) - len(np.unique(self.text))
 
     def fetch(self, conversations: Sequence[int]) -> dict[int, list[Answer]]:
-        """Reads the log again and returns the calls of some conversations, in the order of the log."""
+        """Reads the log again and returns the calls of some conversations, in their order.
+
+        Raises:
+            OutcomesError: the log is shorter than it was.
+        """
         wanted = np.isin(self._conversation, np.array(conversations))
         where = dict(zip(self._places[wanted].tolist(), self._conversation[wanted].tolist(), strict=True))
         found: dict[int, list[Answer]] = {number: [] for number in conversations}
-        read = self._form.read(self._files, Tally(), where.keys())
-        for place, answer in zip(sorted(where), read, strict=True):
+        places = sorted(where)
+        for place, answer in zip(places, self._form.read(self._files, Tally(), where.keys()), strict=False):
             found[where[place]].append(answer)
+        if sum(map(len, found.values())) < len(places):
+            raise OutcomesError(f"{', '.join(map(str, self._files))}: has become shorter while it was read; try again")
         for calls in found.values():
             # Logs are not always in order; a later turn holds more messages.
             calls.sort(key=lambda call: len(call.case.request.messages))
@@ -107,4 +114,17 @@ class Seen:
 
 def asked_text(messages: Sequence[Mapping[str, Any]]) -> str:
     """What a call asks and what it was told to be, without what models said before."""
-    return plain("\n".join(text_of(message) for message in messages if message.get("role") != "assistant"))
+    return plain(told_text([message for message in messages if message.get("role") != "assistant"]))
+
+
+def told_text(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The texts of messages; what is no text, such as an image, as three words that only the very same shares."""
+    parts = []
+    for message in messages:
+        parts.append(text_of(message))
+        content = message.get("content")
+        for part in content if isinstance(content, list) else ():
+            if not (isinstance(part, dict) and isinstance(part.get("text"), str)):
+                number = f"{digest(json.dumps(part, sort_keys=True)):019d}"
+                parts.append(f"{number[:7]} {number[7:13]} {number[13:]}")
+    return "\n".join(parts)
