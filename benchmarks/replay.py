@@ -279,7 +279,7 @@ def import_once(folder: Path) -> dict[str, Any]:
 def load(folder: Path) -> dict[str, Any]:
     """Reads the matrix of a folder's store in this process, six times."""
     import routebench.evaluate
-    from routebench.bench import open_outcomes
+    from routebench.matrix import open_outcomes
     from routebench.store import Store
 
     source = Store(folder / "s.duckdb")
@@ -306,9 +306,9 @@ def child(*arguments: str) -> dict[str, Any]:
 
 
 def comparing(folder: Path) -> None:
-    from routebench.bench import open_outcomes
     from routebench.evaluate import compare
     from routebench.importing import import_outcomes
+    from routebench.matrix import open_outcomes
     from routebench.store import Store
     from routebench.strategies import with_baselines
 

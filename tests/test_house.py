@@ -27,6 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"evaluate"}),
     frozenset({"strategies"}),
     frozenset({"tune"}),
+    frozenset({"matrix"}),
     frozenset({"auditing", "bench", "diffing", "importing", "packing", "repricing", "traffic"}),
     frozenset({"checking"}),
     frozenset({"dash"}),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.bench import open_outcomes
 from routebench.cli import main
 from routebench.errors import InputError
+from routebench.matrix import open_outcomes
 from routebench.repricing import PriceChange, book_prices, costs_under, look_up_models, reprice, what_if
 from routebench.store import (
     Cell,

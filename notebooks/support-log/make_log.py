@@ -215,25 +215,28 @@ def write_sums(log: Writer, n: int) -> None:
 
 def write_notes(log: Writer, n: int) -> None:
     """Messages whose fields are pulled out as JSON."""
-    for number in range(n):
+    for _ in range(n):
         text, used = log.fill(log.rng.choice(NOTES))
-        names = ["item", "order", *(["email"] if "email" in used and number % 2 else [])]
-        right = {name: used[name] for name in names}
+        right = {name: used[name] for name in ("item", "order")}
         answer, target = log.settled(right, {**right, "item": "order"}, 0.9)
-        log.converse(READ, [(f"Extract as JSON {', '.join(names)}: {text}", json.dumps(answer), target)])
+        log.converse(READ, [(f"Extract as JSON item, order: {text}", json.dumps(answer), target)])
 
 
 def write_lookups(log: Writer, n: int) -> None:
     """Questions about orders: a call of the tool, its result, the answer; half of the people ask on."""
     for number in range(n):
-        order, status, person = log.order(), log.rng.choice(STATUSES), log.fill("{name}, {phone}")[0]
+        order, status, person = log.order(), log.rng.choice(STATUSES), log.fill("{name} {phone}")[0]
         sent, due = (f"2026-{month}-{log.rng.randrange(10, 29)}" for month in (10, 11))
-        call = {"id": f"c{number}", "type": "function"}
-        call["function"] = {"name": "look_up", "arguments": json.dumps({"order": order})}  # type: ignore[assignment]
-        found = {"order": order, "status": status, "sent": sent, "due": due, "customer": person}
+        function = {"name": "look_up", "arguments": json.dumps({"order": order})}
+        call = {"id": f"c{number}", "type": "function", "function": function}
+        found = {"customer": person, "status": status, "sent": sent, "due": due}
         result = {"role": "tool", "tool_call_id": call["id"], "content": json.dumps(found)}
         asked, right = log.rng.choice(
-            ((f"Where is order {order}?", status), (f"When was {order} sent?", sent), (f"When is {order} due?", due))
+            (
+                (f"What is the status of {order}?", status),
+                (f"When was {order} sent?", sent),
+                (f"When is {order} due?", due),
+            )
         )
         answer, target = log.settled(right, log.rng.choice((*STATUSES, "2026-10-01")), 0.75)
         asks = {"role": "assistant", "content": None, "tool_calls": [call]}

@@ -86,7 +86,7 @@ class Case:
             train and test.
         weight: number of production requests that the case stands for.
         stakes_usd: what a wrong answer costs, in US dollars.
-        split: `train` or `test` where the suite fixes it, `sealed` where nothing but a last look may read it, else None.
+        split: `train` or `test` where the suite fixes it, `sealed` where only a last look may read it, else None.
     """
 
     id: str

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from routebench.bench import open_outcomes
+from routebench.matrix import open_outcomes
 from routebench.pricing import list_cost_usd
 from routebench.rules import RuleSet
 from routebench.store import Cell, Store, add_completions, add_grades, read_models, register

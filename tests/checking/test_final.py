@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from routebench.bench import open_outcomes
 from routebench.checking import Checked, Gate, check_rules
 from routebench.errors import OutcomesError, RulesError
 from routebench.evaluate.joining import train_and_test
 from routebench.evaluate.splits import split
+from routebench.matrix import open_outcomes
 from routebench.packing import pack
 from routebench.rules import RuleSet
 from routebench.rules.evidence_block import replace_evidence

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from routebench.bench import open_outcomes
 from routebench.evaluate import compare
 from routebench.importing import import_outcomes
+from routebench.matrix import open_outcomes
 from routebench.store import Store
 from routebench.strategies import BestSingle, CategoryTable, KnnTfidf, LrTfidf, Oracle
 

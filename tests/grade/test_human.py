@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from routebench.bench import Bench, open_outcomes
+from routebench.bench import Bench
 from routebench.cli import main
 from routebench.errors import OutcomesError, StoreError
 from routebench.importing import import_grades, import_outcomes
+from routebench.matrix import open_outcomes
 from routebench.store import Store
 from tests.upstream import Reply, Upstream, chat_stream, serve
 

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from routebench.bench import open_outcomes
 from routebench.errors import OutcomesError
 from routebench.importing import Imported, import_outcomes
+from routebench.matrix import open_outcomes
 from routebench.store import Store, read_cases, read_outcomes, sql
 
 PROMPTS = [

@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from routebench.bench import open_outcomes
 from routebench.checking.evidence import seed_of
 from routebench.errors import InputError
 from routebench.evaluate import Comparison, Evaluation, Outcomes, Strategy, compare
+from routebench.matrix import open_outcomes
 from routebench.rules import RuleSet
 from routebench.store import Store, open_store, suite_names
 from routebench.strategies import RecordedRules, RulesFile, with_baselines

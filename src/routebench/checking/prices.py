@@ -8,11 +8,11 @@ from datetime import date, datetime
 
 import numpy as np
 
-from routebench.bench import open_outcomes
 from routebench.checking.ages import created_on
 from routebench.checking.gates import Bounds, Gate, usd
 from routebench.checking.measuring import Measurement
 from routebench.evaluate import Comparison, Outcomes
+from routebench.matrix import open_outcomes
 from routebench.repricing import look_up_models
 from routebench.store import read_models
 from routebench.types import Model, Price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ def _suite(arguments: argparse.Namespace) -> int:
     from routebench.suites.formats import find_format
     from routebench.suites.logs import draw_suite
 
+    _check_out(arguments.out, arguments.files)
     console = open_console(stderr=True)
     drawn = draw_suite(
         find_format(arguments.format),
@@ -93,6 +95,14 @@ def _suite(arguments: argparse.Namespace) -> int:
         print(drawn)
         print(f"written: {arguments.out}")
     return DONE
+
+
+def _check_out(out: Path, files: Sequence[Path]) -> None:
+    """Before anything is read: a log may take minutes."""
+    if out.suffix.lower() not in (".jsonl", ".ndjson"):
+        raise InputError(f"--out {out}: the suite is written as JSON Lines; give a path that ends in .jsonl")
+    if out.resolve() in [file.resolve() for file in files]:
+        raise InputError(f"--out {out}: is the log itself, which would be overwritten; choose another path")
 
 
 def _privacy(arguments: argparse.Namespace, *, default: TextMode) -> Privacy:

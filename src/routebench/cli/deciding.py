@@ -46,7 +46,7 @@ def read_comparable(arguments: argparse.Namespace) -> tuple[Any, Any]:
     Raises:
         InputError: the suite is a log in which one model answered each prompt.
     """
-    from routebench.bench import open_outcomes
+    from routebench.matrix import open_outcomes
     from routebench.store import log_source, open_store
     from routebench.suites.prompts import read_prompt_file
 

@@ -11,8 +11,8 @@ from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    from routebench.bench import open_outcomes
     from routebench.diffing import diff_rules
+    from routebench.matrix import open_outcomes
     from routebench.rules import RuleSet
     from routebench.store import Store
 

@@ -42,18 +42,24 @@ class Source:
 
     @cached_property
     def requests(self) -> tuple[Request, ...]:
-        """What strategies may see of every case.
+        """What strategies may see of every case; without messages where its text is not known."""
+        return tuple(case.request for case in self.cases)
+
+    def check_texts(self, at: IntArray) -> None:
+        """Checks that the texts of some cases are known; that those of others were purged does not matter.
 
         Raises:
             OutcomesError: the text of one is not known.
         """
-        for case in self.cases:
-            if not case.request.messages:
-                raise OutcomesError(
-                    f"the prompt of case {case.id!r} is not here: a pack, a store with `text: none` and purged cases "
-                    "hold none; give the suite's file with --prompts, or compare strategies that read no prompt"
-                )
-        return tuple(case.request for case in self.cases)
+        for place in self._untold[np.isin(self._untold, at)][:1]:
+            raise OutcomesError(
+                f"the prompt of case {self.cases[place].id!r} is not here: a pack, a store with `text: none` and purged "
+                "cases hold none; give the suite's file with --prompts, or compare strategies that read no prompt"
+            )
+
+    @cached_property
+    def _untold(self) -> IntArray:
+        return np.array([place for place, one in enumerate(self.requests) if not one.messages], dtype=np.int64)
 
 
 class Requests(Sequence[Request]):
@@ -72,11 +78,16 @@ class Requests(Sequence[Request]):
         return len(self._at)
 
     def __iter__(self) -> Iterator[Request]:
-        whole = self._source.requests
+        whole = self._whole
         return (whole[place] for place in self._at)
 
     def __getitem__(self, place: int) -> Request:  # type: ignore[override]  # nobody slices requests
-        return self._source.requests[int(self._at[place])]
+        return self._whole[int(self._at[place])]
+
+    @cached_property
+    def _whole(self) -> Sequence[Request]:
+        self._source.check_texts(self._at)
+        return self._source.requests
 
     def rows(self, name: str, work_out: Callable[[Sequence[Request]], Any]) -> Any:
         """Returns the rows of an array (or anything that takes an index array) that has a row a request.
@@ -85,8 +96,9 @@ class Requests(Sequence[Request]):
             name: under which it is kept.
             work_out: makes it, each row from its own request alone: held-out requests are among them.
         """
+        whole = self._whole
         if name not in self._source.derived:
-            self._source.derived[name] = work_out(self._source.requests)
+            self._source.derived[name] = work_out(whole)
         return self._source.derived[name][self._at]
 
 

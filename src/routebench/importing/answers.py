@@ -6,18 +6,30 @@ import hashlib
 import json
 import pickle
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+import duckdb
+
 from routebench.errors import OutcomesError
 from routebench.importing.naming import check_name, register_all, request_key
-from routebench.importing.outcomes import CELLS, GRADES, together
+from routebench.importing.outcomes import CELLS, GRADES
 from routebench.importing.told import Imported
 from routebench.redact import FULL, Privacy
-from routebench.store import Store, Table, add_import, read_content_hashes, upload
+from routebench.store import (
+    ROWS_AT_ONCE,
+    Added,
+    Store,
+    Table,
+    add_import,
+    read_content_hashes,
+    registered_mark,
+    upload,
+)
 from routebench.suites import content_hash
 from routebench.suites.importers import Answer, Format, Tally
 from routebench.types import Case
@@ -25,7 +37,10 @@ from routebench.types import Case
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 2_000
+_PART_BYTES = 64 << 20
+_MEMORY = ("200MB", "300MB")
+"""For the database while cases come in: left alone, it takes most of the machine's."""
 _TABLES = (
     Table(
         "completions",
@@ -70,18 +85,70 @@ def import_answers(
         if not tally.rows:
             reasons = "; ".join(f"{count} {reason}" for reason, count in tally.skipped.items()) or "it is empty"
             raise OutcomesError(f"{', '.join(map(str, files))}: holds no answer ({reasons})")
-        known = read_content_hashes(store, suite)
-        changed = [pair for pair in spool.cases() if known.get(pair[0].id, pair[1]) != pair[1]] if known else []
-        if known:
-            check_name(store, suite, changed)
-        register_all(store, suite, spool.cases(), tuple(spool.models), at, spool.mark)
-        with upload(store) as rows:
-            for part in together(spool.rows()):
-                rows.write(part, _TABLES)
+        _check(store, suite, spool)
+        _register(store, suite, spool, at)
+        added = {table.name: _write(store, spool, table) for table in _TABLES}
     add_import(store, suite, form=form.name, files=[str(path) for path in files], is_log=form.is_log, at=at)
-    return Imported(
-        spool.n_cases, tally.rows, tuple(spool.models), rows.added("completions"), rows.added("grades"), tally
-    )
+    return Imported(spool.n_cases, tally.rows, tuple(spool.models), added["completions"], added["grades"], tally)
+
+
+def _check(store: Store, suite: str, spool: _Spool) -> None:
+    """Holds the cases against those that the name stands for."""
+    if registered_mark(store, suite) == spool.mark:
+        return
+    known = read_content_hashes(store, suite)
+    if known:
+        changed = [pair for pair in spool.cases() if known.get(pair[0].id, pair[1]) != pair[1]]
+        # A million hashes need not stand in memory twice.
+        known.clear()
+        check_name(store, suite, changed)
+
+
+def _register(store: Store, suite: str, spool: _Spool, at: datetime) -> None:
+    """Writes cases and models; again with more memory where the database could not page out enough of its indexes."""
+    for memory in _MEMORY:
+        try:
+            with _limited(store, memory):
+                register_all(store, suite, spool.cases(), tuple(spool.models), at, spool.mark)
+        except duckdb.OutOfMemoryException:
+            continue
+        return
+    register_all(store, suite, spool.cases(), tuple(spool.models), at, spool.mark)
+
+
+@contextmanager
+def _limited(store: Store, memory: str) -> Iterator[None]:
+    """Sets how much memory the database may take, until the end of the block."""
+    with store.connect() as con:
+        usual = con.execute("SELECT current_setting('memory_limit')").fetchone()
+        con.execute(f"SET memory_limit = '{memory}'")
+    try:
+        yield
+    finally:
+        with store.connect() as con:
+            con.execute(f"SET memory_limit = '{usual[0] if usual else memory}'")
+
+
+def _write(store: Store, spool: _Spool, table: Table) -> Added:
+    """Writes every answer to one table: the indexes of three at a time would take three times the memory."""
+    with upload(store) as rows:
+        for part in _parts(spool.rows()):
+            rows.write(part, (table,))
+        return rows.added(table.name)
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yields small batches as parts that the database writes best, or smaller ones where the answers are long."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= ROWS_AT_ONCE or sum(one.nbytes for one in held) >= _PART_BYTES:
+            yield pa.Table.from_batches(held)
+            held.clear()
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 class _Spool:
@@ -100,9 +167,10 @@ class _Spool:
         self._at = at.astimezone(UTC).replace(tzinfo=None)
         self._privacy = privacy
         self._samples: dict[tuple[str, str], int] | None = {} if numbered else None
-        # Of ids and contents 64 bits: a million of them take 100 MB, and not one of ten thousand such files has two
-        # that fall together.
-        self._seen: dict[int, int] = {}
+        # Of ids and contents 64 bits. The readers of logs see to it that no id comes twice: a million more here would
+        # take 200 MB.
+        self._seen: dict[int, int] | None = {} if numbered else None
+        self._n_cases = 0
         self._held: list[dict[str, Any]] = []
         self._digest = hashlib.sha256()
 
@@ -121,12 +189,14 @@ class _Spool:
     @property
     def n_cases(self) -> int:
         """Prompts so far."""
-        return len(self._seen)
+        return self._n_cases
 
     @property
     def mark(self) -> str:
-        """Names everything that was added."""
-        return self._digest.hexdigest()
+        """Names every case that was added, and the models."""
+        digest = self._digest.copy()
+        digest.update(repr(tuple(self.models)).encode())
+        return digest.hexdigest()
 
     def add(self, answer: Answer) -> None:
         """Takes an answer.
@@ -160,18 +230,17 @@ class _Spool:
         yield from ipc.open_stream(self._answers)
 
     def _add_case(self, case: Case, content: str, where: str) -> None:
-        key, digest = _short(case.id), int(content, 16)
-        known = self._seen.setdefault(key, digest)
-        if known != digest:
-            raise OutcomesError(f"{where}: id {case.id!r} stands for two different prompts; give each its own id")
-        if len(self._seen) == self._written:
-            return
-        self._written += 1
+        if self._seen is not None:
+            digest = int(content, 16)
+            known = self._seen.setdefault(_short(case.id), digest)
+            if known != digest:
+                raise OutcomesError(f"{where}: id {case.id!r} stands for two different prompts; give each its own id")
+            if len(self._seen) == self._n_cases:
+                return
+        self._n_cases += 1
         told = (case.id, content, case.category, case.group, case.weight, case.split)
         self._digest.update(repr(told).encode())
         pickle.dump((self._privacy.of_case(case), content), self._cases, protocol=pickle.HIGHEST_PROTOCOL)
-
-    _written = 0
 
     def _row(self, answer: Answer) -> dict[str, Any]:
         case_id, usage = answer.case.id, answer.usage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 
 from routebench.redact.spans import AFTER_ESCAPE, GAP, Span, digits_of
@@ -12,23 +13,21 @@ CARD, IBAN = "card", "iban"
 _RUN = re.compile(rf"\d+(?:[{GAP}.]\d+)*")
 _GROUP = re.compile(r"\d+")
 _LEAST_CARD, _MOST_CARD = 13, 19
+_MOST_PHONE = 15
 _TOKEN = 40
 _CARD_LAYOUTS = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (8, 8))
-# ISO/IEC 7812: first digits -> lengths; others are numbers of something else.
-_SCHEMES = (
-    (re.compile("4"), {13, 16, 18, 19}),
-    (re.compile("3[47]"), {15}),
-    (re.compile("3[0689]"), {14, 15, 16, 17, 18, 19}),
-    (re.compile("35"), {16, 17, 18, 19}),
-    (re.compile("[56]"), {13, 14, 15, 16, 17, 18, 19}),
-    (re.compile("220[0-5]"), {16, 17, 18, 19}),
-    (re.compile("222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),
-    (re.compile("8[12]|9792"), {16, 17, 18, 19}),
+_BEGINNINGS = {layout[:length] for layout in _CARD_LAYOUTS for length in range(1, len(layout) + 1)}
+# ISO/IEC 7812: first digits, and the lengths that go with them; other numbers are numbers of something else.
+_SCHEMES = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{17,18})|3[47]\d{13}|3[0689]\d{12,17}|35\d{14,17}|[56]\d{12,18}|220[0-5]\d{12,15}"
+    r"|(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|(?:8[12]\d\d|9792)\d{12,15}"
 )
-
 _IBAN_START = re.compile(rf"(?:(?<![0-9A-Za-z])|(?<=IBAN)|{AFTER_ESCAPE})[A-Za-z]{{2}}[0-9]{{2}}(?![0-9]{{0,8}}[.,:])")
 _IBAN_REST = re.compile(rf"(?:[{GAP}.]?[0-9A-Za-z]){{11,30}}")
 _HEX = re.compile("[0-9A-Fa-f]+")
+_LEAST_IBAN = 15
+_VALUES = {sign: int(sign, 36) for sign in string.digits + string.ascii_letters}
+_ALNUM, _LONGER = re.compile("[0-9A-Za-z]"), re.compile("[0-9a-z]")
 # ISO 13616, and countries that use its form without being in its register.
 _IBAN_LENGTHS = {
     name: length
@@ -75,30 +74,39 @@ def find_cards(text: str) -> Iterator[Span]:
 
 def _card_end(text: str, groups: list[tuple[int, int]], first: int) -> int | None:
     """The last group of a card that begins with a group; None where none does."""
-    sizes: list[int] = []
+    # A card may stand in a longer row of numbers, but then in one of the layouts of cards.
+    is_short = len(groups) <= _MOST_CARD
+    sizes: tuple[int, ...] = ()
     found = None
-    for last in range(first, min(len(groups), first + _MOST_CARD)):
-        sizes.append(groups[last][1] - groups[last][0])
-        if sum(sizes) > _MOST_CARD:
+    for last in range(first, len(groups)):
+        sizes = (*sizes, groups[last][1] - groups[last][0])
+        n_digits = sum(sizes)
+        if n_digits > _MOST_CARD or not (is_short or len(sizes) == 1 or sizes in _BEGINNINGS):
             break
         whole = first == 0 and last == len(groups) - 1
-        if (
-            sum(sizes) >= _LEAST_CARD
-            and (whole or len(sizes) == 1 or tuple(sizes) in _CARD_LAYOUTS)
-            and not (len(sizes) > 2 and set(sizes[1:]) == {3})
-            and _is_alone(text, groups[first][0], groups[last][1], single=len(sizes) == 1)
-            and is_card(text[groups[first][0] : groups[last][1]])
-        ):
-            found = last
-            # A number in one piece is the card, and what follows is its date or code.
-            if len(sizes) == 1:
-                break
+        if n_digits >= _LEAST_CARD and (whole or len(sizes) == 1 or sizes in _CARD_LAYOUTS):
+            start, end = groups[first][0], groups[last][1]
+            if not _is_amount(text, start, end, sizes) and is_card(text[start:end]) and _is_alone(text, start, end):
+                found = last
+                # A number in one piece is the card, and what follows is its date or code.
+                if len(sizes) == 1:
+                    break
     return found
 
 
-def _is_alone(text: str, start: int, end: int, *, single: bool) -> bool:
-    """Whether digits are no fraction, no part of an amount, and no part of an id in hexadecimal digits."""
-    if single and (re.search(r"\d\.$", text[max(0, start - 2) : start]) or re.match(r"\.\d", text[end : end + 2])):
+def _is_amount(text: str, start: int, end: int, sizes: tuple[int, ...]) -> bool:
+    """Whether digits are an amount, a fraction or a version."""
+    if len(sizes) == 1:
+        fraction = re.search(r"\d\.$", text[max(0, start - 2) : start]) or re.match(r"\.\d", text[end : end + 2])
+        return fraction is not None
+    if "." in text[start:end]:
+        return sizes not in _CARD_LAYOUTS or sizes[0] != 4
+    return len(sizes) > 2 and set(sizes[1:]) == {3}
+
+
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Whether digits are no phone number and no part of an id in hexadecimal digits."""
+    if text[start - 1 : start] == "+" and len(digits_of(text[start:end])) <= _MOST_PHONE:
         return False
     before = re.search(r"[0-9A-Za-z]*$", text[max(0, start - _TOKEN) : start], re.ASCII)
     after = re.match(r"[0-9A-Za-z]*", text[end : end + _TOKEN], re.ASCII)
@@ -109,11 +117,10 @@ def _is_alone(text: str, start: int, end: int, *, single: bool) -> bool:
 def is_card(text: str) -> bool:
     """Whether digits are those of a card: a scheme's first digits and length, and Luhn's check."""
     digits = digits_of(text)
-    plain = "".join(map(str, digits))
-    if not any(first.match(plain) and len(digits) in lengths for first, lengths in _SCHEMES):
+    if _SCHEMES.fullmatch("".join(map(str, digits))) is None:
         return False
     # A 13-digit barcode that begins like a card is far more common than a card of that length.
-    if len(digits) == _LEAST_CARD and plain[0] != "4" and sum(digits[::2] + [3 * one for one in digits[1::2]]) % 10 == 0:
+    if len(digits) == _LEAST_CARD and digits[0] != 4 and sum(digits[::2] + [3 * one for one in digits[1::2]]) % 10 == 0:
         return False
     # One digit over and over passes the check and is none.
     if len(set(digits)) == 1:
@@ -135,33 +142,32 @@ def find_ibans(text: str) -> Iterator[Span]:
 
 
 def _iban_end(text: str, start: int, furthest: int) -> int | None:
-    length = _IBAN_LENGTHS.get(text[start : start + 2].upper())
-    places = [place for place in range(start, furthest) if text[place].isalnum()]
-    if length is not None and len(places) >= length:
-        end = places[length - 1] + 1
-        # The next word may follow without a space; a longer number is another one.
-        follows = text[end : end + 1]
-        if not (follows.isascii() and (follows.isdigit() or follows.islower())) and is_iban(text[start:end]):
-            return end
-    # Of other countries the longest part with good check digits; of those in our table, one that an error cut short.
-    for count in range(len(places), 14, -1):
-        end = places[count - 1] + 1
-        part = text[start:end]
-        if text[end : end + 1].isalnum() or part.upper() != part or _HEX.fullmatch(_plain(part)):
+    country, check = text[start : start + 2], text[start + 2 : start + 4]
+    length = _IBAN_LENGTHS.get(country.upper())
+    tail = int("".join(str(int(sign, 36)) for sign in country) + check)
+    remainder, count, found = 0, 4, None
+    for place in range(start + 4, furthest):
+        value = _VALUES.get(text[place])
+        if value is None:
             continue
-        if is_iban(part):
-            return end
-    return None
+        count += 1
+        remainder = (remainder * (10 if value < 10 else 100) + value) % 97
+        # Country and check digits count as if they stood at the end: then the remainder by 97 is 1.
+        if count >= _LEAST_IBAN and (remainder * 10**6 + tail) % 97 == 1:
+            # Of a country that we know the next word may follow without a space; of others the longest part is meant.
+            if count == length and _LONGER.match(text, place + 1) is None and not _is_id(text[start + 4 : place + 1]):
+                return place + 1
+            if _ALNUM.match(text, place + 1) is None and _is_told(text[start : place + 1]):
+                found = place + 1
+    return found
 
 
-def is_iban(text: str) -> bool:
-    """ISO 13616: moved and written as digits, the remainder by 97 is 1."""
-    plain = _plain(text)
-    if not plain.isascii() or not 15 <= len(plain) <= 34:
-        return False
-    moved = plain[4:] + plain[:4]
-    return int("".join(str(int(sign, 36)) for sign in moved)) % 97 == 1
+def _is_told(part: str) -> bool:
+    """Whether what looks like an IBAN of another country is no words of a sentence and no id."""
+    return part.upper() == part and not _is_id(part)
 
 
-def _plain(text: str) -> str:
-    return "".join(sign for sign in text if sign.isalnum()).upper()
+def _is_id(part: str) -> bool:
+    """Whether signs are hexadecimal digits, with letters among them."""
+    plain = "".join(sign for sign in part if sign.isalnum())
+    return not plain.isdecimal() and _HEX.fullmatch(plain) is not None

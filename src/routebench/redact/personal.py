@@ -30,14 +30,17 @@ _MARKS = (
 _LOCAL = rf"(?:[\w.+{_MARKS}-]|%(?!40))"
 _INNER = r"['\u2019&!#$*^~]"
 """Signs that are part of an address between others, and quote or enumerate before it."""
-_LETTERS = rf"[^\W\d_{_MARKS}][{_MARKS}]*"
+_ODD = r"[!#$&'*/=?^`{|}~]"
+"""Signs that an address may have too, but that nobody's has but at its end."""
 _EMAIL = re.compile(
     rf"""
-    (?: (?:(?<![\w.+%{_MARKS}\\-])(?<![\w.+-]{_INNER})|{AFTER_ESCAPE}) {_LOCAL}(?:{_LOCAL}|{_INNER}(?={_LOCAL}))*+
+    (?: (?:(?<![\w.+%{_MARKS}\\-])(?<![\w.+-]{_INNER})|{AFTER_ESCAPE})
+        {_LOCAL}(?:{_LOCAL}|{_INNER}(?={_LOCAL}))*+{_ODD}*+
+      | (?<!{_ODD})(?<!{_LOCAL}){_ODD}++
       | "[^"\n@]{{1,64}}" )
     (?:[@\uff20\ufe6b]|%40)
-    (?: (?!v?\d+\.\d)(?:[\w{_MARKS}-]++[.\u3002\uff0e\uff61])++
-        (?:(?<=[.\u3002\uff0e\uff61])(?:xn--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|(?:{_LETTERS}){{2,63}}))
+    (?: (?!v?\d+\.\d)(?:[\w{_MARKS}-]++[.\u3002\uff0e\uff61])+
+        (?:(?<=[.\u3002\uff0e\uff61])(?:xn--[A-Za-z0-9-]+|[A-Za-z]{{2,63}}|[^\W\d_](?:[^\W\d_]|[{_MARKS}]){{1,62}}+))
       | \[[0-9A-Fa-f.:]{{7,45}}\] )
     """,
     re.VERBOSE,

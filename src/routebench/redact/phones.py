@@ -11,13 +11,15 @@ PHONE = "phone"
 
 _SEP = rf"[{GAP}./]"
 _DASH = rf"[{GAP}]"
-_NEXT = rf"(?:{_SEP}{{0,3}}\(?\d\)?)"
+_NEXT = rf"(?:{_SEP}{{0,3}}(?:\d|\(\d{{1,5}}\)))"
+_WORD = r"[\dA-Za-z_\u00aa-\u024f]"
+"""Of scripts that put spaces between words: a number may follow a letter of others."""
 # A plus or two zeros, an area code in parentheses or after a zero, the groups of North America, Russia and China.
 _FORMS = re.compile(
     rf"""
-    (?P<plus> (?:(?<![\w+])(?<!\d[ ])|{AFTER_ESCAPE}) [+\uff0b](?!0)\d{_NEXT}{{6,14}} (?!\d) )
-  | (?:(?<![\w+])(?<!\d[,./:])(?<![0-9a-fA-F]-)|{AFTER_ESCAPE}) (?:
-        00[1-9]{_NEXT}{{6,14}}
+    (?P<plus> (?:(?<!{_WORD})(?<!\+)(?<!\d[ ])|{AFTER_ESCAPE}) [+\uff0b](?!0)\d{_NEXT}{{5,14}} (?!\d) )
+  | (?:(?<!{_WORD})(?<!\+)(?<!\d[,./:])(?<![0-9a-fA-F]-)|{AFTER_ESCAPE}) (?:
+        00[1-9]{_NEXT}{{5,14}}
       | (?:[178]{_DASH}?)?\(\d{{2,5}}\)(?:{_SEP}{{0,2}}\d){{5,10}}
       | 0\d{{0,5}}(?:[{GAP}/]{{1,3}}\d{{1,9}}){{1,5}}
       | 0\d(?:\.\d\d){{4}}
@@ -25,7 +27,7 @@ _FORMS = re.compile(
       | (?:1[{GAP}.])?\d{{3}}(?P<by>[{GAP}.])\d{{3}}(?P=by)\d{{4}}
       | 8{_DASH}\d{{3}}{_DASH}\d{{3}}{_DASH}\d\d{_DASH}\d\d
       | 1[3-9]\d{_DASH}\d{{4}}{_DASH}\d{{4}}
-    ) (?!\w|-[0-9a-fA-F]|\.\d)
+    ) (?!{_WORD}|-[0-9a-fA-F]|\.\d)
     """,
     re.VERBOSE,
 )
@@ -37,7 +39,7 @@ _AFTER_WORD = re.compile(
       |电话|手机|電話|携帯|전화)
     (?:[^\w\n+(]{{1,3}}(?:me|us|him|her|them|at|on|is|number|no|nr|n[uú]mero|nummer|under|unter)\b){{0,3}}
     [^\w\n+(]{{0,4}}
-    (?P<number>\(?\d{_NEXT}{{6,14}})(?![\d:]|\.\d)
+    (?P<number>(?=[\d(]){_NEXT}{{5,15}})(?![\d:]|\.\d)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -54,7 +56,8 @@ _OTHERWISE = re.compile(
     re.VERBOSE,
 )
 _OF_SOMETHING_ELSE = re.compile(
-    r"(?:isbn(?:-?1[03])?|order|invoice|ticket|case|ref|reference|serial|sku|part|id|[#№])"
+    # Whole words: a name such as Ingrid ends in one of them.
+    r"(?<![^\W_])(?:isbn(?:-?1[03])?|order|invoice|ticket|case|ref|reference|serial|sku|part|id|[#№])"
     r"(?:[ ]?(?:number|no|nr|id))?[^\w(+]{0,3}$",
     re.IGNORECASE,
 )

@@ -63,7 +63,7 @@ class Privacy:
         )
 
     def of_case(self, case: Case) -> Case:
-        """Returns what may be kept of a case: labels, weight, split, and by which grader, but no text of its options."""
+        """Returns what may be kept of a case: labels, numbers, and which grader, without texts in its options."""
         if self.text == "full":
             return case
         return replace(

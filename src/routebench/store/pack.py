@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,10 @@ class PackInfo:
 def is_pack(path: str | Path) -> bool:
     """Whether a file is a pack, by its name or its first bytes."""
     path = Path(path)
-    if path.suffix == SUFFIX:
-        return True
+    return path.suffix == SUFFIX or _is_parquet(path)
+
+
+def _is_parquet(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(4) == _MAGIC
@@ -144,6 +147,8 @@ def write_pack(
         "chains": [list(chain) for chain in chains],
         "policies": [{"name": policy.name, "policy_sha256": policy.policy_sha256} for policy in policies],
     }
+    if path.exists() and not (path.is_file() and _is_parquet(path)):
+        raise StoreError(f"{path}: is there already and no pack; it is left as it is: choose another path")
     sha256 = _digest(table, about)
     info = PackInfo(path, suite, sha256, models, _withheld(models), policies)
     if path.is_file() and _said_sha256(path) == sha256:
@@ -151,13 +156,18 @@ def write_pack(
     meta = json.dumps({**about, "sha256": sha256}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     table = table.replace_schema_metadata(None)
     how = {"compression": "zstd", "compression_level": 19, "write_statistics": False, "store_schema": False}
+    # Beside it first: what breaks off leaves the older pack.
+    begun = path.with_name(f".{path.name}.begun")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with parquet.ParquetWriter(path, table.schema, **how) as writer:
+        with parquet.ParquetWriter(begun, table.schema, **how) as writer:
             writer.write_table(table, row_group_size=1 << 20)
             writer.add_key_value_metadata({_META: meta.encode()})
+        begun.replace(path)
     except OSError as error:
-        raise StoreError(f"{path}: the pack cannot be written ({error.strerror}); choose another path") from None
+        with suppress(OSError):
+            begun.unlink()
+        raise StoreError(f"{path}: the pack cannot be written ({error.strerror or error}); choose another path") from None
     return info
 
 
@@ -176,9 +186,9 @@ def read_pack(path: str | Path) -> tuple[PackInfo, pa.Table]:
         raise StoreError(f"pack {path}: no such file; `routebench pack` makes one")
     try:
         with parquet.ParquetFile(path) as file:
-            meta = json.loads((file.metadata.metadata or {})[_META])
+            meta = dict(json.loads((file.metadata.metadata or {})[_META]))
             table = file.read()
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, pa.ArrowException):
         raise StoreError(f"{path}: not a pack, or damaged; `routebench pack` makes one") from None
     if meta.get("schema") != SCHEMA:
         raise StoreError(

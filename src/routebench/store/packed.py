@@ -36,7 +36,7 @@ _CELLS = """
 _MODELS = """
     SELECT m.model_key, m.name, m.provider, m.model_id, m.params, m.price, m.price_source, m.price_date, m.settings
     FROM models m WHERE (m.model_key, m.name) IN (SELECT model_key, model FROM cells WHERE suite = ?)
-    ORDER BY m.registered_at, m.rowid"""
+    ORDER BY m.name, m.model_key"""
 # The only name that is put into these is our own.
 _INTO = (
     """INSERT INTO cases BY NAME

@@ -57,8 +57,20 @@ def purge(
         before: cases all of whose answers began before this time (UTC), and all answers that did.
 
     Raises:
-        StoreError: no case or answer is meant, or the file cannot be written anew; the store is as it was.
+        StoreError: no case or answer is meant, and the store is as it was; or the file cannot be written anew.
     """
+    try:
+        purged = _delete(store, cases, groups, before)
+        _rewrite(store)
+    except (duckdb.Error, OSError) as error:
+        raise StoreError(
+            f"store {store.path}: purging did not end ({str(error).splitlines()[0]}); the store can be used as before, "
+            "but its file may still hold the texts: make room and purge again"
+        ) from None
+    return purged
+
+
+def _delete(store: Store, cases: Sequence[str], groups: Sequence[str], before: datetime | None) -> Purged:
     with store.connect() as con:
         con.execute("BEGIN")
         con.execute(
@@ -71,15 +83,22 @@ def purge(
                     GROUP BY cells.suite, cells.case_id HAVING max(completions.started_at) < $before))""",  # noqa: S608 - our names
             {"cases": list(cases), "groups": list(groups), "before": before},
         )
-        # A judge's verdict on an answer belongs to no cell, and says why in words: verdicts go with any case's texts.
         con.execute(
             f"""
             CREATE TEMP TABLE {_ANSWERS} AS
             SELECT request_key, run_id FROM completions
             WHERE request_key IN (SELECT request_key FROM cells JOIN {_CASES} USING (suite, case_id))
-                OR ($before IS NOT NULL AND started_at < $before)
-                OR (EXISTS (SELECT 1 FROM {_CASES}) AND request_key NOT IN (SELECT request_key FROM cells))""",  # noqa: S608 - our names
+                OR ($before IS NOT NULL AND started_at < $before)""",  # noqa: S608 - our names
             {"before": before},
+        )
+        # A judge's verdict on an answer belongs to no cell, and says why in words: verdicts go with any answer's text.
+        con.execute(
+            f"""
+            INSERT INTO {_ANSWERS}
+            SELECT request_key, run_id FROM completions
+            WHERE request_key NOT IN (SELECT request_key FROM cells)
+                AND (request_key, run_id) NOT IN (SELECT (request_key, run_id) FROM {_ANSWERS}) AND EXISTS (
+                SELECT 1 FROM {_CASES} UNION ALL SELECT 1 FROM {_ANSWERS} SEMI JOIN cells USING (request_key))"""  # noqa: S608 - our names
         )
         n_cases, n_answers = _count(con, _CASES), _count(con, _ANSWERS)
         if not n_cases and not n_answers:
@@ -89,7 +108,8 @@ def purge(
             )
         con.execute(
             f"""
-            UPDATE cases SET messages = '[]', request = NULL, target = NULL, has_text = false
+            UPDATE cases SET messages = '[]', request = NULL, target = NULL, has_text = false,
+                grader_options = to_json({{'name': split_part(grader, '#', 1)}})
             FROM {_CASES} AS gone WHERE cases.suite = gone.suite AND cases.case_id = gone.case_id"""  # noqa: S608 - our names
         )
         con.execute(
@@ -103,22 +123,22 @@ def purge(
             UPDATE grades SET detail = NULL FROM {_CASES} AS gone
             WHERE grades.suite = gone.suite AND grades.case_id = gone.case_id"""  # noqa: S608 - our names
         )
+        con.execute(
+            f"""
+            UPDATE grades SET detail = NULL FROM {_ANSWERS} AS gone
+            WHERE grades.request_key = gone.request_key AND grades.run_id = gone.run_id"""  # noqa: S608 - our names
+        )
         con.execute("UPDATE registered SET mark = NULL")
         con.execute("COMMIT")
         for table in (_CASES, _ANSWERS):
             con.execute(f"DROP TABLE {table}")
-    rewrite(store)
     return Purged(n_cases, n_answers)
 
 
-def rewrite(store: Store) -> None:
-    """Writes the file of a store anew, so that nothing that was deleted is left in it.
-
-    Raises:
-        StoreError: there is no room; the store is as it was.
-    """
+def _rewrite(store: Store) -> None:
+    """Writes the file of a store anew, so that nothing that was deleted is left in it."""
     fresh = store.path.with_name(f".{store.path.name}.rewritten")
-    fresh.unlink(missing_ok=True)
+    _remove(fresh)
     try:
         with store.connect() as con:
             con.execute("CHECKPOINT")
@@ -131,15 +151,17 @@ def rewrite(store: Store) -> None:
             finally:
                 con.execute("DETACH rewritten")
             os.chmod(fresh, store.path.stat().st_mode)  # noqa: PTH101 - as the file that it takes the place of
-        with store.held():
-            os.replace(fresh, store.path)  # noqa: PTH105 - replaces in one step
+            # While we hold the file: what another process writes to it in between would be lost.
             Path(f"{store.path}.wal").unlink(missing_ok=True)
-    except (duckdb.Error, OSError) as error:
-        fresh.unlink(missing_ok=True)
-        raise StoreError(
-            f"store {store.path}: cannot be written anew ({str(error).splitlines()[0]}); texts are deleted, but the file "
-            "may still hold them in pages that are not used: make room and purge again"
-        ) from None
+            os.replace(fresh, store.path)  # noqa: PTH105 - replaces in one step
+    finally:
+        _remove(fresh)
+
+
+def _remove(path: Path) -> None:
+    """Removes a database that was begun, and its log."""
+    path.unlink(missing_ok=True)
+    Path(f"{path}.wal").unlink(missing_ok=True)
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -13,7 +13,7 @@ import duckdb
 
 from routebench.errors import StoreError, nearest
 from routebench.messages import answer_text
-from routebench.store.cases import case_from_row, case_row, model_from_row, model_row
+from routebench.store.cases import case_from_row, case_row, model_from_row, model_row, without_text
 from routebench.store.store import Row, Store, insert_new
 from routebench.types import Case, ErrorKind, Model, ToolCall
 
@@ -67,6 +67,8 @@ def register(
 ) -> None:
     """Writes what a run wants: cases with their content hash, models with their key, and the cells between them.
 
+    A text that was purged does not come back, unless the case asks something else now.
+
     Args:
         store: where.
         suite: the suite's name.
@@ -78,12 +80,27 @@ def register(
         mark: names all of this, for `registered_mark`.
     """
     store.insert("registered", [{"suite": suite, "mark": None}], replace=True)
-    rows = (case_row(suite, case, digest, position) for position, (case, digest) in enumerate(cases))
+    purged = _purged(store, suite)
+    rows = (
+        without_text(row) if purged.get(case.id) == digest else row
+        for position, (case, digest) in enumerate(cases)
+        for row in [case_row(suite, case, digest, position)]
+    )
     store.insert("cases", rows, replace=True)
     store.insert("models", [model_row(model, key, at) for model, key in models], replace=True)
     store.insert("cells", (_cell_row(suite, run_id, cell) for cell in cells), replace=True)
     # Last: what was written in part is not taken for the whole.
     store.insert("registered", [{"suite": suite, "mark": mark}], replace=True)
+
+
+def _purged(store: Store, suite: str) -> dict[str, str]:
+    """Case id -> content hash of the cases whose text was purged; a run that keeps no text leaves a request."""
+    with store.connect() as con:
+        return dict(
+            con.execute(
+                "SELECT case_id, content_hash FROM cases WHERE suite = ? AND NOT has_text AND request IS NULL", [suite]
+            ).fetchall()
+        )
 
 
 def registered_mark(store: Store, suite: str) -> str | None:

@@ -21,7 +21,7 @@ import duckdb
 
 from routebench.errors import StoreError, StoreLockedError
 from routebench.store.migrations import migrate
-from routebench.store.pack import SUFFIX, PackInfo
+from routebench.store.pack import PackInfo, is_pack
 
 Row = Mapping[str, Any]
 
@@ -109,7 +109,7 @@ class Store:
         # Absolute: another current folder later must not mean another file. Of a symlink, the file that it means.
         self.path = Path(path).resolve()
         self.pack: PackInfo | None = None
-        if self.path.suffix == SUFFIX:
+        if is_pack(self.path):
             raise StoreError(f"{path}: a pack is only read; give the DuckDB file that new rows are to go to")
         self._lock_timeout_s = lock_timeout_s
         self._sleep = sleep

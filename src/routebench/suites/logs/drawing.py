@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from routebench.errors import InputError
 from routebench.messages import answer_text, text_of
 from routebench.redact import Privacy, Redactor, TextMode, load_redactor
 from routebench.suites.formats import find_format
@@ -52,6 +53,7 @@ def from_logs(
         seal: share of the conversations that only `check --final` may read; a fifth from 500 on when left out.
 
     Raises:
+        InputError: nothing is wanted, or without texts, or a share that is none.
         OutcomesError: a file cannot be used, or holds no answered request.
     """
     paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(one) for one in files]
@@ -84,8 +86,10 @@ def draw_suite(
         tell: is told how far the reading is.
 
     Raises:
+        InputError: nothing is wanted, or without texts, or a share that is none.
         OutcomesError: a file cannot be used, or holds no request that could be drawn.
     """
+    _check_wanted(n, privacy, seed, seal)
     rng = np.random.default_rng(seed)
     seen = Seen(form, files, tell)
     pool = pick(seen, n, rng)
@@ -117,6 +121,17 @@ def draw_suite(
         redacted=privacy.redactor.found,
         tally=seen.tally,
     )
+
+
+def _check_wanted(n: int, privacy: Privacy, seed: int, seal: float | None) -> None:
+    if n < 1:
+        raise InputError(f"a suite from a log: n is {n}; give the number of cases, from 1 on")
+    if seed < 0:
+        raise InputError(f"a suite from a log: seed is {seed}; give a whole number from 0 on")
+    if privacy.text == "none":
+        raise InputError("a suite from a log: without texts it could not be run; keep them 'redacted' or 'full'")
+    if seal is not None and not 0 <= seal <= 1:
+        raise InputError(f"a suite from a log: seal is {seal:g}; give a share from 0 to 1")
 
 
 def _asked(calls: Sequence[Answer]) -> str:

@@ -113,10 +113,10 @@ def _draws(strata: Strata, requests: Sequence[FloatArray], own: Sequence[FloatAr
     low, high = max(1, round(_LEAST_SHARE * n)), n
     while low < high:
         middle = (low + high + 1) // 2
-        given = allocate(strata.sizes, strata.counts, middle)
+        given = allocate(strata.sizes, strata.counts, strata.tasks, middle)
         expected = sum(
             float((chances(sizes, count) * turns).sum())
             for sizes, turns, count in zip(requests, own, given.tolist(), strict=True)
         )
         low, high = (middle, high) if expected <= n else (low, middle - 1)
-    return allocate(strata.sizes, strata.counts, low)
+    return allocate(strata.sizes, strata.counts, strata.tasks, low)

@@ -15,6 +15,9 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
+_POWER = 0.75
+"""Of a task's size, for its share of the draws: 1 is best for the mean of everything, and 0 for that of every task. With
+six tasks of 1 to 50 % the mean of everything varied as with 30 % fewer draws at 0.5, and as with 5 % fewer at 0.75."""
 LEAST = 2
 """Draws that every stratum gets where it has them: fewer than two tell nothing of its spread."""
 
@@ -32,23 +35,24 @@ class Draw:
     weight: FloatArray
 
 
-def allocate(sizes: FloatArray, counts: IntArray, total: int) -> IntArray:
-    """Returns how many to draw of each stratum: in proportion to the root of its size, none more than it has.
-
-    The root stands between shares by size, best for the mean of everything, and equal shares, best for every stratum.
+def allocate(sizes: FloatArray, counts: IntArray, tasks: IntArray, total: int) -> IntArray:
+    """Returns how many to draw of each stratum: of a task by a power of its size, within it by size.
 
     Args:
         sizes: requests of each stratum, shape (h,).
-        counts: things in each, shape (h,).
+        counts: things in each, none gets more draws, shape (h,).
+        tasks: number of the task of each, from 0, shape (h,).
         total: draws in all; fewer where there are not so many things, more where every stratum's least needs it.
     """
+    parts = sizes * np.bincount(tasks, weights=sizes)[tasks] ** (_POWER - 1)
     given = np.minimum(counts, LEAST if len(counts) > 1 else 0)
     total = int(min(total, counts.sum()))
-    order = np.argsort(-sizes, kind="stable")
+    order = np.argsort(-parts, kind="stable")
     while given.sum() < total:
         room = counts > given
-        roots = np.where(room, np.sqrt(sizes), 0.0)
-        more = np.minimum(np.floor((total - given.sum()) * roots / roots.sum()).astype(np.intp), counts - given)
+        open_parts = np.where(room, parts, 0.0)
+        more = np.floor((total - given.sum()) * open_parts / open_parts.sum()).astype(np.intp)
+        more = np.minimum(more, counts - given)
         if not more.any():
             # What is left after rounding goes to the largest.
             more = np.zeros_like(counts)

@@ -21,13 +21,15 @@ class Strata:
     """Which stratum each of n things belongs to.
 
     Attributes:
-        names: task, length and cost of each stratum, (h,).
+        names: task, length and cost of each stratum.
+        tasks: number of each one's task, from 0, shape (h,).
         of: stratum of each thing, shape (n,).
         sizes: requests of each stratum, shape (h,).
         counts: things in each, shape (h,).
     """
 
     names: Sequence[tuple[str, str, str]]
+    tasks: IntArray
     of: IntArray
     sizes: FloatArray
     counts: IntArray
@@ -69,7 +71,8 @@ def stratify(task: IntArray, tokens: FloatArray, cost_usd: FloatArray, requests:
         (_name(TASKS, one, SEVERAL), _name(lengths, two, ANY), _name(costs, three, ANY))
         for one, two, three in found.tolist()
     ]
-    return Strata(names, to[of], summed, np.bincount(to, weights=counts).astype(np.intp))
+    tasks = np.unique(found[:, 0], return_inverse=True)[1].reshape(-1)
+    return Strata(names, tasks, to[of], summed, np.bincount(to, weights=counts).astype(np.intp))
 
 
 def classes(values: FloatArray, n_classes: int) -> tuple[IntArray, list[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*%?")
+_DAY = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 _MOST_CHOICES = 20
 _MOST_WORDS = 4
 
@@ -15,7 +16,7 @@ _MOST_WORDS = 4
 def choices_of(targets: Iterable[Any]) -> Sequence[str]:
     """Returns the few short words that come again among the targets of all cases; none where they are many."""
     told = Counter(one for one in targets if isinstance(one, str))
-    words = [one for one in told if len(one.split()) <= _MOST_WORDS and not _NUMBER.fullmatch(one.strip())]
+    words = [one for one in told if len(one.split()) <= _MOST_WORDS and not _is_amount(one.strip())]
     return sorted(one for one in words if told[one] > 1) if len(words) <= _MOST_CHOICES else ()
 
 
@@ -42,3 +43,8 @@ def grader_of(target: Any, choices: Sequence[str], incumbent: str) -> str | dict
     if target in choices:
         return {"name": "choice", "choices": list(choices)}
     return "exact"
+
+
+def _is_amount(text: str) -> bool:
+    """Whether a text is a number or a day: one that comes twice is no label for that."""
+    return bool(_NUMBER.fullmatch(text) or _DAY.fullmatch(text))
