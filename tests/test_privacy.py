@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import subprocess
@@ -59,10 +60,8 @@ def readings(path: Path) -> Iterator[bytes]:
         yield gzip.decompress(data)
     at = data.find(b"\x78\x9c")
     while 0 <= at < len(data):
-        try:
+        with contextlib.suppress(zlib.error):
             yield zlib.decompressobj().decompress(data[at:])
-        except zlib.error:
-            pass
         at = data.find(b"\x78\x9c", at + 1)
 
 
@@ -163,8 +162,8 @@ def run_all(config: Path) -> Bench:
 
 
 def scores(bench: Bench) -> list[tuple[Any, ...]]:
-    frame = bench.sql("SELECT case_id, model, status, score, cost_usd FROM outcomes ORDER BY ALL")
-    return [tuple(None if value != value else value for value in row) for row in frame.itertuples(index=False)]
+    with bench.store.connect() as con:
+        return con.execute("SELECT case_id, model, status, score, cost_usd FROM outcomes ORDER BY ALL").fetchall()
 
 
 def test_the_planted_texts_are_found_where_everything_is_kept(tmp_path: Path, upstream: Upstream) -> None:
@@ -184,13 +183,13 @@ def test_nothing_planted_is_on_disk_after_a_run(tmp_path: Path, upstream: Upstre
     store, suite = str(folder / "s.duckdb"), ["--suite", "s"]
     assert main(["report", "--store", store, *suite, "--out", str(folder / "r.html"), "--share"]) == 0
     assert main(["pack", "--store", store, *suite, "--out", str(folder / "p.rbpack")]) == 0
-    assert main(["tune", "--store", store, *suite, "--out", str(folder / "rules.yaml")]) in ((0, 1) if kept.notna().any().any() else (2,))
+    assert main(["tune", "--store", store, *suite, "--out", str(folder / "rules.yaml")]) in (
+        (0, 1) if kept.notna().any().any() else (2,)
+    )
     assert found_in(folder) == []
 
 
-def test_a_store_with_everything_shares_a_page_a_pack_and_rules_without_it(
-    tmp_path: Path, upstream: Upstream
-) -> None:
+def test_a_store_with_everything_shares_a_page_a_pack_and_rules_without_it(tmp_path: Path, upstream: Upstream) -> None:
     folder = tmp_path / "full"
     run_all(write(folder, upstream.url, "full"))
     out = tmp_path / "out"
@@ -277,3 +276,19 @@ def test_a_purge_is_for_good_and_keeps_numbers(
         assert main(["compare", *store, "--suite", "s", "--strategies", "knn_tfidf"]) == 0
         left_out = f"{len(ids)} cases are left out because their prompts are not kept any more."
         assert left_out in capsys.readouterr().out
+
+
+def test_what_lacks_personal_data_is_not_graded_anew(tmp_path: Path, upstream: Upstream) -> None:
+    folder = tmp_path / "redacted"
+    config = write(folder, upstream.url, "redacted", judged=False)
+    run_all(config)
+    suite = tmp_path / "own" / "suite-False.jsonl"
+    made = rows(judged=False)
+    for row in made:
+        row["target"] = "another@example.com"
+    suite.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made))
+    bench = Bench(config)
+    bench.grade()
+    told = bench.sql("SELECT DISTINCT score, detail FROM answers WHERE status = 'ok'")
+    assert told["score"].isna().all()
+    assert told["detail"].tolist() == ["the answer was kept without personal data: ask again (--cache refresh)"]

@@ -264,7 +264,9 @@ class Bench:
         target has changed is graded anew.
         """
         self._revise()
-        return grade_answers(self.store, self.suite, self._now()) + self._judging.grade(self._now())
+        return grade_answers(self.store, self.suite, self._now(), self.config.privacy) + self._judging.grade(
+            self._now()
+        )
 
     def _revise(self) -> None:
         """Tells the store how cases are graded now; once, since a suite that is read does not change."""

@@ -43,7 +43,7 @@ class Packed:
         lines += [f"decisions of rule set {policy.name} are recorded in it" for policy in self.info.policies]
         if self.info.withheld:
             names = ", ".join(self.info.withheld)
-            lines.append(f"system prompts and demonstrations of {names} are left out: tune from the store, not from it")
+            lines.append(f"system prompts and demonstrations of {names} are left out: `tune` needs --bench bench.yaml")
         return "\n".join(lines)
 
 

@@ -21,8 +21,9 @@ from routebench.store import Cell, Store, add_completions, add_grades, purge, re
 from routebench.suites import content_hash
 from tests.conftest import make_case, make_model
 
-EARLY, LATE = datetime(2026, 1, 1), datetime(2026, 6, 1)
-BETWEEN = datetime(2026, 3, 1)
+EARLY, BETWEEN, LATE, AFTER = (
+    datetime.fromisoformat(day) for day in ("2026-01-01", "2026-03-01", "2026-06-01", "2027-01-01")
+)
 MODEL = make_model()
 
 
@@ -102,7 +103,7 @@ def numbers(store: Store) -> list[Any]:
         ({"groups": ["gb"]}, 1, 2, {"a", "a1", "a2"}),
         # Of case a the later answer, and so the case, stays; verdicts may speak of the early one.
         ({"before": BETWEEN}, 0, 2, {"a", "a2", "b"}),
-        ({"before": datetime(2027, 1, 1)}, 2, 4, set()),
+        ({"before": AFTER}, 2, 4, set()),
         ({"cases": ["a"], "groups": ["gb"]}, 2, 4, set()),
     ],
 )
@@ -121,12 +122,15 @@ def test_texts_go_from_every_row_and_byte_and_numbers_stay(
 def test_views_keys_and_types_are_as_before_and_any_client_opens_the_file(tmp_path: Path, store: Store) -> None:
     def schema() -> list[Any]:
         with store.connect() as con:
-            return con.execute(
-                "SELECT table_name, column_name, data_type, column_default FROM information_schema.columns ORDER BY ALL"
-            ).fetchall() + con.execute(
-                "SELECT table_name, constraint_type, constraint_column_names::VARCHAR FROM duckdb_constraints() "
-                "WHERE database_name = current_database() ORDER BY ALL"
-            ).fetchall()
+            return (
+                con.execute(
+                    "SELECT table_name, column_name, data_type, column_default FROM information_schema.columns ORDER BY ALL"
+                ).fetchall()
+                + con.execute(
+                    "SELECT table_name, constraint_type, constraint_column_names::VARCHAR FROM duckdb_constraints() "
+                    "WHERE database_name = current_database() ORDER BY ALL"
+                ).fetchall()
+            )
 
     before = [row[1:] if row[0].startswith("store_") else row for row in schema()]
     purge(store, cases=["a"])
@@ -255,7 +259,9 @@ except StoreError as error:
 def test_a_full_disk_while_rewriting_leaves_the_store_usable(tmp_path: Path, store: Store) -> None:
     with store.connect() as con:
         # Noise that does not compress: the new file cannot hold it.
-        con.execute("CREATE TABLE noise AS SELECT md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS x FROM range(200000) t(i)")
+        con.execute(
+            "CREATE TABLE noise AS SELECT md5(i::VARCHAR) || md5((i + 1)::VARCHAR) AS x FROM range(200000) t(i)"
+        )
     before = numbers(store)
     ended = subprocess.run(
         [sys.executable, "-c", FULL, str(store.path)], capture_output=True, text=True, check=False, timeout=120

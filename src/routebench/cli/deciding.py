@@ -8,6 +8,7 @@ from typing import Any
 
 from routebench.cli.arguments import add_gates, add_store, positive, seeds, share
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
+from routebench.cli.reading import read_comparable
 from routebench.errors import InputError
 
 
@@ -38,30 +39,6 @@ def _without_prompts(store: Any) -> list[Any]:
     from routebench.strategies import RecordedRules
 
     return [] if store.pack is None else [RecordedRules(policy) for policy in store.pack.policies]
-
-
-def read_comparable(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    """Returns the store or pack that the arguments name, and the outcomes of its suite.
-
-    Raises:
-        InputError: the suite is a log in which one model answered each prompt.
-    """
-    from routebench.matrix import open_outcomes
-    from routebench.store import log_source, open_store
-    from routebench.suites.prompts import read_prompt_file
-
-    store = open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    prompts = None if arguments.prompts is None else read_prompt_file(arguments.prompts)
-    outcomes = open_outcomes(store, arguments.suite, prompts=prompts)
-    log = log_source(store, arguments.suite)
-    if log is not None and outcomes.is_one_answer_a_case:
-        form, files = log
-        raise InputError(
-            f"suite {arguments.suite!r} is a log: each of its {outcomes.n:,} prompts was answered by one model, so no "
-            "two models can be compared on the same prompt. Draw a suite from it, and run that on several models:\n"
-            f"  routebench suite from-logs {' '.join(files)} --format {form} --n 500 --out suite.jsonl"
-        )
-    return store, outcomes
 
 
 def _traffic(arguments: argparse.Namespace) -> Any:
@@ -96,18 +73,42 @@ def _print_readings(comparison: Any, *, of_findings: bool) -> None:
             print(one.text if of_findings else f"{'!' if one.grave else '-'} {one.text}")
 
 
-def _tune(arguments: argparse.Namespace) -> int:
-    from routebench.bench import utc_now
-    from routebench.dash.terminal import comparison_table
-    from routebench.store import read_models
-    from routebench.tune import Constraints, tune
+def _settings(arguments: argparse.Namespace, store: Any) -> tuple[Any, Any]:
+    """Returns the models' settings and the guards: of the bench.yaml where one is given, else what the store holds.
 
-    store, outcomes = read_comparable(arguments)
+    Raises:
+        InputError: the bench.yaml configures a model otherwise than it was run, or a pack holds not all of a model.
+    """
+    from routebench.bench import utc_now
+    from routebench.config import load_config
+    from routebench.providers import model_key, with_defaults
+    from routebench.store import read_model_keys, read_models
+
+    if arguments.bench is not None:
+        config = load_config(arguments.bench)
+        given = {model.name: with_defaults(model, utc_now()) for model in config.models}
+        for name, key in read_model_keys(store, arguments.suite).items():
+            if name not in given or model_key(given[name]) != key:
+                raise InputError(
+                    f"{arguments.bench}: model {name!r} is missing or configured otherwise than it was run, so a rule "
+                    "set with it would not run what was measured"
+                )
+        return list(given.values()), config.guards
     if store.pack is not None and store.pack.withheld:
         raise InputError(
             f"pack {store.pack.path}: models {', '.join(store.pack.withheld)} have a system prompt or demonstrations, "
-            "which a pack does not hold, so a rule set from it would not run what was measured; tune from the store"
+            "which a pack does not hold; give the bench.yaml that was run with --bench"
         )
+    return read_models(store, arguments.suite), ()
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from routebench.bench import utc_now
+    from routebench.dash.terminal import comparison_table
+    from routebench.tune import Constraints, tune
+
+    store, outcomes = read_comparable(arguments)
+    models, guards = _settings(arguments, store)
     constraints = Constraints(
         max_quality_drop=arguments.max_quality_drop,
         min_quality=arguments.min_quality,
@@ -117,9 +118,10 @@ def _tune(arguments: argparse.Namespace) -> int:
     )
     tuned = tune(
         outcomes,
-        read_models(store, arguments.suite),
+        models,
         constraints,
         name=arguments.suite,
+        guards=guards,
         golden=arguments.golden,
         seed=arguments.seed,
         created=utc_now().date(),
@@ -192,6 +194,9 @@ def add_deciding(add: Add) -> None:
     made = add("tune", _tune, "choose a rule set under a constraint and write it with its evidence")
     add_store(made, required=True, suite=True)
     made.add_argument("--out", type=Path, required=True, help="the rules.yaml to write")
+    made.add_argument(
+        "--bench", type=Path, metavar="bench.yaml", help="takes guards from it, and models' whole settings"
+    )
     made.add_argument("--max-quality-drop", type=share, default=0.01, help="below the best single model")
     add_gates(made)
     made.add_argument("--max-rules", type=int, default=12)

@@ -8,17 +8,16 @@ from typing import Any
 
 from routebench.cli.arguments import add_store
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
+from routebench.cli.reading import read_comparable
 
 
 def _diff(arguments: argparse.Namespace) -> int:
     from routebench.diffing import diff_rules
-    from routebench.matrix import open_outcomes
     from routebench.rules import RuleSet
-    from routebench.store import Store
 
     old, new = RuleSet.load(arguments.old), RuleSet.load(arguments.new)
-    store = Store.existing(arguments.store, lock_timeout_s=arguments.lock_timeout_s)
-    diff = diff_rules(old, new, open_outcomes(store, arguments.suite))
+    _, outcomes = read_comparable(arguments)
+    diff = diff_rules(old, new, outcomes)
     if arguments.markdown is not None:
         from routebench.report.diff import write_diff
 

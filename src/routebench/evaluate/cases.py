@@ -53,8 +53,8 @@ class Source:
         """
         for place in self._untold[np.isin(self._untold, at)][:1]:
             raise OutcomesError(
-                f"the prompt of case {self.cases[place].id!r} is not here: a pack, a store with `text: none` and purged "
-                "cases hold none; give the suite's file with --prompts, or compare strategies that read no prompt"
+                f"the prompt of case {self.cases[place].id!r} is not here: a pack, a store with `text: none` and "
+                "purged cases hold none; give the suite's file with --prompts, or compare strategies that read none"
             )
 
     @cached_property

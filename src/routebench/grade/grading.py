@@ -7,13 +7,17 @@ from typing import Any
 
 from routebench.grade.graders import grade
 from routebench.grade.judge import is_judged
+from routebench.redact import FULL, Privacy
 from routebench.store import Store, UngradedAnswer, add_grades, ungraded
 from routebench.suites import Suite
 from routebench.types import Case, Grade
 
 
-def grade_answers(store: Store, suite: Suite, at: datetime) -> int:
-    """Grades every answer that its case's grader has not seen and that needs no judge; returns how many that were."""
+def grade_answers(store: Store, suite: Suite, at: datetime, privacy: Privacy = FULL) -> int:
+    """Grades every answer that its case's grader has not seen and that needs no judge; returns how many that were.
+
+    An answer out of which personal data was taken stays unscored: a run grades it while it is whole.
+    """
     judged = {case.id for case in suite if is_judged(case)}
     graded = 0
     for answers in ungraded(store, suite.name):
@@ -22,7 +26,7 @@ def grade_answers(store: Store, suite: Suite, at: datetime) -> int:
         add_grades(
             store,
             [
-                grade_row(suite, case, answer, _graded(case, answer.text), at)
+                grade_row(suite, case, answer, _graded(case, answer.text, privacy), at)
                 for case, answer in zip(cases, mine, strict=True)
             ],
         )
@@ -30,8 +34,12 @@ def grade_answers(store: Store, suite: Suite, at: datetime) -> int:
     return graded
 
 
-def _graded(case: Case, text: str | None) -> Grade:
-    return Grade(case.grader.name, None, "the text of the answer was not kept") if text is None else grade(case, text)
+def _graded(case: Case, text: str | None, privacy: Privacy) -> Grade:
+    if text is None:
+        return Grade(case.grader.name, None, "the text of the answer was not kept")
+    if privacy.lacks(text):
+        return Grade(case.grader.name, None, "the answer was kept without personal data: ask again (--cache refresh)")
+    return grade(case, text)
 
 
 def grade_row(

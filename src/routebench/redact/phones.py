@@ -49,7 +49,7 @@ _OTHERWISE = re.compile(
     | \d{4}([/.-])\d{1,2}\2\d{1,2}(?!\d)
     | [012]\d[0-5]\d[ ]?[-\u2013][ ]?[012]\d[0-5]\d$      # from one time of day to another
     | \+1[0-4][03]0[ ](?:19|20)\d\d$                      # a time zone before a year
-    | \+?\d{1,3}(?:\.\d{3}){2,}$                          # an amount
+    | \+?\d{1,3}(?:\.\d{3}){2}$                          # an amount
     | \+\d+\.\d{1,8}$
     | [01]\d{2}[ ]\d{3}[ ]\d{4}$                          # three numbers
     """,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from routebench.redact.personal import Redactor
+from routebench.redact.banking import CARD, IBAN
+from routebench.redact.personal import EMAIL, Redactor
+from routebench.redact.phones import PHONE
 from routebench.types import Case, Completion, GraderSpec, Request, ToolCall
+
+_BLANK = re.compile(rf"\[(?:{EMAIL}|{PHONE}|{CARD}|{IBAN})\]")
 
 TextMode = Literal["full", "redacted", "none"]
 TEXT_MODES: tuple[TextMode, ...] = get_args(TextMode)
@@ -30,6 +35,10 @@ class Privacy:
         if text is None or self.text == "full":
             return text
         return None if self.text == "none" else self.redactor.clean(text)
+
+    def lacks(self, text: str | None) -> bool:
+        """Whether a kept text shows that personal data was taken out of it; what a user's function took is not seen."""
+        return self.text == "redacted" and text is not None and _BLANK.search(text) is not None
 
     def of_value(self, value: Any) -> Any:
         """Returns what may be kept of a JSON value of the user's; keys of objects are texts like any other."""

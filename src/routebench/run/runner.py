@@ -315,7 +315,12 @@ class Run:
         grades: Sequence[Mapping[str, Any]] = ()
         kept = completion
         if self._file is not None:
-            kept, grades = await asyncio.to_thread(self._file, planned.key, completion)
+            try:
+                kept, grades = await asyncio.to_thread(self._file, planned.key, completion)
+            except Exception as error:
+                # Nothing more is bought that could not be kept either.
+                self._end_early("failed", f"an answer could not be prepared for the store: {error}")
+                raise
         try:
             flat = completion_to_json(kept)
             await journal.add(planned.key, {**flat, "grades": list(grades)} if grades else flat, reported)

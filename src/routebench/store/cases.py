@@ -40,7 +40,13 @@ def case_row(suite: str, case: Case, content_hash: str, position: int) -> dict[s
 def without_text(row: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a row of table `cases` as a purge leaves it."""
     name = row["grader"].partition("#")[0]
-    gone = {"messages": [], "request": None, "target": None, "grader_options": {"name": name}, "has_text": False}
+    gone: dict[str, Any] = {
+        "messages": [],
+        "request": None,
+        "target": None,
+        "grader_options": {"name": name},
+        "has_text": False,
+    }
     return {**row, **gone}
 
 

@@ -167,7 +167,9 @@ def write_pack(
     except OSError as error:
         with suppress(OSError):
             begun.unlink()
-        raise StoreError(f"{path}: the pack cannot be written ({error.strerror or error}); choose another path") from None
+        raise StoreError(
+            f"{path}: the pack cannot be written ({error.strerror or error}); choose another path"
+        ) from None
     return info
 
 

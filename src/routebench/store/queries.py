@@ -335,6 +335,12 @@ def read_answered_models(store: Store) -> list[Model]:
     return [model_from_row(row) for row in rows]
 
 
+def read_model_keys(store: Store, suite: str) -> dict[str, str]:
+    """Returns model name -> the key of the configuration that a suite's cells point at."""
+    with store.connect() as con:
+        return dict(con.execute("SELECT DISTINCT model, model_key FROM cells WHERE suite = ?", [suite]).fetchall())
+
+
 @dataclass(frozen=True, slots=True)
 class Matrix:
     """The cells of a suite as columns of numbers, and the columns of its cases, without a text.
