@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from routebench.diffing.diff import RulesDiff, diff_rules
-from routebench.diffing.reading import Finding, Opened
+from routebench.diffing.reading import Opened
 
-__all__ = ["Finding", "Opened", "RulesDiff", "diff_rules"]
+__all__ = ["Opened", "RulesDiff", "diff_rules"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.diffing.reading import Finding, Opened, Used, read
+from routebench.diffing.reading import Opened, Used, read
 from routebench.errors import NoEligibleModelError, OutcomesError
 from routebench.evaluate import Choices, Outcomes
 from routebench.evaluate.choices import BoolArray, IntArray
@@ -16,6 +16,7 @@ from routebench.evaluate.examples import RoutedCase
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.moving import Moved, Tail, move
 from routebench.evaluate.paired import Difference
+from routebench.evaluate.sentence import Sentence
 from routebench.evaluate.slices import Slice
 from routebench.evaluate.splits import split
 from routebench.rules import Router, RuleSet
@@ -53,7 +54,7 @@ class RulesDiff:
     opened: Opened
     replaced: tuple[str, ...]
     changes: tuple[str, ...]
-    readings: tuple[Finding, ...]
+    readings: tuple[Sentence, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form that `diff --json` prints; what is unknown is null."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.moving import Moved
 from routebench.evaluate.reading import points
-from routebench.evaluate.sentence import signed_points
+from routebench.evaluate.sentence import Sentence, signed_points
 from routebench.rules.loosening import Loosening
-
-Topic = Literal["guards", "moves", "quality", "cost", "latency", "slice", "cases", "file"]
 
 _FLOWS_SHOWN = 4
 _MANY_LEFT_OUT = 0.1
@@ -23,25 +20,6 @@ _WORDS = {
     "cannot_tell": "not distinguishable from the old rules",
     "too_few": "not to be told from the old rules, too few cases differ",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found.
-
-    Attributes:
-        topic: what it is about.
-        text: the sentence.
-        grave: whether a reader must not miss it.
-    """
-
-    topic: Topic
-    text: str
-    grave: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +71,7 @@ def read(
     used: Used,
     *,
     has_guards: bool,
-) -> tuple[Finding, ...]:
+) -> tuple[Sentence, ...]:
     """Returns the sentences, those about guards first and the changes of the file last."""
     return (
         *_guards(loosened, opened, replaced, has_guards=has_guards),
@@ -104,40 +82,40 @@ def read(
         _latency(moved),
         *_slice(moved),
         *_cases(moved, used),
-        *(Finding("file", f"{sentence}.") for sentence in changes or ("the files decide alike",)),
+        *(Sentence("file", f"{sentence}.") for sentence in changes or ("the files decide alike",)),
     )
 
 
 def _guards(
     loosened: Sequence[Loosening], opened: Opened, replaced: Sequence[str], *, has_guards: bool
-) -> Iterator[Finding]:
+) -> Iterator[Sentence]:
     for one in loosened:
-        yield Finding("guards", f"Loosened: {one.sentence}.", grave=True)
+        yield Sentence("guards", f"Loosened: {one.sentence}.", grave=True)
     if opened.n:
         shown = ", ".join(opened.cases)
-        yield Finding(
+        yield Sentence(
             "guards",
             f"On {opened.n} of {opened.n_suite} cases of the suite the guards now admit {', '.join(opened.models)}, "
             f"which they did not: {'such as ' if opened.n > len(opened.cases) else ''}{shown}.",
             grave=True,
         )
     elif loosened:
-        yield Finding("guards", f"None of the {opened.n_suite} cases of the suite shows it.")
+        yield Sentence("guards", f"None of the {opened.n_suite} cases of the suite shows it.")
     if has_guards and not loosened:
-        yield Finding("guards", "No guard was loosened.")
+        yield Sentence("guards", "No guard was loosened.")
     if replaced:
         verb = "is another model" if len(replaced) == 1 else "are other models"
         text = f"{', '.join(replaced)}, which guards name, {verb} now; whether it may stand there no file can tell."
-        yield Finding("guards", text, grave=True)
+        yield Sentence("guards", text, grave=True)
 
 
-def _moves(moved: Moved) -> Finding:
+def _moves(moved: Moved) -> Sentence:
     if not moved.n_chain:
-        return Finding("moves", f"None of {moved.n} cases moves.")
+        return Sentence("moves", f"None of {moved.n} cases moves.")
     later = moved.n_chain - moved.n_first
     after = f"{later} {'more change' if moved.n_first else 'of them change'} only what is tried after a failure"
     if not moved.n_first:
-        return Finding("moves", f"None of {moved.n} cases moves; {after}.")
+        return Sentence("moves", f"None of {moved.n} cases moves; {after}.")
     shown = [
         f"{one.n} from {one.before or 'no model'} to {one.after or 'no model'}" for one in moved.flows[:_FLOWS_SHOWN]
     ]
@@ -146,30 +124,30 @@ def _moves(moved: Moved) -> Finding:
     if abs(moved.requests_first / moved.requests - moved.n_first / moved.n) > 1e-9:
         text += f", {moved.requests_first / moved.requests:.1%} of the requests"
     text += f": {', '.join(shown)}" + (f", {rest} otherwise" if rest else "")
-    return Finding("moves", text + (f"; {after}." if later else "."))
+    return Sentence("moves", text + (f"; {after}." if later else "."))
 
 
-def _refused(moved: Moved) -> Iterator[Finding]:
+def _refused(moved: Moved) -> Iterator[Sentence]:
     before, after = moved.refused
     if before or after:
         text = f"Guards and limits leave {after} of {moved.n} cases without a model ({before} before); they score 0."
-        yield Finding("moves", text, grave=after > before)
+        yield Sentence("moves", text, grave=after > before)
 
 
-def _quality(moved: Moved) -> Finding:
+def _quality(moved: Moved) -> Sentence:
     one = moved.scores
     if moved.quality is None:
-        return Finding("quality", "Quality: unknown, no case has a graded outcome of both rule sets.", grave=True)
+        return Sentence("quality", "Quality: unknown, no case has a graded outcome of both rule sets.", grave=True)
     before, after = moved.quality
     if not one.n_discordant:
-        return Finding("quality", f"Quality: {after:.1%} on {one.n} cases, the same score on every one.")
+        return Sentence("quality", f"Quality: {after:.1%} on {one.n} cases, the same score on every one.")
     text = f"Quality: {before:.1%} before, {after:.1%} now, {points(one)} on {one.n} cases: {_WORDS[one.verdict]}"
-    return Finding("quality", f"{text}.", grave=one.verdict == "worse")
+    return Sentence("quality", f"{text}.", grave=one.verdict == "worse")
 
 
-def _cost(moved: Moved) -> Finding:
+def _cost(moved: Moved) -> Sentence:
     if moved.cost_usd is None or moved.added_usd is None:
-        return Finding("cost", "Cost: unknown.", grave=True)
+        return Sentence("cost", "Cost: unknown.", grave=True)
     before, after = (1000 * value for value in moved.cost_usd)
     text = f"Cost: ${before:.3g} before, ${after:.3g} now for 1,000 requests"
     if before == after:
@@ -183,13 +161,13 @@ def _cost(moved: Moved) -> Finding:
     if moved.n_cost_unknown:
         text += f"; unknown on {moved.n_cost_unknown} cases, which are left out of it"
     bounds = moved.cost_change.ci95 if moved.cost_change is not None else None
-    return Finding("cost", f"{text}.", grave=bounds is not None and bounds[0] > 0)
+    return Sentence("cost", f"{text}.", grave=bounds is not None and bounds[0] > 0)
 
 
-def _latency(moved: Moved) -> Finding:
+def _latency(moved: Moved) -> Sentence:
     one = moved.tail
     if one is None:
-        return Finding("latency", "p95 latency: unknown, no times are recorded.")
+        return Sentence("latency", "p95 latency: unknown, no times are recorded.")
     text = f"p95 latency: {one.before_s:.3g} s before, {one.after_s:.3g} s now"
     gap = one.difference
     if gap.mean:
@@ -197,10 +175,10 @@ def _latency(moved: Moved) -> Finding:
         text += f" [{gap.ci95[0]:+.2g}, {gap.ci95[1]:+.2g}]" if gap.ci95 else f" ({gap.method}, so no interval)"
     if one.n < moved.n:
         text += f" (on {one.n} cases that both answered in a known time)"
-    return Finding("latency", f"{text}.", grave=gap.ci95 is not None and gap.ci95[0] > 0)
+    return Sentence("latency", f"{text}.", grave=gap.ci95 is not None and gap.ci95[0] > 0)
 
 
-def _slice(moved: Moved) -> Iterator[Finding]:
+def _slice(moved: Moved) -> Iterator[Sentence]:
     if not moved.slices or moved.slices[0].delta >= 0:
         return
     worst = moved.slices[0]
@@ -211,35 +189,37 @@ def _slice(moved: Moved) -> Iterator[Finding]:
     text += f" ({about})."
     if worst.n_too_small:
         text += f" {worst.n_too_small} slices are too small to judge."
-    yield Finding("slice", text, grave=worst.ci95 is not None and worst.ci95[1] < 0)
+    yield Sentence("slice", text, grave=worst.ci95 is not None and worst.ci95[1] < 0)
 
 
-def _cases(moved: Moved, used: Used) -> Iterator[Finding]:
+def _cases(moved: Moved, used: Used) -> Iterator[Sentence]:
     if used.seeds:
         seeds = " and ".join(map(str, used.seeds))
         text = f"{used.n} of {used.n_suite} cases count: the held-out half of seed {seeds}, which the evidence names."
         if len(used.seeds) > 1:
             text = f"{used.n} of {used.n_suite} cases count: those in the held-out halves of both seeds, {seeds}."
-        yield Finding("cases", text)
+        yield Sentence("cases", text)
     else:
-        yield Finding("cases", f"All {used.n} cases count: no evidence says that a rule set was tuned on this suite.")
+        yield Sentence("cases", f"All {used.n} cases count: no evidence says that a rule set was tuned on this suite.")
     if used.outcomes_changed:
         text = (
             "Outcomes are not those that a rule set was tuned on; where cases came or went, it may have seen some here."
         )
-        yield Finding("cases", text)
+        yield Sentence("cases", text)
     if moved.n_left_out:
         text = (
             f"{moved.n_left_out} cases have no graded outcome of what was chosen and are left out of the differences; "
             f"{moved.n_left_out_moved} of them move."
         )
-        yield Finding("cases", text, grave=moved.n_left_out_moved > _MANY_LEFT_OUT * moved.n_chain)
+        yield Sentence("cases", text, grave=moved.n_left_out_moved > _MANY_LEFT_OUT * moved.n_chain)
     if used.n_without_text:
-        yield Finding("cases", f"{used.n_without_text} cases are left out because their prompts are not kept any more.")
+        yield Sentence(
+            "cases", f"{used.n_without_text} cases are left out because their prompts are not kept any more."
+        )
     if used.n_sealed:
-        yield Finding("cases", f"{used.n_sealed} more cases are sealed and not looked at.")
+        yield Sentence("cases", f"{used.n_sealed} more cases are sealed and not looked at.")
     if used.agreement is not None:
-        yield Finding("cases", f"Scores rest on a {used.agreement}.", grave="not checked" in used.agreement)
+        yield Sentence("cases", f"Scores rest on a {used.agreement}.", grave="not checked" in used.agreement)
 
 
 def _dollars(added: Interval) -> str:

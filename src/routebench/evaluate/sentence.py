@@ -5,7 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Topic = Literal["today", "best", "cost", "slice", "power", "tries", "missing", "judge", "noise", "caching", "weights"]
+Topic = Literal[
+    "best",
+    "caching",
+    "cases",
+    "cost",
+    "file",
+    "guards",
+    "judge",
+    "latency",
+    "missing",
+    "moves",
+    "noise",
+    "power",
+    "quality",
+    "slice",
+    "today",
+    "tries",
+    "weights",
+]
 
 
 def signed_points(share: float) -> str:

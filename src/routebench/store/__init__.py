@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, upload
+from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, sparingly, upload
 from routebench.store.grades import PEOPLE, add_ratings, read_places, read_ratings, read_verdicts, revise_cases
 from routebench.store.pack import PackInfo, RecordedPolicy, is_pack
 from routebench.store.packed import check_not_a_pack, open_store, pack_suite
@@ -83,6 +83,7 @@ __all__ = [
     "registered_mark",
     "reprice",
     "revise_cases",
+    "sparingly",
     "sql",
     "suite_names",
     "tokens_by_model",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,6 +65,36 @@ def upload(store: Store) -> Iterator[Upload]:
             _undo(con)
             con.execute(f"SET memory_limit = '{row[0]}'")
             con.execute(f"SET threads = {row[1]}")
+
+
+def sparingly(store: Store, write: Callable[[], None]) -> None:
+    """Calls what writes to a store while the database may take little memory.
+
+    Args:
+        store: where.
+        write: is called again, with more memory, where that did not suffice; it must bear to be called twice.
+    """
+    with store.connect() as con:
+        row = con.execute("SELECT current_setting('memory_limit')").fetchone()
+        assert row is not None
+    limits = [*(f"{megabytes}MB" for megabytes in _MEMORY_MB), row[0]]
+    try:
+        for limit in limits:
+            _limit(store, limit)
+            try:
+                write()
+            except duckdb.OutOfMemoryException:
+                if limit == limits[-1]:
+                    raise
+            else:
+                return
+    finally:
+        _limit(store, row[0])
+
+
+def _limit(store: Store, memory: str) -> None:
+    with store.connect() as con:
+        con.execute(f"SET memory_limit = '{memory}'")
 
 
 class Upload:

@@ -16,7 +16,7 @@ IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
 _POWER = 0.75
-"""Of a task's size, for its share of the draws: 1 is best for the mean of everything, and 0 for that of every task. With
+"""Of a task's size, for its share of the draws: 1 is best for the mean of everything, 0 for that of every task. With
 six tasks of 1 to 50 % the mean of everything varied as with 30 % fewer draws at 0.5, and as with 5 % fewer at 0.75."""
 LEAST = 2
 """Draws that every stratum gets where it has them: fewer than two tell nothing of its spread."""
