@@ -330,7 +330,7 @@ def test_a_model_knows_its_end_and_the_user_s_word_wins_without_another_key() ->
 
 def test_an_end_is_kept_by_the_store_and_by_a_rule_set() -> None:
     model = make_model("small", retires=date(2026, 12, 11))
-    row = model_row(model, "k", AT)
+    row = model_row(model, "k", AT, 0)
     assert row["settings"]["retires"] == "2026-12-11"
     text = {name: json.dumps(row[name]) for name in ("settings", "params", "price")}
     assert model_from_row({**row, **text}) == model

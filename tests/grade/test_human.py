@@ -135,7 +135,8 @@ def test_a_grader_s_scores_can_come_from_a_table(
     assert main([*command, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["graders"], document["raters"], document["n_changed"]) == (["imported"], [], 1)
-    assert open_outcomes(store, "s").score[1, 0, 0] == 0.25
+    found = open_outcomes(store, "s")
+    assert found.score[1, found.models.index("small"), 0] == 0.25
     assert main(["import", "grade", "x", "--store", str(store.path), "--name", "s"]) == 2
     assert "did you mean 'grades'?" in capsys.readouterr().err
 

@@ -19,7 +19,6 @@ from routebench.suites.formats import find_format
 from routebench.suites.importers import Answer
 from routebench.suites.logs import Drawn, from_logs
 from routebench.suites.logs.seen import Seen
-from routebench.suites.logs.similar import plain, same_texts
 from routebench.suites.logs.targets import choices_of, grader_of
 
 Record = dict[str, Any]
@@ -98,35 +97,6 @@ def test_what_tools_answered_goes_on_with_the_conversation(log: Callable[..., Pa
 def test_the_logs_own_name_of_a_session_counts_before_its_texts(log: Callable[..., Path]) -> None:
     records = [call("a", session_id="s"), call("b", session_id="t"), call("c", session_id="s"), call("b")]
     assert conversations(log(records)) == [["a", "c"], ["b"], ["b"]]
-
-
-def instructions(n_words: int) -> str:
-    return " ".join(f"rule{number}" for number in range(n_words))
-
-
-def test_templates_do_not_make_different_questions_one(log: Callable[..., Path]) -> None:
-    letters = random.Random(1)
-    questions = ["".join(letters.choices("abcdefgh", k=6)) for _ in range(60)]
-    several = [f"{instructions(150)} {one} {one}s own {questions[place - 1]}" for place, one in enumerate(questions)]
-    slots = [f"{instructions(80)} of {one} please, tell us" for one in questions]
-    assert same_texts(several).tolist() == list(range(60))
-    assert same_texts(slots).tolist() == list(range(60)), "a word of its own at the slot of a template is a question"
-    assert same_texts(several[:8]).tolist() == list(range(8)), "also where there are few"
-    assert from_logs(log(map(call, several)), format="jsonl", n=100).n_drawn == 60
-
-
-def test_a_changed_added_or_dropped_word_makes_no_other_question() -> None:
-    words = instructions(40).split()
-    changed = [[*words[:place], f"slip{place}", *words[place + 1 :]] for place in range(0, 40, 2)]
-    texts = [" ".join(one) for one in [words, *changed, words[:20] + words[21:], [*words[:9], "more", *words[9:]]]]
-    assert set(same_texts(texts).tolist()) == {0}
-    assert same_texts([*texts[:2], instructions(40).replace("rule", "law"), ""]).tolist() == [0, 0, 2, 3]
-    assert same_texts([]).tolist() == []
-
-
-def test_signs_of_sums_and_code_count_and_those_of_prose_do_not() -> None:
-    assert plain("Hello, World! 2026-11-25T10:00:00Z (b)") == plain("hello world # b")
-    assert len({plain(f"what is 12 {sign} 3?") for sign in "+-*/<>="}) == 7
 
 
 def test_repeats_are_one_row_with_the_weight_of_all(log: Callable[..., Path]) -> None:

@@ -117,7 +117,6 @@ def _since(models: list[Model], left: Mapping[str, str]) -> date | None:
 
 def _list(left: Mapping[str, str]) -> str:
     reasons: dict[str, list[str]] = {}
-    # By name: a pack and its store tell their models in another order.
-    for name, why in sorted(left.items()):
+    for name, why in left.items():
         reasons.setdefault(why, []).append(name)
     return ", ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())

@@ -56,7 +56,7 @@ def register_all(
         suite=suite,
         run_id=RUN,
         cases=cases,
-        models=[(Model(name, provider=_PROVIDER, model=name), f"{_PROVIDER}:{suite}:{name}") for name in models],
+        models=[(Model(name, provider=_PROVIDER, model=name), f"{_PROVIDER}:{suite}:{name}") for name in sorted(models)],
         cells=(),
         at=at,
         mark=mark,

@@ -76,7 +76,7 @@ def case_from_row(row: Mapping[str, Any]) -> Case:
     )
 
 
-def model_row(model: Model, model_key: str, registered_at: datetime) -> dict[str, Any]:
+def model_row(model: Model, model_key: str, registered_at: datetime, place: int) -> dict[str, Any]:
     """Returns the row of table `models`; a key is named by its environment variable, never written."""
     settings = {
         "base_url": model.base_url,
@@ -100,6 +100,7 @@ def model_row(model: Model, model_key: str, registered_at: datetime) -> dict[str
         "price_date": model.price_date,
         "settings": {key: value for key, value in settings.items() if value},
         "registered_at": registered_at,
+        "place": place,
     }
 
 

@@ -126,7 +126,8 @@ def m003_what_counts(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def m004_texts_that_go(con: duckdb.DuckDBPyConnection) -> None:
-    """Whether a case's text is kept, who looked at sealed cases, and where what was imported is from."""
+    """Whether a case's text is kept, who looked at sealed cases, where imports are from, and the order of models."""
+    con.execute("ALTER TABLE models ADD COLUMN place INTEGER")
     con.execute("ALTER TABLE cases ADD COLUMN has_text BOOLEAN DEFAULT true")
     con.execute("CREATE TABLE looks (suite VARCHAR, rules VARCHAR, policy_sha256 VARCHAR, looked_at TIMESTAMP)")
     con.execute("""

@@ -36,7 +36,7 @@ _CELLS = """
 _MODELS = """
     SELECT m.model_key, m.name, m.provider, m.model_id, m.params, m.price, m.price_source, m.price_date, m.settings
     FROM models m WHERE (m.model_key, m.name) IN (SELECT model_key, model FROM cells WHERE suite = ?)
-    ORDER BY m.name, m.model_key"""
+    ORDER BY m.registered_at, m.place, m.rowid"""
 # The only name that is put into these is our own.
 _INTO = (
     """INSERT INTO cases BY NAME
@@ -130,7 +130,7 @@ def _fill(store: Store, info: PackInfo, table: pa.Table, key_of: KeyOf | None) -
             con.execute(
                 "INSERT INTO models BY NAME SELECT ? AS model_key, ? AS name, ? AS provider, ? AS model_id, "
                 "?::JSON AS params, ?::JSON AS price, ? AS price_source, ?::DATE AS price_date, ?::JSON AS settings, "
-                "make_timestamp(?) AS registered_at",
+                "make_timestamp(?) AS registered_at, 0 AS place",
                 [*_model_values(row), number],
             )
 

@@ -87,7 +87,8 @@ def register(
         for row in [case_row(suite, case, digest, position)]
     )
     store.insert("cases", rows, replace=True)
-    store.insert("models", [model_row(model, key, at) for model, key in models], replace=True)
+    rows_of_models = [model_row(model, key, at, place) for place, (model, key) in enumerate(models)]
+    store.insert("models", rows_of_models, replace=True)
     store.insert("cells", (_cell_row(suite, run_id, cell) for cell in cells), replace=True)
     # Last: what was written in part is not taken for the whole.
     store.insert("registered", [{"suite": suite, "mark": mark}], replace=True)
@@ -316,7 +317,7 @@ def read_models(store: Store, suite: str) -> list[Model]:
         """
         SELECT m.* FROM models m
         WHERE (m.model_key, m.name) IN (SELECT model_key, model FROM cells WHERE suite = ?)
-        ORDER BY m.registered_at, m.rowid""",
+        ORDER BY m.registered_at, m.place, m.rowid""",
         [suite],
     )
     return [model_from_row(row) for row in rows]
@@ -329,7 +330,7 @@ def read_answered_models(store: Store) -> list[Model]:
         """
         SELECT m.* FROM models m
         WHERE (m.model_key, m.name) IN (SELECT model_key, model FROM cells SEMI JOIN completions USING (request_key))
-        ORDER BY m.registered_at, m.rowid""",
+        ORDER BY m.registered_at, m.place, m.rowid""",
         [],
     )
     return [model_from_row(row) for row in rows]
