@@ -42,7 +42,7 @@ class Table:
 
 ROWS_AT_ONCE = 122_880
 """Rows of a part that are written best: DuckDB's own row group goes straight to the file, past its log."""
-_MEMORY_MB = (200, 300, 450)
+_MEMORY_MB = (200, 250, 300, 450)
 """For the tables' indexes while rows come in: beyond it they are paged out. Where that cannot be, it is raised to the
 next, and in the end lifted."""
 

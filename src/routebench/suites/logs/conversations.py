@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from routebench.messages import text_of
 from routebench.suites.importers import Answer
@@ -43,7 +44,7 @@ class Conversations:
         self._begins.append(begins)
         self._ends.append(ends)
 
-    def numbers(self) -> IntArray:
+    def numbers(self) -> npt.NDArray[np.int32]:
         """Returns the conversation of each of n calls, as numbers from 0, shape (n,)."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
@@ -57,7 +58,7 @@ class Conversations:
         later, earlier = _continued(begins, ends)
         one, other = np.concatenate([named, later]), np.concatenate([named[first][same], earlier])
         links = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n, n))
-        found: IntArray = connected_components(links, directed=False)[1].astype(np.intp)
+        found: npt.NDArray[np.int32] = connected_components(links, directed=False)[1]
         return found
 
 

@@ -102,7 +102,7 @@ def draw_suite(
         # Those that say nearly the same have one, whatever their strata: no split parts them.
         group = groups.setdefault(merged.family[number], _name(own[-1]["messages"]))
         made += [{**row, "group": group, "weight": round(weight / len(own), 6)} for row in own]
-    share = (SEAL if len(set(groups.values())) >= SEAL_FROM else 0.0) if seal is None else seal
+    share = (SEAL if len(merged.weight) >= SEAL_FROM else 0.0) if seal is None else seal
     rows = _unique([{**row, "split": "sealed"} if share and is_sealed(row["group"], share) else row for row in made])
     _add_graders(rows)
     inside = Counter(stratum for number in merged.weight for stratum in [pool.stratum[number]] * len(calls[number]))

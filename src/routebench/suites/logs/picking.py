@@ -92,10 +92,11 @@ def pick(seen: Seen, n: int, rng: np.random.Generator) -> Pool:
     _, first, repeated = np.unique(seen.text[order], return_index=True, return_inverse=True)
     shown = order[first]
     requests: FloatArray = np.bincount(repeated, weights=seen.requests[order]).astype(np.float64)
-    own = seen.requests[shown]
+    own = seen.requests[shown].astype(np.float64)
+    del order, first, repeated
     # A draw by size finds long conversations more often: so many requests has one on average.
     about = max(1, round(n * requests.sum() / float((requests * own).sum())))
-    strata = stratify(seen.task[shown], seen.tokens[shown], seen.cost_usd[shown], requests, about)
+    strata = stratify(seen.task[shown], seen.tokens[shown].astype(np.float64), seen.cost_usd[shown], requests, about)
     inside = strata.inside()
     wanted = _draws(strata, [requests[places] for places in inside], [own[places] for places in inside], n)
     weight: dict[int, float] = {}

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from routebench.errors import OutcomesError
 from routebench.messages import estimate_input_tokens, text_of
 from routebench.suites.importers import Answer, Format, Tally
 from routebench.suites.logs.conversations import Conversations
-from routebench.suites.logs.sampling import FloatArray, IntArray
 from routebench.suites.logs.similar import digest, plain
 from routebench.suites.logs.tasks import TASKS, recognise
 
 _TELL_EVERY = 100_000
+Column = npt.NDArray[Any]
+"""Of the smallest type that holds it: a log may have millions of calls."""
 
 
 class Seen:
@@ -62,30 +64,40 @@ class Seen:
             reasons = "; ".join(f"{count} {reason}" for reason, count in self.tally.skipped.items()) or "no calls"
             raise OutcomesError(f"{', '.join(map(str, files))}: holds no answered request ({reasons})")
         self._places = np.frombuffer(kept, dtype=np.int32)
+        self._conversation = conversations.numbers()
+        del conversations
         self._gather(
-            conversations.numbers(),
             np.frombuffer(text, dtype=np.int64),
-            np.frombuffer(task, dtype=np.int8).astype(np.intp),
-            np.frombuffer(tokens, dtype=np.int32).astype(np.intp),
+            np.frombuffer(task, dtype=np.int8),
+            np.frombuffer(tokens, dtype=np.int32),
             np.frombuffer(cost, dtype=np.float64),
         )
 
-    def _gather(self, number: IntArray, text: IntArray, task: IntArray, tokens: IntArray, cost: FloatArray) -> None:
+    def _gather(self, text: Column, task: Column, tokens: Column, cost: Column) -> None:
         """Sums the columns of calls up to columns of conversations."""
-        _, first, self._conversation = np.unique(number, return_index=True, return_inverse=True)
-        n = len(first)
-        self.requests = np.bincount(self._conversation, minlength=n).astype(float)
-        self.task = task[first]
-        self.tokens = np.zeros(n)
-        np.maximum.at(self.tokens, self._conversation, tokens)
-        self.cost_usd: FloatArray = np.bincount(self._conversation, weights=cost, minlength=n).astype(np.float64)
-        # Sums of digests times their turn: the same turns in the same order, whatever else stood between them.
-        order = np.argsort(self._conversation, kind="stable")
-        starts = np.concatenate(([0], np.cumsum(self.requests.astype(np.intp))[:-1]))
-        turn = np.empty(len(order), dtype=np.uint64)
-        turn[order] = np.arange(len(order)) - np.repeat(starts, self.requests.astype(np.intp))
-        self.text = np.zeros(n, dtype=np.uint64)
-        np.add.at(self.text, self._conversation, text.astype(np.uint64) * (2 * turn + np.uint64(1)))
+        number = self._conversation
+        n = int(number.max()) + 1
+        self.requests: Column = np.bincount(number, minlength=n).astype(np.int32)
+        first = np.empty(n, dtype=np.int32)
+        # Of several writes to one place the last one stays: from the end, that is the first call.
+        first[number[::-1]] = np.arange(len(number) - 1, -1, -1, dtype=np.int32)
+        self.task: Column = task[first]
+        del first
+        self.tokens: Column = np.zeros(n, dtype=np.int32)
+        np.maximum.at(self.tokens, number, tokens)
+        self.cost_usd: Column = np.bincount(number, weights=cost, minlength=n).astype(np.float32)
+        # Sums of digests times odd numbers by their turn: the same turns in the same order, whatever stood between.
+        order = np.argsort(number, kind="stable").astype(np.int32)
+        starts = np.cumsum(self.requests, dtype=np.int32) - self.requests
+        turn = np.empty(len(order), dtype=np.int32)
+        turn[order] = np.arange(len(order), dtype=np.int32) - np.repeat(starts, self.requests)
+        del order, starts
+        odd = turn.astype(np.uint64)
+        odd *= np.uint64(2)
+        odd += np.uint64(1)
+        odd *= text.view(np.uint64)
+        self.text: Column = np.zeros(n, dtype=np.uint64)
+        np.add.at(self.text, number, odd)
 
     @property
     def n_repeated(self) -> int:

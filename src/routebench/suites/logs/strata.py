@@ -55,8 +55,12 @@ def stratify(task: IntArray, tokens: FloatArray, cost_usd: FloatArray, requests:
     n_classes = 3 if wanted >= 300 else 2 if wanted >= 100 else 1
     length, lengths = classes(tokens, n_classes)
     cost, costs = classes(cost_usd, n_classes)
-    labels, of = np.unique(np.stack([task, length, cost], axis=1), axis=0, return_inverse=True)
-    of = of.reshape(-1)
+    # One number a cell: sorting a million rows of three would take hundreds of megabytes.
+    shape = (len(TASKS), len(lengths), len(costs))
+    cell = np.ravel_multi_index((task, length, cost), shape)
+    there = np.flatnonzero(np.bincount(cell, minlength=int(np.prod(shape))))
+    labels = np.stack(np.unravel_index(there, shape), axis=1)
+    of = np.searchsorted(there, cell)
     sizes: FloatArray = np.bincount(of, weights=requests).astype(np.float64)
     labels[sizes * wanted < LEAST * sizes.sum(), 1:] = _MIXED
     counts = np.bincount(of)
