@@ -29,6 +29,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     lay_out(folder)
     made = Bench(folder / "bench.yaml", recorded=recording())
     made.run().wait()
+    made.grade()
     return made
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from routebench.bench import Bench
+from routebench.checking.evidence import evidence_gate
 from routebench.cli import main
 from routebench.store import Store
 from tests.upstream import Reply, Upstream, chat_stream, serve
@@ -292,3 +293,12 @@ def test_what_lacks_personal_data_is_not_graded_anew(tmp_path: Path, upstream: U
     told = bench.sql("SELECT DISTINCT score, detail FROM answers WHERE status = 'ok'")
     assert told["score"].isna().all()
     assert told["detail"].tolist() == ["the answer was kept without personal data: ask again (--cache refresh)"]
+
+
+def test_a_purge_breaks_no_evidence() -> None:
+    written = {"outcomes_sha256": "a", "n_test": 74, "quality": {"mean": 0.65, "ci95": [0.53, 0.75]}}
+    fewer = {"outcomes_sha256": "a", "n_test": 70, "quality": {"mean": 0.67, "ci95": [0.55, 0.77]}}
+    gate = evidence_gate(written, fewer)
+    assert gate.ok
+    assert "the 70 of its 74 cases whose prompts are still kept" in gate.reading
+    assert not evidence_gate(written, {**fewer, "n_test": 74}).ok

@@ -46,6 +46,10 @@ def evidence_gate(written: Mapping[str, Any], now: Mapping[str, Any]) -> Gate:
     shown = "no figure" if before is None else f"{before:.1%}"
     same = written.get("outcomes_sha256") == now.get("outcomes_sha256")
     which = "the same outcomes" if same else "other outcomes than the file's evidence"
+    n_before, n_now = written.get("n_test"), now.get("n_test")
+    if same and isinstance(n_before, int) and isinstance(n_now, int) and n_now < n_before:
+        # A purge is no broken promise, but what is left says something else.
+        same, which = False, f"the {n_now} of its {n_before} cases whose prompts are still kept"
     reading = f"evidence: the file says {shown}, on {which} it is {_percent(after)}"
     problems = _changed(written, now) if same else _regressions(written, now)
     return Gate("evidence", not problems, "; ".join([reading, *problems]))

@@ -61,11 +61,6 @@ def compare(
             f"suite {outcomes.suite!r}: none of its {int(answered.sum())} answers has a score; give its cases a "
             "`grader` that scores them, or see the `detail` of their grades in the store"
         )
-    # Some texts were purged: without them those cases cannot be decided, and all strategies see the same cases.
-    told = outcomes.cases.has_text
-    n_without_text = int((~told).sum())
-    if n_without_text and told.any():
-        outcomes = outcomes.take(told)
     halves: list[Half] = []
     measured: dict[str, list[Measured]] = {name: [] for name in names}
     chosen: dict[str, Choices] = {}
@@ -116,7 +111,7 @@ def compare(
         outcomes_sha256=outcomes.sha256(),
         agreement=outcomes.agreement,
         cache_hit_rate=cache_hit_rate,
-        n_without_text=n_without_text,
+        n_without_text=int((~outcomes.cases.has_text).sum()),
         n_sealed=outcomes.n_sealed,
     )
     return replace(comparison, readings=read(comparison))
@@ -132,6 +127,12 @@ def _measure_split(
     outcomes: Outcomes, strategies: Sequence[Strategy], seed: int
 ) -> tuple[Half, list[tuple[Choices, Measured]]]:
     inside, outside = split(outcomes, seed)
+    told = outcomes.cases.has_text
+    if told.any():
+        # Some texts were purged: those cases cannot be decided. After the split, so that a purge moves no other case.
+        inside, outside = inside[told[inside]], outside[told[outside]]
+    if not len(inside) or not len(outside):
+        raise OutcomesError(f"suite {outcomes.suite!r}: too many of its prompts are not kept any more to compare on")
     train, test = outcomes.take(inside), outcomes.take(outside)
     train_hull = Hull.of(single_models(train))
     fitted = [_Fitted(strategy, train, test, train_hull) for strategy in strategies]
