@@ -59,7 +59,9 @@ def with_server(serve: Serve, work: Callable[[HttpProvider, str], Awaitable[Any]
             await provider.aclose()
             server.close()
             for writer in writers:
-                writer.transport.abort()
+                # One that is closed already has no event loop any more, and cannot be aborted.
+                if not writer.is_closing():
+                    writer.transport.abort()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             await asyncio.wait(others, timeout=2) if others else None
 
