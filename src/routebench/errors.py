@@ -12,7 +12,8 @@ RoutebenchError                what a caller may catch; the CLI turns it into on
 │   └── JournalError           an answer cannot be written to disk
 ├── ProviderError              a provider could not start; a failed *call* is a row, not an exception
 ├── MissingCellsError          nothing may be sent, and answers are missing
-└── NoEligibleModelError       guards and limits leave no model for a request
+├── NoEligibleModelError       guards and limits leave no model for a request
+└── BudgetSpentError           the day's budget is used up, and the rule set says to refuse
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class MissingCellsError(RoutebenchError):
 
 class NoEligibleModelError(RoutebenchError):
     """Guards, capabilities and limits leave no model that may take the request."""
+
+
+class BudgetSpentError(RoutebenchError):
+    """What a day may cost is spent, and the rule set refuses requests until the next one."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -259,21 +259,102 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answered, as far as routing looks at it: the common part of every client's answer.
+
+    Attributes:
+        text: the words, None where there are none, as of an answer that only calls tools.
+        confidence: how sure the model is, in [0, 1], such as the mean probability of its tokens; None while unknown.
+        error_kind: why there is no answer; None where there is one.
+        latency_s: seconds that the call took.
+        cost_usd: US dollars that it cost, None while unknown.
+    """
+
+    text: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str | None = None
+    confidence: float | None = None
+    error_kind: ErrorKind | None = None
+    latency_s: float | None = None
+    cost_usd: float | None = None
+
+    @classmethod
+    def of(cls, completion: Completion, confidence: float | None = None) -> Answer:
+        """Returns what routing looks at of a completion."""
+        return cls(
+            completion.text,
+            completion.tool_calls,
+            completion.finish_reason,
+            confidence,
+            completion.error_kind,
+            completion.latency_s,
+            completion.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A model that was asked, and what became of its answer.
+
+    Attributes:
+        verdict: `accepted`, `refused` by the cascade's check, or `failed`: there is no answer.
+        why: the check or the error that decided.
+        answer: what it answered, None where it failed.
+    """
+
+    model: str
+    verdict: Literal["accepted", "refused", "failed"]
+    why: str
+    answer: Answer | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """An ordered chain of models to try, the rule that chose it, and why."""
+    """An ordered chain of models to try, the rule that chose it, and why.
+
+    Attributes:
+        chain: models that may still be asked, the next one first; empty once an answer was accepted or nothing is left.
+        features: what the conditions read of the request; worked out when somebody looks.
+        cascade: the name of the check that answers have to pass; None where any answer is accepted.
+        tried: the models asked so far.
+        request: what was decided; needed to go on, and shown nowhere.
+    """
 
     chain: tuple[str, ...]
     rule: str
     why: str
-    features: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     counterfactuals: tuple[str, ...] = ()
+    cascade: str | None = None
+    tried: tuple[Tried, ...] = ()
+    request: Request | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def model(self) -> str | None:
+        """The model to ask now; None where there is none: an answer was accepted, or all have failed."""
+        return self.chain[0] if self.chain else None
+
+    @property
+    def answered_by(self) -> str | None:
+        """The model whose answer was accepted."""
+        return next((one.model for one in self.tried if one.verdict == "accepted"), None)
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that was accepted."""
+        return next((one.answer for one in self.tried if one.verdict == "accepted"), None)
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form that `explain --json` prints."""
-        return {
+        """The JSON form that `explain --json` prints; what was tried only where something was."""
+        told: dict[str, Any] = {
             "chain": list(self.chain),
             "rule": self.rule,
             "why": self.why,
             "features": dict(self.features),
             "counterfactuals": list(self.counterfactuals),
         }
+        if self.cascade is not None:
+            told["cascade"] = self.cascade
+        if self.tried:
+            told["tried"] = [{"model": one.model, "verdict": one.verdict, "why": one.why} for one in self.tried]
+        return told

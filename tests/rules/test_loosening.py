@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from routebench.rules import Default, Guard, Reading, Router, RuleSet
+from routebench.errors import NoEligibleModelError
+from routebench.rules import Condition, Default, Deployment, Guard, Reading, RuleSet
 from routebench.rules.changes import changes, replaced
+from routebench.rules.guards import Gatekeeper
 from routebench.rules.loosening import loosened, newly_admitted
 from routebench.types import Model, Request
 
@@ -248,12 +250,10 @@ def edited(draw: Any) -> tuple[RuleSet, RuleSet]:
 
 
 def admitted(ruleset: RuleSet, one: Request) -> set[str]:
-    router = Router(ruleset)
-    names = set(ruleset.models)
-    for _, holds, permitted in router._guards:
-        if holds.matches(one):
-            names &= permitted
-    return names
+    try:
+        return set(Gatekeeper(ruleset).admit(Reading(one)).models)
+    except NoEligibleModelError:
+        return set()
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -277,6 +277,32 @@ def find_slowly(old: RuleSet, new: RuleSet, one: Request) -> set[str]:
     """Of the models that both know; `huge` is the strongest, so only an `only` keeps it out."""
     more = (admitted(new, one) - admitted(old, one)) & set(MODELS)
     if "huge" in admitted(new, one):
-        conditions = Router(old)._guards
-        more |= {"huge"} if any(held.only and holds.matches(one) for held, holds, _ in conditions) else set()
+        conditions = [Condition.parse(held.when, scope="conversation") for held in old.guards if held.only]
+        more |= {"huge"} if any(holds.matches(one) for holds in conditions) else set()
     return more
+
+
+def test_a_forbidden_model_does_not_come_back_under_a_known_name() -> None:
+    held = guard({"tag": "private"}, never=("mid",))
+    other = Model("small", "openai", "mid", params={"temperature": 0})
+    assert [one.guard for one in loosened(rules(held), rules(held, small=other))] == ["legal"]
+    assert loosened(rules(held), rules(held)) == ()
+
+
+def test_guards_on_regions_are_held_by_places() -> None:
+    def placed(held: Guard, *regions: str | None) -> RuleSet:
+        made = rules(held)
+        places = tuple(Deployment(f"mid#{number}", "mid", region=one) for number, one in enumerate(regions, start=1))
+        return RuleSet("t", made.models, made.default, guards=made.guards, deployments={"mid": places})
+
+    both, eu = guard({}, regions=("eu", "ch")), guard({}, regions=("eu",))
+    assert loosened(placed(both, "eu"), placed(eu, "eu", "us")) == ()
+    assert [one.sentence for one in loosened(placed(eu, "eu"), placed(both, "eu", "ch"))] == [
+        "guard 'legal' now admits mid: regions eu became regions eu, ch"
+    ]
+    assert loosened(placed(eu, "eu"), placed(guard({}, only=("mid",)), "eu")) == ()
+    assert loosened(placed(eu, "eu"), placed(guard({}, only=("mid",)), "eu", None))
+    # A place more, under the same `only`.
+    only = guard({}, only=("mid",))
+    assert loosened(placed(only, "eu"), placed(only, "eu", "us"))
+    assert loosened(placed(only, "eu", "us"), placed(only, "eu")) == ()

@@ -122,7 +122,7 @@ def test_limits_and_capabilities_of_models_are_kept_and_unknown_is_not_refused()
     assert router.route(**user("x" * 100)).chain == ("large",)
     assert router.route(**user("hi", tools=[{"type": "function"}])).chain == ("large",)
     assert router.route(**user("hi", params={"max_tokens": 20})).chain == ("large",)
-    with pytest.raises(NoEligibleModelError, match="exceed them all"):
+    with pytest.raises(NoEligibleModelError, match="its context holds 10 tokens"):
         make(models={"small": models["small"]}, default=Default(route=("small",))).route(**user("x" * 100))
 
 

@@ -62,7 +62,11 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         ("at_least: large", "at_least: large, never: [small]", "needs one of"),
         ("name: long,", "name: tables,", "rule 'tables' stands twice"),
         ("words: {gt: 20}", "words: {gt: 20, lt: 10}", "nothing can match"),
-        ("name: support\n", "name: support\nhealth: {window_s: 10}\n", "cannot execute `health`"),
+        (
+            "name: support\n",
+            "name: support\nhealth: {windw_s: 10}\n",
+            "unknown key 'windw_s' (did you mean 'window_s'?)",
+        ),
         ("name: support\n", "name: support\nname: again\n", "key 'name' stands twice"),
         ("name: support\n", "name: [\n", "not valid YAML"),
         ("regex: 'a table'", "", "matches every request"),

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from routebench.rules.budget import Budget
+from routebench.rules.cascade import Check, Verdict
 from routebench.rules.conditions import Condition
+from routebench.rules.deployments import Deployment
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
 from routebench.rules.reading import Reading
-from routebench.rules.ruleset import Default, Golden, Guard, Rule, RuleSet, rules_json_schema
+from routebench.rules.ruleset import (
+    Complexity,
+    Default,
+    Golden,
+    Guard,
+    Rule,
+    RuleSet,
+    Similarity,
+    Tier,
+    rules_json_schema,
+)
 from routebench.rules.runtime import Router
 
 __all__ = [
+    "Budget",
+    "Check",
+    "Complexity",
     "Condition",
     "Default",
+    "Deployment",
     "Golden",
     "GoldenCheck",
     "GoldenFailure",
@@ -19,6 +36,9 @@ __all__ = [
     "Router",
     "Rule",
     "RuleSet",
+    "Similarity",
+    "Tier",
+    "Verdict",
     "check_golden",
     "make_golden",
     "rules_json_schema",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from routebench.rules.conditions import Condition
@@ -51,12 +51,14 @@ def _named(kind: str, before: Mapping[str, Rule | Guard], after: Mapping[str, Ru
 
 def _text(one: Rule | Guard) -> str:
     if isinstance(one, Rule):
-        return f"{Condition.parse(one.when)} → {' > '.join(one.route)}"
+        return f"{Condition.parse(one.when)} → {_chain(one.route, one.cascade)}"
     demand = f"at least {one.at_least}"
     if one.only is not None:
         demand = f"only {', '.join(one.only)}"
     elif one.never is not None:
         demand = f"never {', '.join(one.never)}"
+    elif one.regions is not None:
+        demand = f"only in {', '.join(one.regions)}"
     return f"{Condition.parse(one.when, scope='conversation')}: {demand}"
 
 
@@ -76,8 +78,12 @@ def _default(old: RuleSet, new: RuleSet) -> Iterator[str]:
 
 def _routed(default: Default) -> str:
     if default.mix is None:
-        return " > ".join(default.route or ())
+        return _chain(default.route or (), default.cascade)
     return " or ".join(f"{share:.0%} {' > '.join(chain)}" for share, chain in default.mix)
+
+
+def _chain(route: Sequence[str], cascade: str | None) -> str:
+    return " > ".join(route) + ("" if cascade is None else f" checked by {cascade}")
 
 
 def _models(old: RuleSet, new: RuleSet) -> Iterator[str]:
@@ -86,6 +92,9 @@ def _models(old: RuleSet, new: RuleSet) -> Iterator[str]:
             yield f"model {name} removed"
         elif one != new.models[name]:
             yield f"model {name} changed: {', '.join(_fields(one, new.models[name]))}"
+        if name in new.models and old.deployments.get(name) != new.deployments.get(name):
+            before, after = (len(ruleset.deployments_of(name)) for ruleset in (old, new))
+            yield f"model {name} is served elsewhere: {before} deployments became {after}"
     for name, one in new.models.items():
         if name not in old.models:
             yield f"model {name} added: {one.provider}/{one.model}"
@@ -106,3 +115,14 @@ def _fields(before: Model, after: Model) -> Iterator[str]:
 def _rest(old: RuleSet, new: RuleSet) -> Iterator[str]:
     if old.sticky != new.sticky:
         yield f"sticky changed: {old.sticky} became {new.sticky}"
+    for name in dict.fromkeys((*old.checks, *new.checks)):
+        if old.checks.get(name) != new.checks.get(name):
+            yield f"check {name} {_how(old.checks.get(name), new.checks.get(name))}"
+    for name in ("similarity", "complexity", "health", "budget"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield f"{name} {_how(before, after)}"
+
+
+def _how(before: object, after: object) -> str:
+    return "added" if before is None else "removed" if after is None else "changed"

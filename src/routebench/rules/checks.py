@@ -7,7 +7,8 @@ from typing import Any
 
 from routebench.errors import RulesError, nearest
 from routebench.rules.conditions import Condition
-from routebench.rules.schema import RangeSettings, RulesSettings, WhenSettings
+from routebench.rules.schema import RulesSettings
+from routebench.rules.when import RangeSettings, WhenSettings
 from routebench.yaml_source import Path
 
 Problem = tuple[Path, str]

@@ -19,7 +19,7 @@ from routebench.rules.reading import Reading, Scope
 from routebench.types import Request
 
 if TYPE_CHECKING:
-    from routebench.rules.schema import RangeSettings, WhenSettings
+    from routebench.rules.when import RangeSettings, WhenSettings
 
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
@@ -51,7 +51,7 @@ class Condition:
         """
         from pydantic import ValidationError
 
-        from routebench.rules.schema import WhenSettings
+        from routebench.rules.when import WhenSettings
 
         try:
             settings = WhenSettings.model_validate(when)

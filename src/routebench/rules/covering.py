@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from routebench.rules.reading import Scope
 
 if TYPE_CHECKING:
-    from routebench.rules.schema import RangeSettings, WhenSettings
+    from routebench.rules.when import RangeSettings, WhenSettings
 
 _TEXTUAL = (
     "any_keyword",
@@ -42,7 +42,7 @@ def covered(when: Mapping[str, Any], by: Sequence[Mapping[str, Any]], scope: Sco
         by: likewise; they are alternatives, as of several guards that forbid the same.
         scope: which messages are read where `in` does not say; that of guards when left out.
     """
-    from routebench.rules.schema import WhenSettings
+    from routebench.rules.when import WhenSettings
 
     alternatives = [_atoms(WhenSettings.model_validate(dict(one)), scope) for one in by]
     narrow = _atoms(WhenSettings.model_validate(dict(when)), scope)

@@ -80,8 +80,19 @@ def _condition(guard: Guard) -> Condition:
 
 def _more(guard: Guard, other: Guard, old: RuleSet, new: RuleSet) -> list[str]:
     """Models of `new` that its guard `other` admits and `guard` of `old` would not, weakest first."""
-    before, after = _admitted(guard, old, new), _admitted(other, new, new)
+    after = _admitted(other, new, new)
+    if guard.regions is not None:
+        # By its own places, not by the model: one of them outside suffices.
+        regions = set(guard.regions)
+        return [name for name in new.order if name in after and not _regions(name, other, new) <= regions]
+    before = _admitted(guard, old, new)
     return [name for name in new.order if name in after and name not in before]
+
+
+def _regions(name: str, guard: Guard, ruleset: RuleSet) -> set[str | None]:
+    """Where a guard lets a model run."""
+    found = {one.region for one in ruleset.deployments_of(name)}
+    return found if guard.regions is None else found & set(guard.regions)
 
 
 def _admitted(guard: Guard, ruleset: RuleSet, among: RuleSet) -> frozenset[str]:
@@ -91,10 +102,12 @@ def _admitted(guard: Guard, ruleset: RuleSet, among: RuleSet) -> frozenset[str]:
 
 def _admits(guard: Guard, ruleset: RuleSet, name: str, among: RuleSet) -> bool:
     if guard.only is not None:
-        return name in guard.only and _stays(ruleset.models[name], among.models[name])
-    known = name if name in ruleset.models else _renamed_from(among.models[name], ruleset.models)
+        return name in guard.only and _stays(name, ruleset, among)
+    if guard.regions is not None:
+        return bool(_regions(name, guard, among))
     if guard.never is not None:
-        return known not in guard.never
+        return name not in guard.never and not _is_forbidden(name, guard.never, ruleset, among)
+    known = name if name in ruleset.models else _renamed_from(among.models[name], ruleset.models)
     assert guard.at_least is not None
     admitted = ruleset.order[ruleset.order.index(guard.at_least) :]
     if known is not None:
@@ -104,9 +117,28 @@ def _admits(guard: Guard, ruleset: RuleSet, name: str, among: RuleSet) -> bool:
     return bool(left) and among.order.index(name) > among.order.index(left[0])
 
 
-def _stays(before: Model, after: Model) -> bool:
-    """Whether requests to a model still go to the same place: `only` is how a team says where data may go."""
-    return all(getattr(before, name) == getattr(after, name) for name in ("provider", "base_url", "region"))
+def _stays(name: str, before: RuleSet, after: RuleSet) -> bool:
+    """Whether requests to a model still go to the same places: `only` is how a team says where data may go."""
+
+    def places(ruleset: RuleSet) -> set[tuple[str, str | None, str | None]]:
+        provider = ruleset.models[name].provider
+        return {(provider, one.base_url, one.region) for one in ruleset.deployments_of(name)}
+
+    return places(after) <= places(before)
+
+
+def _is_forbidden(name: str, never: Sequence[str], ruleset: RuleSet, among: RuleSet) -> bool:
+    """Whether a name now stands for a model that was forbidden under another one."""
+    model, before = among.models[name], ruleset.models.get(name)
+    if before is not None and _identity(before) == _identity(model):
+        return False
+    if before is None and _renamed_from(model, ruleset.models) not in (None, *never):
+        return False
+    return any(_identity(ruleset.models[one]) == _identity(model) for one in never)
+
+
+def _identity(model: Model) -> tuple[str | None, ...]:
+    return model.provider, model.model, model.base_url
 
 
 def _renamed_from(model: Model, models: Mapping[str, Model]) -> str | None:
@@ -140,7 +172,7 @@ def _sentence(guard: Guard, old: RuleSet, new: RuleSet) -> str:
 def _why(guard: Guard, other: Guard, old: RuleSet, new: RuleSet, more: Sequence[str]) -> str:
     if _demand(guard) != _demand(other):
         return f"{_demand(guard)} became {_demand(other)}"
-    moved = [name for name in more if guard.only is not None and not _stays(old.models[name], new.models[name])]
+    moved = [name for name in more if guard.only is not None and name in old.models and not _stays(name, old, new)]
     if moved:
         return f"{_demand(guard)} stands, but {', '.join(moved)} goes to another provider, base_url or region"
     return f"{_demand(guard)} stands, but the models or their `order` changed"
@@ -159,6 +191,7 @@ def _demand(guard: Guard) -> str:
         ("only", guard.only),
         ("never", guard.never),
         ("at_least", guard.at_least),
+        ("regions", guard.regions),
     )
     return next(
         f"{key} {value if isinstance(value, str) else ', '.join(value)}" for key, value in pairs if value is not None

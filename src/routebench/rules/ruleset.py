@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import yaml
-
-from routebench.errors import InputError, RulesError
+from routebench.errors import RulesError
+from routebench.rules.budget import Budget
+from routebench.rules.deployments import Deployment, only_place
+from routebench.rules.health import HealthPolicy
+from routebench.rules.writing import to_yaml
 from routebench.types import Model, Request
-from routebench.yaml_source import YamlSource, parse_yaml
 
 if TYPE_CHECKING:
-    from routebench.rules.schema import RulesSettings
-
-SCHEMA = "routebench/rules/v1"
-
-NOT_RUN_HERE = ("budget", "cascade", "complexity", "health", "similarity")
-"""Keys of the format that this version cannot execute: better refused than ignored."""
+    from routebench.rules.classifier import Classifier
+    from routebench.rules.library import Library
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Requests that match `when` go to the chain `route`."""
+    """Requests that match `when` go to the chain `route`; answers have to pass the check `cascade`, if one is named."""
 
     name: str
     when: Mapping[str, Any]
     route: tuple[str, ...]
+    cascade: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Requests that match `when` may use `only` these, `never` those, or `at_least` this model; one of the three."""
+    """Requests that match `when` may use `only` these, `never` those, `at_least` this model, or what runs in `regions`.
+
+    One of the four is not None.
+    """
 
     name: str
     when: Mapping[str, Any]
     only: tuple[str, ...] | None = None
     never: tuple[str, ...] | None = None
     at_least: str | None = None
+    regions: tuple[str, ...] | None = None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
@@ -59,7 +61,9 @@ class Guard:
             raise RulesError(
                 [f"guards: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
             ) from None
-        return cls(settings.name, data["when"], _chain(settings.only), _chain(settings.never), settings.at_least)
+        sets = (None if one is None else tuple(one) for one in (settings.only, settings.never))
+        regions = None if settings.regions is None else tuple(settings.regions)
+        return cls(settings.name, data["when"], *sets, settings.at_least, regions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,42 @@ class Default:
 
     route: tuple[str, ...] | None = None
     mix: tuple[tuple[float, tuple[str, ...]], ...] | None = None
+    cascade: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Where requests go whose score is below a threshold; None for all the rest."""
+
+    below: float | None
+    route: tuple[str, ...]
+    cascade: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Complexity:
+    """A classifier that scores requests, and tiers with growing thresholds; the last one takes the rest.
+
+    Attributes:
+        settings: of the classifier, as in the file.
+    """
+
+    settings: Mapping[str, Any]
+    tiers: tuple[Tier, ...]
+    classifier: Classifier = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Similarity:
+    """A library of past prompts and what became of them.
+
+    Attributes:
+        settings: as in the file.
+    """
+
+    settings: Mapping[str, Any]
+    library: Library = field(compare=False, repr=False)
+    cascade: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +126,8 @@ class RuleSet:
     Attributes:
         models: by name.
         order: the names from weakest to strongest.
+        checks: what answers must be like, by the name that a route's `cascade` gives; in their YAML form.
+        deployments: model name -> the places that serve it, for models that have several or say so.
         evidence: what was measured; written by routebench.
         source: the file it was read from, for messages.
     """
@@ -97,6 +139,12 @@ class RuleSet:
     guards: tuple[Guard, ...] = ()
     order: tuple[str, ...] = ()
     sticky: Literal["conversation", "none"] = "conversation"
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    similarity: Similarity | None = None
+    complexity: Complexity | None = None
+    health: HealthPolicy | None = None
+    budget: Budget | None = None
+    deployments: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     golden: tuple[Golden, ...] = ()
     source: str | None = field(default=None, compare=False)
@@ -112,6 +160,10 @@ class RuleSet:
         text = replace(self, models=models, evidence={}, golden=()).to_yaml()
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def deployments_of(self, name: str) -> tuple[Deployment, ...]:
+        """Returns the places that serve a model; one where nothing else is said."""
+        return self.deployments.get(name) or only_place(self.models[name])
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Reads a rules.yaml.
@@ -125,89 +177,27 @@ class RuleSet:
             raise RulesError(f"{path}: no such file; `routebench tune` writes one") from None
         except (OSError, UnicodeDecodeError) as error:
             raise RulesError(f"{path}: cannot be read: {error}") from None
-        return cls.parse(text, name=str(path))
+        return cls.parse(text, name=str(path), folder=Path(path).parent)
 
     @classmethod
-    def parse(cls, text: str, *, name: str = "rules.yaml") -> Self:
-        """Reads the text of a rules.yaml; `name` is what errors call it.
+    def parse(cls, text: str, *, name: str = "rules.yaml", folder: str | Path = ".") -> Self:
+        """Reads the text of a rules.yaml.
+
+        Args:
+            text: of the file.
+            name: what errors call it.
+            folder: where the files are that it refers to.
 
         Raises:
             RulesError: it cannot be used.
         """
-        from pydantic import ValidationError
+        from routebench.rules.loading import fields_of
 
-        from routebench.config import describe
-        from routebench.rules.checks import problems_of
-        from routebench.rules.schema import RulesSettings
-
-        try:
-            source = parse_yaml(text, name)
-            _refuse_what_is_not_run(source)
-            settings = RulesSettings.model_validate(source.data)
-        except ValidationError as error:
-            raise RulesError(describe(error, source, RulesSettings)) from None
-        except RulesError:
-            raise
-        except InputError as error:
-            raise RulesError(str(error)) from None
-        found = [f"{source.where(path)}: {sentence}" for path, sentence in problems_of(settings)]
-        if found:
-            raise RulesError(found)
-        return cls._from_settings(settings, source)
-
-    @classmethod
-    def _from_settings(cls, settings: RulesSettings, source: YamlSource) -> Self:
-        from routebench.config import to_model
-
-        data = source.data
-        whens = [rule["when"] for rule in data.get("rules") or ()]
-        default = settings.default
-        return cls(
-            name=settings.name,
-            models={
-                name: to_model(name, one, one.few_shot if isinstance(one.few_shot, list) else ())
-                for name, one in settings.models.items()
-            },
-            order=tuple(settings.order or settings.models),
-            guards=tuple(Guard.parse(guard) for guard in data.get("guards") or ()),
-            rules=tuple(
-                Rule(rule.name, when, tuple(rule.route)) for rule, when in zip(settings.rules, whens, strict=True)
-            ),
-            default=Default(
-                route=_chain(default.route),
-                mix=None if default.mix is None else tuple((part.share, tuple(part.route)) for part in default.mix),
-            ),
-            sticky=settings.sticky,
-            evidence=settings.evidence,
-            golden=tuple(
-                Golden(
-                    request_from_dict(
-                        {"messages": [{"role": "user", "content": one.prompt}]} if one.request is None else one.request
-                    ),
-                    tuple(one.decision),
-                    one.rule,
-                )
-                for one in settings.golden
-            ),
-            source=source.name,
-        )
+        return cls(**fields_of(text, name, Path(folder)), source=name)
 
     def to_yaml(self) -> str:
         """Returns the text of a rules.yaml that reads back as this rule set."""
-        body: dict[str, Any] = {
-            "schema": SCHEMA,
-            "name": self.name,
-            "models": {name: _model_dict(model) for name, model in self.models.items()},
-            "order": list(self.order),
-            "guards": [_guard_dict(guard) for guard in self.guards],
-            "rules": [{"name": rule.name, "when": _plain(rule.when), "route": list(rule.route)} for rule in self.rules],
-            "default": _default_dict(self.default),
-            "sticky": self.sticky,
-            "evidence": _plain(self.evidence),
-            "golden": [_golden_dict(one) for one in self.golden],
-        }
-        kept = {key: value for key, value in body.items() if value not in ({}, [])}
-        return yaml.dump(kept, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+        return to_yaml(self)
 
 
 def rules_json_schema() -> dict[str, Any]:
@@ -228,109 +218,3 @@ def request_from_dict(data: Mapping[str, Any]) -> Request:
         metadata=data.get("metadata") or {},
         tags=tuple(data.get("tags") or ()),
     )
-
-
-def _refuse_what_is_not_run(source: YamlSource) -> None:
-    for key in source.data if isinstance(source.data, dict) else ():
-        if key in NOT_RUN_HERE:
-            raise RulesError(
-                f"{source.where((key,))}: this version of routebench cannot execute `{key}`; take it out, or use a "
-                "version that can: what is not executed must not look as if it were"
-            )
-
-
-def _chain(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(names)
-
-
-def _model_dict(model: Model) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "provider": model.provider,
-        "model": model.model,
-        "base_url": model.base_url,
-        "key_env": model.key_env,
-        "params": _plain(model.params),
-        "system": model.system,
-        "few_shot": [_plain(message) for message in model.few_shot],
-        "price": None if model.price is None else model.price.as_dict(),
-        "context_window": model.context_window,
-        "max_output": model.max_output,
-        "region": model.region,
-        "retires": model.retires,
-    }
-    made = {key: value for key, value in values.items() if value not in (None, {}, [])}
-    if model.capabilities is not None:
-        made["capabilities"] = sorted(model.capabilities)
-    return made
-
-
-def _guard_dict(guard: Guard) -> dict[str, Any]:
-    sets = {"only": guard.only, "never": guard.never, "at_least": guard.at_least}
-    said = {key: list(value) if isinstance(value, tuple) else value for key, value in sets.items() if value is not None}
-    return {"name": guard.name, "when": _plain(guard.when), **said}
-
-
-def _default_dict(default: Default) -> dict[str, Any]:
-    if default.mix is not None:
-        return {"mix": [{"share": share, "route": list(chain)} for share, chain in default.mix]}
-    return {"route": list(default.route or ())}
-
-
-def _golden_dict(golden: Golden) -> dict[str, Any]:
-    request = golden.request
-    alone = len(request.messages) == 1 and set(request.messages[0]) == {"role", "content"}
-    rest = {
-        "tools": _plain(request.tools),
-        "response_format": _plain(request.response_format),
-        "params": _plain(request.params),
-        "metadata": _plain(request.metadata),
-        "tags": list(request.tags),
-    }
-    said = {key: value for key, value in rest.items() if value}
-    if alone and not said and request.messages[0]["role"] == "user" and isinstance(request.messages[0]["content"], str):
-        asked: dict[str, Any] = {"prompt": request.messages[0]["content"]}
-    else:
-        asked = {"request": {"messages": [_plain(message) for message in request.messages], **said}}
-    return {**asked, "decision": list(golden.decision), "rule": golden.rule}
-
-
-def _plain(value: Any) -> Any:
-    """Mappings and tuples as the dicts and lists that YAML has."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value
-
-
-_ONE_LINE = 110
-
-
-class _Readable(yaml.SafeDumper):
-    """Writes what fits on a line on one line, so that a rule is a line; repeats values instead of pointing at them."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper's own interface
-        return True
-
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:  # noqa: FBT001
-        node = super().represent_mapping(tag, mapping, flow_style)
-        node.flow_style = node.flow_style or _fits(node)
-        return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:  # noqa: FBT001
-        node = super().represent_sequence(tag, sequence, flow_style)
-        scalars = all(isinstance(child, yaml.ScalarNode) for child in node.value)
-        node.flow_style = node.flow_style or (scalars and _fits(node)) or not node.value
-        return node
-
-
-def _fits(node: yaml.Node) -> bool:
-    return _width(node) <= _ONE_LINE
-
-
-def _width(node: yaml.Node) -> int:
-    if isinstance(node, yaml.MappingNode):
-        return sum(_width(key) + _width(value) + 4 for key, value in node.value)
-    if isinstance(node, yaml.SequenceNode):
-        return sum(_width(child) + 2 for child in node.value) + 2
-    return _ONE_LINE + 1 if "\n" in node.value else len(node.value) + 2

@@ -2,40 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from routebench.errors import NoEligibleModelError
-from routebench.rules.conditions import Condition
+from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, nearest
+from routebench.rules.budget import Ledger, cheapest_first
+from routebench.rules.cascade import Check, advance
+from routebench.rules.counterfactuals import removed, words_of
+from routebench.rules.deployments import Deployment, by_weight, rotated
+from routebench.rules.guards import Admission, Gatekeeper
+from routebench.rules.phases import Choice, draw, phases
 from routebench.rules.reading import Reading
-from routebench.rules.ruleset import Guard, RuleSet
-from routebench.types import Decision, Message, Model, Request
+from routebench.rules.ruleset import RuleSet
+from routebench.types import Answer, Decision, Message, Request
 
-DEFAULT = "default"
+if TYPE_CHECKING:
+    from routebench.rules.health import Health, HealthPolicy
+
+BUDGET = "budget"
+NAMED = "named"
 STICKY = "sticky"
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Router:
-    """Decides requests by a rule set.
+    """Decides requests by a rule set; safe to use from many threads.
+
+    A decision depends on the request, on the time where a condition asks for it, and on what `observe` and `next` told
+    of calls: without these the same request is decided the same way for ever.
 
     Args:
         ruleset: the policy.
+        now: the time with its zone, for conditions on it and for the budget.
+        clock: seconds that only grow, for health.
+
+    Attributes:
+        ruleset: the policy.
+        health: how the models and their deployments are doing; None where the rule set has no `health`.
+        ledger: what was spent today; None where the rule set has no `budget`.
+        checks: what answers must be like, by name.
     """
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        *,
+        now: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.ruleset = ruleset
-        self._rules = [(rule, Condition.parse(rule.when)) for rule in ruleset.rules]
-        self._says = {rule.name: str(condition) for rule, condition in self._rules}
-        self._guards = [
-            (guard, Condition.parse(guard.when, scope="conversation"), _allowed(guard, ruleset))
-            for guard in ruleset.guards
-        ]
-        self._order = ruleset.order
-        self._limited = frozenset(name for name in ruleset.order if _has_limits(ruleset.models[name]))
+        self.checks = {name: Check.parse(check) for name, check in ruleset.checks.items()}
+        self._guards = Gatekeeper(ruleset)
+        self._rules, self._later = phases(ruleset)
+        self._now = now
+        self._places = {name: ruleset.deployments_of(name) for name in ruleset.order}
+        self._single = all(len(places) == 1 for places in self._places.values())
+        places = [one.name for name in ruleset.order for one in self._places[name]]
+        self.health = None if ruleset.health is None else _health(ruleset.health, places, clock)
+        self.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -56,6 +87,7 @@ class Router:
         metadata: Mapping[str, Any] | None = None,
         tags: Sequence[str] = (),
         previous: str | None = None,
+        model: str | None = None,
     ) -> Decision:
         """Decides one chat request.
 
@@ -67,138 +99,205 @@ class Router:
             metadata: values that the caller knows, for conditions `metadata.NAME`.
             tags: words that the caller knows, for conditions `tag`.
             previous: the model that answered the conversation so far.
+            model: the model that the caller names; it is asked or nothing is, and guards hold for it too.
 
         Raises:
-            NoEligibleModelError: guards and limits leave no model.
+            NoEligibleModelError: guards and limits leave no model, or not the one that was named.
+            BudgetSpentError: today's budget is used up, and the rule set says to refuse.
         """
         request = Request(tuple(messages), tuple(tools), response_format, params or {}, metadata or {}, tuple(tags))
-        reading = Reading(request)
-        return replace(self._decide(reading, previous), features=reading.features())
+        return self.decide(request, previous, model)
 
-    def decide(self, request: Request | Reading, previous: str | None = None) -> Decision:
-        """Decides a request; as `route`, without spelling the features out.
+    def decide(self, request: Request | Reading, previous: str | None = None, model: str | None = None) -> Decision:
+        """As `route`, for a request that is one already.
 
         Raises:
-            NoEligibleModelError: guards and limits leave no model.
+            NoEligibleModelError: guards and limits leave no model, or not the one that was named.
+            BudgetSpentError: today's budget is used up, and the rule set says to refuse.
         """
-        return self._decide(request if isinstance(request, Reading) else Reading(request), previous)
+        return self._decide(self._read(request), previous, model)
+
+    def next(self, decision: Decision, answer: Answer) -> Decision:
+        """Goes on after the first model of a decision's chain has answered or failed.
+
+        The decision that comes back names the next model to ask (`model`), or none: then its `answer` is the accepted
+        one, or None where all models have failed. What the answer says of the model's health and of spend is counted.
+
+        Args:
+            decision: of this router; it is not changed.
+            answer: what its `model` answered.
+
+        Raises:
+            ValueError: the decision has no model to ask, or was made by hand.
+        """
+        if decision.request is None:
+            raise ValueError("this decision holds no request; go on with one that `route` returned")
+        check = None if decision.cascade is None else self.checks[decision.cascade]
+        after = advance(decision, decision.request, answer, check)
+        self.observe(after.tried[-1].model, answer, kind=decision.rule)
+        return self.hold(after) if after.chain else after
+
+    def hold(self, decision: Decision) -> Decision:
+        """Returns a decision whose chain was changed, reordered by health and with the guards applied to it again.
+
+        Raises:
+            NoEligibleModelError: they leave no model at all.
+        """
+        if decision.request is None:
+            raise ValueError("this decision holds no request; go on with one that `route` returned")
+        admission = self._guards.admit(self._read(decision.request))
+        return replace(decision, chain=admission.keep(self._healthy(decision.chain, admission)))
+
+    def observe(self, model: str, answer: Answer, *, kind: str = "", deployment: str | None = None) -> None:
+        """Counts a call that somebody made, for health and for the budget; `next` does so by itself.
+
+        Args:
+            model: that was asked.
+            answer: what came.
+            kind: calls of one kind take alike long; the rule that decided is a good one.
+            deployment: which of the model's, where it has several; the first when left out.
+        """
+        if self.health is not None:
+            place = self._places[model][0].name if deployment is None else deployment
+            self.health.observe(place, latency_s=answer.latency_s, error_kind=answer.error_kind, kind=kind)
+        if self.ledger is not None:
+            self.ledger.add(answer.cost_usd)
+
+    def deployment(self, decision: Decision) -> Deployment:
+        """Returns where to ask a decision's model: by weight, the same place for a whole conversation while it is well.
+
+        Raises:
+            ValueError: the decision has no model to ask, or was made by hand.
+        """
+        if decision.model is None or decision.request is None:
+            raise ValueError("this decision has no model to ask")
+        places = self._places[decision.model]
+        if len(places) == 1:
+            return places[0]
+        regions = self._guards.admit(self._read(decision.request)).regions
+        places = tuple(one for one in places if regions is None or one.region in regions)
+        if self.health is not None:
+            health = self.health
+            places = tuple(one for one in places if health.state(one.name) == "closed") or places
+        return by_weight(places, rotated(draw(self.ruleset.name, decision.request), decision.model))
 
     def explain(self, messages: Sequence[Message], **known: Any) -> Decision:
-        """As `route`, and says what would decide without the rule that fired, and which rules nearly fired."""
-        decision = self.route(messages, **known)
-        previous = known.pop("previous", None)
-        reading = Reading(Request(tuple(messages), **known))
-        sentences = []
-        if decision.rule not in (DEFAULT, STICKY):
-            without = [(rule, condition) for rule, condition in self._rules if rule.name != decision.rule]
-            other = self._decide(reading, previous, without)
-            sentences.append(f"without rule {decision.rule}: {' > '.join(other.chain)} by {other.rule}")
-        for rule, condition in self._rules:
+        """As `route`, and says what would decide otherwise: without a rule, a guard, a word; and what nearly fired."""
+        previous, model = known.pop("previous", None), known.pop("model", None)
+        request = Request(tuple(messages), **known)
+        decision = self._decide(self._read(request), previous, model, probe=False)
+        return replace(decision, counterfactuals=tuple(self._otherwise(decision, request, previous, model)))
+
+    def _otherwise(
+        self, decision: Decision, request: Request, previous: str | None, model: str | None
+    ) -> Iterator[str]:
+        reading = self._read(request)
+
+        def without(what: str, other: Request, name: str | None = None) -> str | None:
+            try:
+                found = self._decide(self._read(other), previous, model, without=name, probe=False)
+            except (NoEligibleModelError, BudgetSpentError) as error:
+                return f"without {what}: no model ({error})"
+            if (found.chain, found.rule) == (decision.chain, decision.rule):
+                return None
+            return f"without {what}: {' > '.join(found.chain)} by {found.rule}"
+
+        held = self._guards.admit(reading).held
+        fired = [rule for rule, _ in self._rules.rules if rule.name == decision.rule]
+        guards = [guard for guard in self.ruleset.guards if guard.name in held]
+        said = [without(f"rule {rule.name}", request, rule.name) for rule in fired]
+        said += [without(f"guard {guard.name}", request, guard.name) for guard in guards]
+        words = [*words_of(fired, reading, "user"), *words_of(guards, reading, "conversation")]
+        said += [without(f"{word!r}", removed(word, request)) for word in dict.fromkeys(words)]
+        yield from (sentence for sentence in said if sentence is not None)
+        for rule, condition in self._rules.rules:
             failed = [test for test in condition.tests if not test.holds(reading)]
             if rule.name != decision.rule and len(condition.tests) > 1 and len(failed) == 1:
-                sentences.append(f"rule {rule.name} lacks only: {failed[0].says}")
-        return replace(decision, counterfactuals=tuple(sentences))
+                yield f"rule {rule.name} lacks only: {failed[0].says}"
 
-    def _decide(self, reading: Reading, previous: str | None, rules: Any = None) -> Decision:
-        allowed, held = self._eligible(reading)
-        if previous in allowed and (self.ruleset.sticky == "conversation" or _ends_in_tool_result(reading.request)):
-            rest = self._first(reading, allowed, held, self._rules if rules is None else rules).chain
-            chain = (previous, *(name for name in rest if name != previous))
-            return Decision(chain, rule=STICKY, why=f"the conversation stays with {previous}")
-        return self._first(reading, allowed, held, self._rules if rules is None else rules)
+    def _read(self, request: Request | Reading) -> Reading:
+        return request if isinstance(request, Reading) else Reading(request)
 
-    def _first(self, reading: Reading, allowed: Sequence[str], held: Sequence[str], rules: Any) -> Decision:
-        because = f"; guards {', '.join(held)} hold" if held else ""
-        for rule, condition in rules:
-            if condition.matches(reading):
-                chain = tuple([name for name in rule.route if name in allowed])
-                if chain:
-                    return Decision(chain, rule=rule.name, why=f"{self._says[rule.name]}{because}")
-        chain = tuple(name for name in self._default(reading.request) if name in allowed)
-        if chain:
-            return Decision(chain, rule=DEFAULT, why=f"no rule matches{because}")
-        # A guard may demand what no rule names: then its weakest model, and stronger ones after it.
-        return Decision(tuple(allowed), rule=DEFAULT, why=f"no rule names a model that may take the request{because}")
+    def _decide(
+        self,
+        reading: Reading,
+        previous: str | None,
+        model: str | None,
+        *,
+        without: str | None = None,
+        probe: bool = True,
+    ) -> Decision:
+        admission = self._guards.admit(reading, without)
+        choice = self._choose(reading, admission, previous, model, without)
+        chain = choice.chain
+        if self.health is not None and len(chain) > 1:
+            # Whatever health did to it, no model gets in that may not take the request.
+            chain = admission.keep(self._healthy(chain, admission, probe=probe))
+        return Decision(chain, choice.rule, choice.why, reading.features(), (), choice.cascade, (), reading.request)
 
-    def _default(self, request: Request) -> tuple[str, ...]:
-        default = self.ruleset.default
-        if default.mix is None:
-            return default.route or ()
-        drawn, reached = draw(self.ruleset.name, request), 0.0
-        for share, chain in default.mix:
-            reached += share
-            if drawn < reached:
-                return chain
-        return default.mix[-1][1]
+    def _choose(
+        self, reading: Reading, admission: Admission, previous: str | None, model: str | None, without: str | None
+    ) -> Choice:
+        if model is not None:
+            return self._named(model, admission)
+        stays = previous in admission.models
+        goes_on = stays and _ends_in_tool_result(reading.request)
+        if self.ledger is not None and self.ledger.is_spent and not goes_on:
+            return self._spent(reading, admission)
+        choice = self._rules(reading, admission, without)
+        for phase in self._later if choice is None else ():
+            choice = phase(reading, admission, without)
+            if choice is not None:
+                break
+        assert choice is not None
+        if previous is None or not stays or not (goes_on or self.ruleset.sticky == "conversation"):
+            return choice
+        chain = (previous, *(name for name in choice.chain if name != previous))
+        return Choice(chain, STICKY, f"the conversation stays with {previous}{admission.because}", choice.cascade)
 
-    def _eligible(self, reading: Reading) -> tuple[list[str], list[str]]:
-        """The models that may take a request, weakest first, and the names of the guards that hold."""
-        allowed = [
-            name
-            for name in self._order
-            if name not in self._limited or not _exceeds(self.ruleset.models[name], reading)
-        ]
-        if not allowed:
+    def _named(self, model: str, admission: Admission) -> Choice:
+        if model not in self.ruleset.models:
+            known = ", ".join(self.ruleset.order)
+            raise InputError(f"no model {model!r}{nearest(model, self.ruleset.order)}; models here: {known}")
+        if model not in admission.models:
             raise NoEligibleModelError(
-                f"no model of {self.ruleset.name!r} can take this request of about {reading.input_tokens} tokens: "
-                "its length, tools, schema or images exceed them all; add a model that can"
+                f"model {model!r} may not take this request{admission.because}; those that may: "
+                f"{', '.join(admission.models)}"
             )
-        held = []
-        for guard, condition, permitted in self._guards:
-            if condition.matches(reading):
-                held.append(guard.name)
-                allowed = [name for name in allowed if name in permitted]
-        if not allowed:
-            raise NoEligibleModelError(
-                f"guards {', '.join(held)} of {self.ruleset.name!r} leave no model for this request; it fails rather "
-                "than go where it must not"
-            )
-        return allowed, held
+        return Choice((model,), NAMED, "the caller names it")
+
+    def _spent(self, reading: Reading, admission: Admission) -> Choice:
+        assert self.ledger is not None
+        budget = self.ledger.budget
+        spent = f"{self.ledger.spent_usd:.2f} of {budget.usd_per_day:g} USD of the day are spent"
+        if budget.when_spent == "refuse":
+            raise BudgetSpentError(f"{spent}; {self.ruleset.name!r} refuses requests until midnight {budget.timezone}")
+        models = self.ruleset.models
+        chain = cheapest_first(admission.models, models, reading.request, reading.input_tokens)
+        return Choice(tuple(chain), BUDGET, f"{spent}: the cheapest first{admission.because}")
+
+    def _healthy(self, chain: tuple[str, ...], admission: Admission, *, probe: bool = True) -> tuple[str, ...]:
+        """The chain with the models that are doing badly behind the others."""
+        if self.health is None or len(chain) < 2:
+            return chain
+        if self._single:
+            return self.health.order(chain, probe=probe)
+        names = {self._best_place(name, admission): name for name in chain}
+        return tuple(names[place] for place in self.health.order(tuple(names), probe=probe))
+
+    def _best_place(self, model: str, admission: Admission) -> str:
+        assert self.health is not None
+        regions = admission.regions
+        places = [one.name for one in self._places[model] if regions is None or one.region in regions]
+        ranks = {"closed": 0, "half_open": 1, "open": 2}
+        health = self.health
+        return min(places, key=lambda place: ranks[health.state(place)])
 
 
-def draw(name: str, request: Request) -> float:
-    """Returns a number in [0, 1) from a rule set's name and the messages up to the first user message.
+def _health(policy: HealthPolicy, places: Sequence[str], clock: Callable[[], float]) -> Health:
+    from routebench.rules.health import Health
 
-    The same for every turn of a conversation, in every process, so that a mix can be replayed and checked.
-    """
-    head = []
-    for message in request.messages:
-        head.append(dict(message))
-        if message.get("role") == "user":
-            break
-    body = json.dumps([name, head], sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return int.from_bytes(hashlib.sha256(body.encode()).digest()[:7], "big") / 2**56
-
-
-def _allowed(guard: Guard, ruleset: RuleSet) -> frozenset[str]:
-    if guard.only is not None:
-        return frozenset(guard.only)
-    if guard.never is not None:
-        return frozenset(ruleset.models) - frozenset(guard.never)
-    assert guard.at_least is not None
-    return frozenset(ruleset.order[ruleset.order.index(guard.at_least) :])
-
-
-def _has_limits(model: Model) -> bool:
-    return model.context_window is not None or model.max_output is not None or model.capabilities is not None
-
-
-def _exceeds(model: Model, reading: Reading) -> bool:
-    """Whether a request is surely too much for a model; what is unknown of a model is not held against it."""
-    request = reading.request
-    asked = request.params.get("max_completion_tokens") or request.params.get("max_tokens") or 0
-    if model.context_window is not None and reading.input_tokens + asked > model.context_window:
-        return True
-    if model.max_output is not None and asked > model.max_output:
-        return True
-    if model.capabilities is None:
-        return False
-    needed = {
-        "tools": bool(request.tools),
-        "json_schema": reading.wants_json_schema,
-        "vision": reading.has_images,
-    }
-    return any(wanted and capability not in model.capabilities for capability, wanted in needed.items())
+    return Health(policy, places, clock)
 
 
 def _ends_in_tool_result(request: Request) -> bool:

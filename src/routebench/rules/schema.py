@@ -4,96 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from routebench.config import ModelSettings, Settings
-from routebench.rules.reading import Scope
+from routebench.rules.schema_phases import ClassifierSettings, SimilaritySettings
+from routebench.rules.schema_state import BudgetSettings, CheckSettings, HealthSettings
+from routebench.rules.when import WhenSettings
 
-_Words = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
-_OneOrMore = str | Annotated[list[str], Field(min_length=1)]
 _Chain = Annotated[list[str], Field(min_length=1)]
-_METADATA = "metadata."
+_Name = Annotated[str, Field(min_length=1)]
 
 
-class RangeSettings(Settings):
-    """Bounds of a number; at least one."""
+class DeploymentSettings(Settings):
+    """A place that serves a model."""
 
-    lt: float | None = None
-    """Less than."""
-    le: float | None = None
-    """At most."""
-    gt: float | None = None
-    """More than."""
-    ge: float | None = None
-    """At least."""
-
-    @model_validator(mode="after")
-    def _some_number_fits(self) -> Self:
-        low = max((bound for bound in (self.gt, self.ge) if bound is not None), default=float("-inf"))
-        high = min((bound for bound in (self.lt, self.le) if bound is not None), default=float("inf"))
-        if self == RangeSettings.model_construct():
-            raise ValueError("a range needs a bound, such as {gt: 100}")
-        if low > high or (low == high and low in (self.gt, self.lt)):
-            raise ValueError(f"no number is above {low:g} and below {high:g}; nothing can match")
-        return self
+    base_url: str | None = None
+    """Where it listens; the model's own when left out."""
+    key_env: str | None = None
+    """The environment variable that holds its key; the model's own when left out."""
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Its share of the model's requests, relative to the others."""
+    region: str | None = None
+    """Where it runs; the model's own when left out."""
 
 
-class WhenSettings(Settings):
-    """A condition; all of its keys must hold. `metadata.NAME` compares one value that the caller sent along."""
+class RoutedModelSettings(ModelSettings):
+    """A model of a rules.yaml."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"patternProperties": {r"^metadata\..+": {"type": ["string", "number", "boolean", "array"]}}}
-    )
-
-    in_: Annotated[Scope | None, Field(alias="in")] = None
-    """Which messages are read: user (the last user message), system, history, conversation, any."""
-    any_keyword: _Words | None = None
-    """One of these stands there as whole words, in any case."""
-    all_keywords: _Words | None = None
-    """All of these stand there as whole words, in any case."""
-    regex: str | None = None
-    """An RE2 pattern that is found somewhere; `(?i)` at its start ignores case."""
-    language: _OneOrMore | None = None
-    """The text's language, as a two-letter code."""
-    characters: RangeSettings | None = None
-    """Length of the text in characters."""
-    words: RangeSettings | None = None
-    """Length of the text in words."""
-    digits: RangeSettings | None = None
-    """Share of its characters that are digits, 0 to 1."""
-    has_code: bool | None = None
-    """Whether it holds program code."""
-    is_question: bool | None = None
-    """Whether it ends in a question mark."""
-    input_tokens: RangeSettings | None = None
-    """Estimate ceil(characters / 4) over all messages."""
-    turns: RangeSettings | None = None
-    """User messages of the conversation so far."""
-    tag: _OneOrMore | None = None
-    """A tag that the caller sent along."""
-    has_tools: bool | None = None
-    """Whether the request offers tools."""
-    has_images: bool | None = None
-    """Whether a message carries an image."""
-    json_schema: bool | None = None
-    """Whether the answer must follow a JSON schema."""
-    metadata: Annotated[dict[str, str | int | float | bool | list[str | int | float | bool]], Field(exclude=True)] = {}
-    """Values that the caller sent along, by name; the same as keys `metadata.NAME`."""
-    any: Annotated[list[WhenSettings], Field(min_length=1)] | None = None
-    """At least one of these conditions holds."""
-    all: Annotated[list[WhenSettings], Field(min_length=1)] | None = None
-    """All of these conditions hold."""
-    not_: Annotated[WhenSettings | None, Field(alias="not")] = None
-    """This condition does not hold."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_metadata(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        found = {str(key)[len(_METADATA) :]: value for key, value in data.items() if str(key).startswith(_METADATA)}
-        rest = {key: value for key, value in data.items() if not str(key).startswith(_METADATA)}
-        return {**rest, "metadata": {**rest.get("metadata", {}), **found}} if found else rest
+    deployments: Annotated[list[DeploymentSettings], Field(min_length=1)] | None = None
+    """The places that serve it, where there are several."""
 
 
 class GuardSettings(Settings):
@@ -109,11 +48,13 @@ class GuardSettings(Settings):
     """Not these models."""
     at_least: str | None = None
     """This model or a stronger one, by `order`."""
+    regions: _Chain | None = None
+    """Only what runs in these regions; a place whose region nobody wrote down is in none."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        if sum(value is not None for value in (self.only, self.never, self.at_least)) != 1:
-            raise ValueError(f"guard {self.name!r} needs one of `only`, `never`, `at_least`")
+        if sum(value is not None for value in (self.only, self.never, self.at_least, self.regions)) != 1:
+            raise ValueError(f"guard {self.name!r} needs one of `only`, `never`, `at_least`, `regions`")
         return self
 
 
@@ -126,6 +67,8 @@ class RuleSettings(Settings):
     """Which requests it is for."""
     route: _Chain
     """Models to try, in order."""
+    cascade: str | None = None
+    """The check under `cascade` that an answer has to pass, or the next model is tried."""
 
 
 class ShareSettings(Settings):
@@ -144,6 +87,8 @@ class DefaultSettings(Settings):
     """Models to try, in order."""
     mix: Annotated[list[ShareSettings], Field(min_length=1)] | None = None
     """Chains with shares; a conversation stays with what was drawn for it."""
+    cascade: str | None = None
+    """The check under `cascade` that an answer has to pass, or the next model is tried."""
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -152,6 +97,38 @@ class DefaultSettings(Settings):
         total = sum(part.share for part in self.mix or ())
         if self.mix and abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of `mix` add up to {total:g}, not to 1")
+        return self
+
+
+class TierSettings(Settings):
+    """Where requests go that score below a threshold."""
+
+    below: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The threshold; left out in the last tier, which takes the rest."""
+    route: _Chain
+    """Models to try, in order."""
+    cascade: str | None = None
+    """The check under `cascade` that an answer has to pass, or the next model is tried."""
+
+
+class ComplexitySettings(Settings):
+    """A classifier that scores requests no rule took, and tiers by its score."""
+
+    classifier: ClassifierSettings
+    """What scores them."""
+    tiers: Annotated[list[TierSettings], Field(min_length=1)]
+    """Tiers by growing threshold."""
+
+    @model_validator(mode="after")
+    def _grow(self) -> Self:
+        *thresholds, last = [tier.below for tier in self.tiers]
+        if last is not None:
+            raise ValueError("the last tier takes the rest: leave its `below` out")
+        known = [below for below in thresholds if below is not None]
+        if len(known) < len(thresholds):
+            raise ValueError("a tier without `below` takes everything; only the last one may lack it")
+        if known != sorted(set(known)):
+            raise ValueError(f"the thresholds do not grow: {', '.join(f'{one:g}' for one in known)}")
         return self
 
 
@@ -181,7 +158,7 @@ class RulesSettings(Settings):
     """The version of this format."""
     name: Annotated[str, Field(min_length=1)]
     """What the rule set is called; draws of a mix depend on it."""
-    models: Annotated[dict[str, ModelSettings], Field(min_length=1)]
+    models: Annotated[dict[_Name, RoutedModelSettings], Field(min_length=1)]
     """The models, by name."""
     order: list[str] | None = None
     """The models from weakest to strongest; their order in `models` when left out."""
@@ -189,10 +166,20 @@ class RulesSettings(Settings):
     """What holds whatever the rules say."""
     rules: list[RuleSettings] = []
     """Conditions and chains; the first match decides."""
+    cascade: dict[_Name, CheckSettings] = {}
+    """Checks of answers, by the name that routes give."""
+    similarity: SimilaritySettings | None = None
+    """Past prompts and what became of them; asked where no rule matches."""
+    complexity: ComplexitySettings | None = None
+    """A classifier and tiers; asked where neither rules nor similarity decide."""
     default: DefaultSettings
     """Where the rest goes."""
     sticky: Literal["conversation", "none"] = "conversation"
     """Whether a conversation stays with its model."""
+    health: HealthSettings | None = None
+    """When a model that fails or slows down is passed over."""
+    budget: BudgetSettings | None = None
+    """What a day may cost."""
     evidence: dict[str, Any] = {}
     """What was measured, and on what; routebench writes it."""
     golden: Annotated[list[GoldenSettings], Field(max_length=200)] = []

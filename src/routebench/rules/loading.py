@@ -1,0 +1,118 @@
+"""The text of a rules.yaml as the parts of a rule set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from routebench.config import describe, to_model
+from routebench.errors import InputError, RulesError
+from routebench.rules.budget import Budget
+from routebench.rules.checks import problems_of
+from routebench.rules.deployments import Deployment
+from routebench.rules.health import HealthPolicy
+from routebench.rules.ruleset import Complexity, Default, Golden, Guard, Rule, Similarity, Tier, request_from_dict
+from routebench.rules.schema import DefaultSettings, GoldenSettings, RoutedModelSettings, RulesSettings
+from routebench.yaml_source import YamlSource, parse_yaml
+
+
+def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
+    """Returns the fields of the RuleSet that a text describes.
+
+    Args:
+        text: of the file.
+        name: what errors call it.
+        folder: where artifacts are.
+
+    Raises:
+        RulesError: it cannot be used; every problem is named with its place and the mend.
+    """
+    try:
+        source = parse_yaml(text, name)
+        settings = RulesSettings.model_validate(source.data)
+    except ValidationError as error:
+        raise RulesError(describe(error, source, RulesSettings)) from None
+    except InputError as error:
+        raise RulesError(str(error)) from None
+    found = [f"{source.where(path)}: {sentence}" for path, sentence in problems_of(settings)]
+    if found:
+        raise RulesError(found)
+    data = source.data
+    guards, rules = data.get("guards") or (), data.get("rules") or ()
+    return {
+        "name": settings.name,
+        "models": {
+            name: to_model(name, one, one.few_shot if isinstance(one.few_shot, list) else ())
+            for name, one in settings.models.items()
+        },
+        "order": tuple(settings.order or settings.models),
+        "guards": tuple(Guard.parse(guard) for guard in guards),
+        "rules": tuple(
+            Rule(rule.name, one["when"], tuple(rule.route), rule.cascade)
+            for rule, one in zip(settings.rules, rules, strict=True)
+        ),
+        "default": _default(settings.default),
+        "sticky": settings.sticky,
+        "checks": {name: dict(check) for name, check in (data.get("cascade") or {}).items()},
+        "similarity": _similarity(settings, source, folder),
+        "complexity": _complexity(settings, source, folder),
+        "health": None if settings.health is None else HealthPolicy(**settings.health.model_dump()),
+        "budget": None if settings.budget is None else Budget(**settings.budget.model_dump()),
+        "deployments": {
+            name: _deployments(name, one) for name, one in settings.models.items() if one.deployments is not None
+        },
+        "evidence": settings.evidence,
+        "golden": tuple(_golden(one) for one in settings.golden),
+    }
+
+
+def _default(settings: DefaultSettings) -> Default:
+    route = None if settings.route is None else tuple(settings.route)
+    mix = None if settings.mix is None else tuple((part.share, tuple(part.route)) for part in settings.mix)
+    return Default(route, mix, settings.cascade)
+
+
+def _deployments(name: str, model: RoutedModelSettings) -> tuple[Deployment, ...]:
+    places = model.deployments or []
+    return tuple(
+        Deployment(
+            name if len(places) == 1 else f"{name}#{number}",
+            name,
+            model.base_url if one.base_url is None else one.base_url,
+            model.key_env if one.key_env is None else one.key_env,
+            one.weight,
+            model.region if one.region is None else one.region,
+        )
+        for number, one in enumerate(places, start=1)
+    )
+
+
+def _complexity(settings: RulesSettings, source: YamlSource, folder: Path) -> Complexity | None:
+    said = settings.complexity
+    if said is None:
+        return None
+    from routebench.rules.classifier import load_classifier
+
+    classifier = load_classifier(said.classifier, folder, where=source.where(("complexity", "classifier")))
+    tiers = tuple(Tier(tier.below, tuple(tier.route), tier.cascade) for tier in said.tiers)
+    return Complexity(source.data["complexity"]["classifier"], tiers, classifier)
+
+
+def _similarity(settings: RulesSettings, source: YamlSource, folder: Path) -> Similarity | None:
+    said = settings.similarity
+    if said is None:
+        return None
+    from routebench.rules.library import load_library
+
+    library = load_library(said, folder, tuple(settings.models), where=source.where(("similarity", "library")))
+    rest = {key: value for key, value in source.data["similarity"].items() if key != "cascade"}
+    return Similarity(rest, library, said.cascade)
+
+
+def _golden(settings: GoldenSettings) -> Golden:
+    request = settings.request
+    if request is None:
+        request = {"messages": [{"role": "user", "content": settings.prompt}]}
+    return Golden(request_from_dict(request), tuple(settings.decision), settings.rule)

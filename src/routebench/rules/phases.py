@@ -1,0 +1,154 @@
+"""Who decides: rules, similarity, complexity, the default, in this order; the first that answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from routebench.rules.conditions import Condition
+from routebench.rules.guards import Admission
+from routebench.rules.reading import Reading
+from routebench.types import Request
+
+if TYPE_CHECKING:
+    from routebench.rules.ruleset import RuleSet
+
+DEFAULT = "default"
+SIMILARITY = "similarity"
+COMPLEXITY = "complexity"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a phase chose: a chain of models that may take the request.
+
+    Attributes:
+        rule: what decided.
+        cascade: the check that answers must pass, if any.
+    """
+
+    chain: tuple[str, ...]
+    rule: str
+    why: str
+    cascade: str | None = None
+
+
+class Phase(Protocol):
+    """Chooses, or has nothing to say."""
+
+    def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice | None:
+        """Returns a choice; `without` names a rule that is to be left out."""
+        ...
+
+
+def phases(ruleset: RuleSet) -> tuple[FirstMatch, tuple[Phase, ...]]:
+    """Returns the rules, and what is asked where no rule decides; the last one always answers."""
+    later: list[Phase] = []
+    if ruleset.similarity is not None:
+        later.append(BySimilarity(ruleset))
+    if ruleset.complexity is not None:
+        later.append(ByComplexity(ruleset))
+    return FirstMatch(ruleset), (*later, ByDefault(ruleset))
+
+
+class FirstMatch:
+    """The rules: the first that matches, and that names a model which may take the request."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        from routebench.rules.when import WhenSettings
+
+        self.rules = [
+            (rule, Condition.build(WhenSettings.model_validate(dict(rule.when)), "user")) for rule in ruleset.rules
+        ]
+        self._says = [str(condition) for _, condition in self.rules]
+
+    def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice | None:
+        """Returns the chain of the first rule that matches."""
+        for place, (rule, condition) in enumerate(self.rules):
+            if condition.matches(reading) and rule.name != without:
+                chain = admission.keep(rule.route)
+                if chain:
+                    return Choice(chain, rule.name, self._says[place] + admission.because, rule.cascade)
+        return None
+
+
+class BySimilarity:
+    """What happened to similar prompts of the past."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        assert ruleset.similarity is not None
+        self._similarity = ruleset.similarity
+
+    def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice | None:
+        """Returns the models by their expected utility; nothing where no past prompt is similar enough."""
+        if without == SIMILARITY:
+            return None
+        found = self._similarity.library.rank(reading)
+        if found is None:
+            return None
+        ranked, similarity = found
+        chain = admission.keep(ranked)
+        why = f"best on similar prompts, the nearest at {similarity:.2f}"
+        return Choice(chain, SIMILARITY, why + admission.because, self._similarity.cascade) if chain else None
+
+
+class ByComplexity:
+    """A classifier scores the request, thresholds choose the tier."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        assert ruleset.complexity is not None
+        self._complexity = ruleset.complexity
+
+    def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice | None:
+        """Returns the chain of the tier that the score falls into."""
+        if without == COMPLEXITY:
+            return None
+        score = self._complexity.classifier.score(reading)
+        tier = next(one for one in self._complexity.tiers if one.below is None or score < one.below)
+        chain = admission.keep(tier.route)
+        where = "above every threshold" if tier.below is None else f"below {tier.below:g}"
+        why = f"complexity {score:.3f} is {where}"
+        return Choice(chain, COMPLEXITY, why + admission.because, tier.cascade) if chain else None
+
+
+class ByDefault:
+    """One chain, or one drawn for the conversation."""
+
+    def __init__(self, ruleset: RuleSet) -> None:
+        self._name = ruleset.name
+        self._default = ruleset.default
+
+    def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice:  # noqa: ARG002 - nothing is left without a default
+        """Returns the default chain; where guards leave nothing of it, all that they allow, from the weakest."""
+        chain = admission.keep(self._route(reading.request))
+        if chain:
+            return Choice(chain, DEFAULT, "no rule matches" + admission.because, self._default.cascade)
+        # A guard may demand what no rule names: then its weakest model, and stronger ones after it.
+        why = "no rule names a model that may take the request"
+        return Choice(admission.models, DEFAULT, why + admission.because, self._default.cascade)
+
+    def _route(self, request: Request) -> tuple[str, ...]:
+        if self._default.mix is None:
+            return self._default.route or ()
+        drawn, reached = draw(self._name, request), 0.0
+        for share, chain in self._default.mix:
+            reached += share
+            if drawn < reached:
+                return chain
+        return self._default.mix[-1][1]
+
+
+def draw(name: str, request: Request) -> float:
+    """Returns a number in [0, 1) from a rule set's name and the messages up to the first user message.
+
+    The same for every turn of a conversation, in every process, so that a mix can be replayed and checked.
+    """
+    head = []
+    for message in request.messages:
+        head.append(dict(message))
+        if message.get("role") == "user":
+            break
+    body = json.dumps([name, head], sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return int.from_bytes(hashlib.sha256(body.encode(errors="replace")).digest()[:7], "big") / 2**56
