@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from routebench.errors import InputError
 _MAX_CHARACTERS = 5_000_000
 _MAX_NODES = 200_000
 _MAX_DEPTH = 100
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Path = tuple[str | int, ...]
@@ -53,6 +55,10 @@ def parse_yaml(text: str, name: str) -> YamlSource:
     """
     if len(text) > _MAX_CHARACTERS:
         raise InputError(f"{name}: {len(text)} characters is too long for a settings file (at most {_MAX_CHARACTERS})")
+    lone = _LONE_SURROGATE.search(text)
+    if lone is not None:
+        line = text.count("\n", 0, lone.start()) + 1
+        raise InputError(f"{name}:{line}: half of a character, {lone[0]!r}; write the whole one, or take it out")
     try:
         node = yaml.compose(text, Loader=_LOADER)
         places: dict[Path, tuple[int, int]] = {}

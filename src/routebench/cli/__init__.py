@@ -17,6 +17,7 @@ from routebench.cli.buying import add_buying
 from routebench.cli.checking import add_checking
 from routebench.cli.deciding import add_deciding
 from routebench.cli.diffing import add_diffing
+from routebench.cli.explaining import add_explaining
 from routebench.cli.keeping import add_keeping
 from routebench.cli.output import BAD, DONE, SHORT, Command
 from routebench.errors import RoutebenchError
@@ -70,6 +71,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_bringing(add)
     add_keeping(add)
     add_deciding(add)
+    add_explaining(add)
     add_checking(add)
     add_diffing(add)
     add_asking(add)

@@ -136,20 +136,6 @@ def _tune(arguments: argparse.Namespace) -> int:
     return SHORT if tuned.abstained else DONE
 
 
-def _explain(arguments: argparse.Namespace) -> int:
-    from routebench.rules import Router
-
-    router = Router.load(arguments.rules)
-    decision = router.explain([{"role": "user", "content": arguments.prompt}])
-    if arguments.json:
-        print_json(decision.as_dict())
-    else:
-        print(f"{' > '.join(decision.chain)}\nrule {decision.rule}: {decision.why}")
-        for sentence in decision.counterfactuals:
-            print(f"  {sentence}")
-    return DONE
-
-
 def _report(arguments: argparse.Namespace) -> int:
     from routebench.report import write_report
 
@@ -202,10 +188,6 @@ def add_deciding(add: Add) -> None:
     made.add_argument("--max-rules", type=int, default=12)
     made.add_argument("--golden", choices=("starter", "suite", "none"), default="suite")
     made.add_argument("--seed", type=int, default=42, help="of the half-and-half split")
-
-    made = add("explain", _explain, "what a rule set does with a prompt, and why")
-    made.add_argument("rules", type=Path, metavar="rules.yaml")
-    made.add_argument("--prompt", required=True)
 
     made = add("schema", _schema, "the JSON Schema of a file format, for editors")
     made.add_argument("what", choices=("rules", "bench"))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from routebench.errors import NoEligibleModelError
 from routebench.messages import last_user_text
+from routebench.rules.reading import Reading
 from routebench.rules.ruleset import Golden, RuleSet
 from routebench.rules.runtime import Router
+from routebench.rules.writing import plain
 from routebench.types import Request
 
 _SHOWN_CHARACTERS = 80
@@ -50,30 +54,81 @@ class GoldenFailure:
 
 @dataclass(frozen=True, slots=True)
 class GoldenCheck:
-    """How many golden decisions a rule set has, and those that fail."""
+    """How many golden decisions a rule set has, and those that fail.
+
+    Attributes:
+        n: of all.
+        unseen: how many could not be checked, because their request is private and was not given.
+    """
 
     n: int
     failed: tuple[GoldenFailure, ...]
+    unseen: int = 0
 
 
-def make_golden(ruleset: RuleSet, requests: Sequence[Request]) -> tuple[Golden, ...]:
-    """Returns the decisions of a rule set on some requests, to be written beside it."""
+def make_golden(ruleset: RuleSet, requests: Sequence[Request], salt: str | None = None) -> tuple[Golden, ...]:
+    """Returns the decisions of a rule set on some requests, to be written beside it.
+
+    Args:
+        ruleset: whose.
+        requests: what is decided; one that no model may take is left out.
+        salt: hexadecimal digits, where the requests are private: then their digests and features are kept instead.
+    """
     router = Router(ruleset)
-    decided = [(request, router.decide(request)) for request in requests]
-    return tuple(Golden(request, decision.chain, decision.rule) for request, decision in decided)
-
-
-def check_golden(ruleset: RuleSet) -> GoldenCheck:
-    """Decides every golden request again."""
-    router = Router(ruleset)
-    failed = []
-    for number, golden in enumerate(ruleset.golden, start=1):
+    made = []
+    for request in requests:
         try:
-            decision = router.decide(golden.request)
+            decision = router.decide(request)
+        except NoEligibleModelError:
+            continue
+        if salt is None:
+            made.append(Golden(request, decision.chain, decision.rule))
+        else:
+            features = dict(Reading(request).features())
+            made.append(Golden(None, decision.chain, decision.rule, digest_of(request, salt), features))
+    return tuple(made)
+
+
+def check_golden(ruleset: RuleSet, requests: Iterable[Request] = ()) -> GoldenCheck:
+    """Decides every golden request again.
+
+    Args:
+        ruleset: whose.
+        requests: where private ones are looked for.
+    """
+    router = Router(ruleset)
+    private = _private(ruleset, requests)
+    failed, unseen = [], 0
+    for number, golden in enumerate(ruleset.golden, start=1):
+        request = golden.request or private.get(golden.digest or "")
+        if request is None:
+            unseen += 1
+            continue
+        try:
+            decision = router.decide(request)
             chain, rule = decision.chain, decision.rule
         except NoEligibleModelError:
             chain, rule = (), "none"
         if (chain, rule) != (golden.decision, golden.rule):
-            prompt = last_user_text(golden.request.messages)[:_SHOWN_CHARACTERS]
-            failed.append(GoldenFailure(number, prompt, golden.decision, golden.rule, chain, rule))
-    return GoldenCheck(len(ruleset.golden), tuple(failed))
+            failed.append(GoldenFailure(number, name_of(golden), golden.decision, golden.rule, chain, rule))
+    return GoldenCheck(len(ruleset.golden), tuple(failed), unseen)
+
+
+def name_of(golden: Golden) -> str:
+    """Returns what to call a golden decision: how its prompt begins, or how its digest does."""
+    if golden.request is None:
+        return f"private, {(golden.digest or '').partition(':')[2][:12]}"
+    return " ".join(last_user_text(golden.request.messages).split())[:_SHOWN_CHARACTERS]
+
+
+def digest_of(request: Request, salt: str) -> str:
+    """Returns a salt and the SHA-256 of it and everything in a request that can decide, as `salt:digest`."""
+    told = [request.messages, request.tools, request.response_format, request.params, request.metadata, request.tags]
+    body = json.dumps(plain(told), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return f"{salt}:{hashlib.sha256((salt + body).encode(errors='replace')).hexdigest()}"
+
+
+def _private(ruleset: RuleSet, requests: Iterable[Request]) -> dict[str, Request]:
+    """The given requests by every digest that the rule set could call them by."""
+    salts = {one.digest.partition(":")[0] for one in ruleset.golden if one.digest is not None}
+    return {digest_of(request, salt): request for request in requests for salt in salts} if salts else {}

@@ -15,6 +15,7 @@ from routebench.rules.deployments import Deployment
 from routebench.rules.health import HealthPolicy
 from routebench.rules.ruleset import Complexity, Default, Golden, Guard, Rule, Similarity, Tier, request_from_dict
 from routebench.rules.schema import DefaultSettings, GoldenSettings, RoutedModelSettings, RulesSettings
+from routebench.types import Request
 from routebench.yaml_source import YamlSource, parse_yaml
 
 
@@ -112,7 +113,9 @@ def _similarity(settings: RulesSettings, source: YamlSource, folder: Path) -> Si
 
 
 def _golden(settings: GoldenSettings) -> Golden:
-    request = settings.request
-    if request is None:
-        request = {"messages": [{"role": "user", "content": settings.prompt}]}
-    return Golden(request_from_dict(request), tuple(settings.decision), settings.rule)
+    request: Request | None = None
+    if settings.prompt is not None:
+        request = Request(({"role": "user", "content": settings.prompt},))
+    elif settings.request is not None:
+        request = request_from_dict(settings.request.model_dump())
+    return Golden(request, tuple(settings.decision), settings.rule, settings.digest, settings.features)

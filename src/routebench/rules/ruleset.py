@@ -112,11 +112,19 @@ class Similarity:
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A decision that must stay as it is."""
+    """A decision that must stay as it is.
 
-    request: Request
+    Attributes:
+        request: what is decided; None where it is private: then only who has it can check the decision.
+        digest: of a private request, salted.
+        features: what the conditions read of a private request, for the reader.
+    """
+
+    request: Request | None
     decision: tuple[str, ...]
     rule: str
+    digest: str | None = None
+    features: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

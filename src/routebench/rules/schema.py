@@ -132,13 +132,34 @@ class ComplexitySettings(Settings):
         return self
 
 
+class RequestSettings(Settings):
+    """A chat request, and what its caller knows."""
+
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    """The conversation."""
+    tools: list[dict[str, Any]] = []
+    """Tools that it offers."""
+    response_format: dict[str, Any] | None = None
+    """The form that the answer must have."""
+    params: dict[str, Any] = {}
+    """Other request parameters."""
+    metadata: dict[str, Any] = {}
+    """Values that the caller knows."""
+    tags: list[str] = []
+    """Words that the caller knows."""
+
+
 class GoldenSettings(Settings):
     """A decision that must stay as it is."""
 
     prompt: str | None = None
     """A user message alone."""
-    request: dict[str, Any] | None = None
-    """A whole request: messages, tools, response_format, metadata, tags."""
+    request: RequestSettings | None = None
+    """A whole request."""
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]+:[0-9a-f]{64}$")] | None = None
+    """Salt and SHA-256 of a request that is private; who has the request can check the decision."""
+    features: dict[str, Any] = {}
+    """What the conditions read of a private request."""
     decision: _Chain
     """The chain."""
     rule: str
@@ -146,8 +167,8 @@ class GoldenSettings(Settings):
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Self:
-        if (self.prompt is None) == (self.request is None):
-            raise ValueError("a golden decision needs either `prompt` or `request`")
+        if sum(one is not None for one in (self.prompt, self.request, self.digest)) != 1:
+            raise ValueError("a golden decision needs one of `prompt`, `request`, `digest`")
         return self
 
 

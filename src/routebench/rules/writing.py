@@ -117,6 +117,9 @@ def _default_dict(default: Default) -> dict[str, Any]:
 
 def _golden_dict(golden: Golden) -> dict[str, Any]:
     request = golden.request
+    decided = {"decision": list(golden.decision), "rule": golden.rule}
+    if request is None:
+        return _said({"digest": golden.digest, "features": plain(golden.features)}) | decided
     alone = len(request.messages) == 1 and set(request.messages[0]) == {"role", "content"}
     rest = {
         "tools": plain(request.tools),
@@ -130,7 +133,7 @@ def _golden_dict(golden: Golden) -> dict[str, Any]:
         asked: dict[str, Any] = {"prompt": request.messages[0]["content"]}
     else:
         asked = {"request": {"messages": [plain(message) for message in request.messages], **said}}
-    return {**asked, "decision": list(golden.decision), "rule": golden.rule}
+    return asked | decided
 
 
 _ONE_LINE = 110
