@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -61,9 +61,14 @@ class Guard:
             raise RulesError(
                 [f"guards: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
             ) from None
-        sets = (None if one is None else tuple(one) for one in (settings.only, settings.never))
-        regions = None if settings.regions is None else tuple(settings.regions)
-        return cls(settings.name, data["when"], *sets, settings.at_least, regions)
+        return cls(
+            settings.name,
+            data["when"],
+            _names(settings.only),
+            _names(settings.never),
+            settings.at_least,
+            _names(settings.regions),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,3 +231,7 @@ def request_from_dict(data: Mapping[str, Any]) -> Request:
         metadata=data.get("metadata") or {},
         tags=tuple(data.get("tags") or ()),
     )
+
+
+def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)

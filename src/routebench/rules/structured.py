@@ -105,7 +105,8 @@ def _validator(schema: str) -> Any:
             "checking answers against a schema needs jsonschema: pip install jsonschema"
         ) from None
     value = json.loads(schema)
-    kind: Any = jsonschema.validators.extend(
+    validators: Any = jsonschema.validators
+    kind = validators.extend(
         jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
     )
     kind.check_schema(value)

@@ -71,7 +71,7 @@ def _complexity_dict(complexity: Complexity | None) -> dict[str, Any] | None:
 def _similarity_dict(similarity: Similarity | None) -> dict[str, Any] | None:
     if similarity is None:
         return None
-    return plain(similarity.settings) | ({} if similarity.cascade is None else {"cascade": similarity.cascade})
+    return {**plain(similarity.settings), **({} if similarity.cascade is None else {"cascade": similarity.cascade})}
 
 
 def _model_dict(name: str, ruleset: RuleSet) -> dict[str, Any]:
