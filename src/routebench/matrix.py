@@ -16,6 +16,7 @@ from routebench.store import (
     read_matrix,
     read_models,
     read_ratings,
+    read_said,
     read_verdicts,
 )
 from routebench.suites import content_hash
@@ -37,7 +38,7 @@ def open_outcomes(
     sealed: bool = False,
     prices: Mapping[str, Price] | None = None,
 ) -> Outcomes:
-    """Reads the outcome matrix of a suite from a store: numbers at once, prompts when a strategy looks at them.
+    """Reads the outcome matrix of a suite from a store: numbers at once, texts when a strategy looks at them.
 
     Args:
         store: where it is.
@@ -54,7 +55,7 @@ def open_outcomes(
     """
     import numpy as np
 
-    from routebench.evaluate import Cases, Outcomes, Source
+    from routebench.evaluate import Answers, Cases, Outcomes, Source
 
     known = {model.name: model for model in read_models(store, suite)}
     names = tuple(models or known)
@@ -80,6 +81,7 @@ def open_outcomes(
         cells["cost_usd"] = cell_costs_usd([prices.get(name) for name in names], cells)
     saved = _cacheable_usd([charged.get(name) for name in names], cells)
     outcomes = Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
+    outcomes = replace(outcomes, answers=Answers(lambda names: read_said(store, suite, names)))
     inside = (cases.split == "sealed") == sealed
     if sealed and not inside.any():
         raise OutcomesError(

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from routebench.types import Message, Request, ToolCall
 
+_TEXTS_OF_PARTS = ("text", "refusal", "thinking")
+"""Keys under which a part of a message, or the message itself, holds a text."""
+_KINDS_READ = frozenset(
+    (None, "text", "input_text", "output_text", "refusal", "thinking", "tool_result", "tool_use", "server_tool_use")
+)
+"""Types of parts whose whole meaning is text that `spoken` returns."""
+_IMAGES = frozenset(("image_url", "input_image", "image"))
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_AROUND_MESSAGE = 16
 """More than any chat template puts around a message."""
@@ -26,6 +33,118 @@ def text_of(message: Message) -> str:
     parts = content if isinstance(content, (list, tuple)) else ()
     texts = (part.get("text") for part in parts if isinstance(part, dict))
     return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def spoken(message: Message) -> str:
+    """Returns all that a message says: its text, what tools answered in it, and the calls of tools that it makes.
+
+    Pieces stand in the message's order with line feeds between; of a call, its name, then the keys and values of its
+    arguments without the quotes and escapes of JSON. Arguments that are no JSON stand as they were written.
+    """
+    content: Any = message.get("content")
+    if isinstance(content, str) and len(message) == 2 and "role" in message:
+        return content
+    return "\n".join(_pieces(message, read=True))
+
+
+def has_unread(messages: Iterable[Message]) -> bool:
+    """Whether a message has a part that `spoken` cannot read: an image, audio, a file, or anything unknown."""
+    return any(not is_read for message in messages for _, is_read in _parts(message))
+
+
+def has_images(messages: Iterable[Message]) -> bool:
+    """Whether a message carries an image, in what a tool answered too."""
+    return any(
+        isinstance(part, Mapping) and _is_one_of(part.get("type"), _IMAGES)
+        for message in messages
+        for part, _ in _parts(message)
+    )
+
+
+def _pieces(message: Message, *, read: bool) -> Iterator[str]:
+    """The texts of a message, arguments of calls read as JSON or as they were written."""
+    for part, _ in _parts(message):
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, Mapping):
+            yield from (part[key] for key in _TEXTS_OF_PARTS if isinstance(part.get(key), str))
+            if "input" in part:
+                yield from _call(part.get("name"), part["input"], read=read)
+    refusal: Any = message.get("refusal")
+    if isinstance(refusal, str):
+        yield refusal
+    calls: Any = message.get("tool_calls")
+    for call in (*(calls if isinstance(calls, (list, tuple)) else ()), {"function": message.get("function_call")}):
+        for said in (call.get("function"), call.get("custom")) if isinstance(call, Mapping) else ():
+            if isinstance(said, Mapping):
+                yield from _call(said.get("name"), said.get("arguments", said.get("input")), read=read)
+
+
+def _parts(message: Message) -> Iterator[tuple[Any, bool]]:
+    """Every part of a message's content, parts of tool results too, and whether all that it says is read as text."""
+    if message.get("audio") is not None:
+        yield None, False
+    content: Any = message.get("content")
+    if isinstance(content, str) or content is None:
+        if content is not None:
+            yield content, True
+        return
+    # A stack and no recursion: nothing that a caller nests may end in a RecursionError.
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            yield part, True
+        elif isinstance(part, (list, tuple)):
+            waiting.extend(reversed(part))
+        elif isinstance(part, Mapping):
+            inner = part.get("content")
+            if inner is not None:
+                waiting.append(inner)
+            says = (
+                inner is not None or "input" in part or any(isinstance(part.get(key), str) for key in _TEXTS_OF_PARTS)
+            )
+            # An empty result of a tool is read; an empty part of no known type is not.
+            is_read = _is_one_of(part.get("type"), _KINDS_READ) and (says or part.get("type") == "tool_result")
+            yield part, is_read
+        else:
+            yield part, False
+
+
+def _is_one_of(kind: Any, kinds: frozenset[str | None] | frozenset[str]) -> bool:
+    return (kind is None or isinstance(kind, str)) and kind in kinds
+
+
+def _call(name: Any, arguments: Any, *, read: bool) -> Iterator[str]:
+    if isinstance(name, str):
+        yield name
+    if isinstance(arguments, str):
+        yield from _leaves(_read_arguments(arguments)) if read else (arguments,)
+    elif arguments is not None:
+        yield from _leaves(arguments)
+
+
+def _read_arguments(text: str) -> Any:
+    try:
+        # Numbers stay as they were written, and a key that stands twice hides no value.
+        return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The keys, strings and numbers of a JSON value, in its order."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            waiting.extend(inner for pair in reversed(list(one.items())) for inner in reversed(pair))
+        elif isinstance(one, (list, tuple)):
+            waiting.extend(reversed(one))
+        elif isinstance(one, (int, float)):
+            yield json.dumps(one)
 
 
 def answer_text(text: str | None, calls: Sequence[ToolCall]) -> str:
@@ -52,8 +171,19 @@ def last_user_text(messages: Sequence[Message]) -> str:
 
 
 def estimate_input_tokens(messages: Iterable[Message]) -> int:
-    """Returns ceil(characters / 4) over all messages: the one estimate that plan, rules and gateway share."""
-    return math.ceil(sum(len(text_of(message)) for message in messages) / _CHARACTERS_PER_TOKEN)
+    """Returns ceil(characters / 4) over all messages: the one estimate that plan, rules and gateway share.
+
+    The characters of what `spoken` reads, calls of tools as they were written.
+    """
+    return math.ceil(sum(_characters(message) for message in messages) / _CHARACTERS_PER_TOKEN)
+
+
+def _characters(message: Message) -> int:
+    content: Any = message.get("content")
+    if isinstance(content, str) and len(message) == 2 and "role" in message:
+        return len(content)
+    pieces = [len(piece) for piece in _pieces(message, read=False)]
+    return sum(pieces) + max(0, len(pieces) - 1)
 
 
 def most_input_tokens(request: Request) -> int | None:

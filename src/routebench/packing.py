@@ -7,9 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from routebench.errors import InputError, NoEligibleModelError
+import numpy as np
+
+from routebench.errors import InputError
+from routebench.evaluate import Outcomes
+from routebench.matrix import open_outcomes
 from routebench.rules import Router, RuleSet
-from routebench.store import PackInfo, RecordedPolicy, Store, check_not_a_pack, pack_suite, read_cases
+from routebench.store import (
+    PackInfo,
+    RecordedPart,
+    RecordedPolicy,
+    Store,
+    check_not_a_pack,
+    pack_suite,
+    read_cases,
+)
+from routebench.strategies import RulesFile, decide_all
+from routebench.strategies.recorded import record
 from routebench.types import Case
 
 
@@ -59,25 +73,44 @@ def pack(store: Store, suite: str, path: str | Path, *, rules: Sequence[str | Pa
     Raises:
         StoreError: the store is a pack itself, has no such suite, or the file cannot be written.
         InputError: decisions are wanted of cases whose prompt is not kept.
+        OutcomesError: a rule set checks answers, and none is kept.
     """
     check_not_a_pack(store, "packing")
     cases = read_cases(store, suite) if rules else []
-    policies = [_decide(one if isinstance(one, RuleSet) else RuleSet.load(one), cases) for one in rules]
+    rulesets = [one if isinstance(one, RuleSet) else RuleSet.load(one) for one in rules]
+    policies = [_decide(store, suite, one, cases) for one in rulesets]
     info = pack_suite(store, suite, path, policies)
     return Packed(info, info.path.stat().st_size)
 
 
-def _decide(ruleset: RuleSet, cases: Sequence[Case]) -> RecordedPolicy:
-    router = Router(ruleset)
-    chains: dict[str, tuple[str, ...]] = {}
+def _decide(store: Store, suite: str, ruleset: RuleSet, cases: Sequence[Case]) -> RecordedPolicy:
     for case in cases:
         if not case.request.messages:
             raise InputError(
                 f"case {case.id!r}: its prompt is not kept, so what rule set {ruleset.name!r} decides cannot be "
                 "recorded; pack without --rules"
             )
-        try:
-            chains[case.id] = router.decide(case.request).chain
-        except NoEligibleModelError:
-            chains[case.id] = ()
-    return RecordedPolicy(ruleset.name, ruleset.policy_sha256, chains)
+    ids = [case.id for case in cases]
+    requests = [case.request for case in cases]
+    choices = decide_all(Router(ruleset), ruleset.order, requests, allow_none=True)
+    if not choices.checks:
+        return RecordedPolicy(ruleset.name, ruleset.policy_sha256, record(choices, ids))
+    place = {case_id: number for number, case_id in enumerate(ids)}
+    halves = []
+    for outcomes in _matrices(store, suite):
+        at = np.array([place[str(case_id)] for case_id in outcomes.cases.ids], dtype=np.intp)
+        looked = RulesFile(ruleset).fit(outcomes).check(choices.take(at), outcomes)
+        halves.append(record(looked, [str(case_id) for case_id in outcomes.cases.ids]))
+    return RecordedPolicy(ruleset.name, ruleset.policy_sha256, [_joined(parts) for parts in zip(*halves, strict=True)])
+
+
+def _matrices(store: Store, suite: str) -> list[Outcomes]:
+    """All cases with their answers: the open ones, and the sealed ones where there are any."""
+    found = open_outcomes(store, suite)
+    return [found] if not found.n_sealed else [found, open_outcomes(store, suite, sealed=True)]
+
+
+def _joined(parts: Sequence[RecordedPart]) -> RecordedPart:
+    chains = {case_id: chain for part in parts for case_id, chain in part.chains.items()}
+    verdicts = {cell: verdict for part in parts for cell, verdict in part.verdicts.items()}
+    return RecordedPart(parts[0].share, chains, verdicts)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from routebench.checking import check_rules
+from routebench.checking.measuring import Measurement
 from routebench.errors import InputError, OutcomesError, SuiteError
 from routebench.packing import pack
-from routebench.rules import Default
+from routebench.rules import Default, Rule
 from routebench.store import Store, purge, read_cases
 from routebench.suites import content_hash
 from routebench.suites.prompts import read_prompt_file
@@ -30,6 +31,11 @@ def packed(sample: Sample, *, rules: bool = True) -> Path:
     return path
 
 
+def cost_usd_per_1k(sample: Sample, path: Path) -> float | None:
+    measurement = Measurement.open(sample.ruleset(), path)
+    return measurement.own(measurement.compared(measurement.outcomes)).cost_usd_per_1k
+
+
 def test_a_pack_measures_what_its_store_does(sample: Sample) -> None:
     whole = check_rules(sample.rules, at=AT, store=sample.store)
     found = check_rules(sample.rules, at=AT, store=packed(sample))
@@ -37,6 +43,46 @@ def test_a_pack_measures_what_its_store_does(sample: Sample) -> None:
     assert found.as_dict() == whole.as_dict()
     by_prompts = check_rules(sample.rules, at=AT, store=packed(sample, rules=False), prompts=sample.suite)
     assert by_prompts.as_dict() == whole.as_dict()
+
+
+def test_a_pack_measures_a_cascade_by_the_verdicts_that_it_holds(tmp_path: Path) -> None:
+    sample = make_sample(tmp_path, sealed=40)
+    # Every answer says yes, so that everything is asked twice, and the cheap one is paid for.
+    checks = {"nice": {"answer": {"any_keyword": ["no"]}}}
+    sample.change(
+        lambda one: replace(
+            one, checks=checks, rules=(), default=Default(route=("cheap", "dear"), cascade="nice"), golden=()
+        )
+    )
+    found = check_rules(sample.rules, at=AT, store=packed(sample), final=True).as_dict()
+    assert found == check_rules(sample.rules, at=AT, store=sample.store, final=True).as_dict()
+    assert cost_usd_per_1k(sample, packed(sample)) == pytest.approx(0.09 + 2.25)
+    # Prompts do not help where answers are looked at, and the pack's own decisions are as good.
+    assert check_rules(sample.rules, at=AT, store=packed(sample), prompts=sample.suite, final=True).as_dict() == found
+    with pytest.raises(OutcomesError, match="no text is kept"):
+        check_rules(sample.rules, at=AT, store=packed(sample, rules=False), prompts=sample.suite)
+
+
+def test_a_cascade_is_not_packed_without_answers(sample: Sample) -> None:
+    checks = {"nice": {"answer": {"any_keyword": ["no"]}}}
+    default = Default(route=("cheap", "dear"), cascade="nice")
+    sample.change(lambda one: replace(one, checks=checks, rules=(), default=default, golden=()))
+    with Store(sample.store).connect() as con:
+        con.execute("UPDATE completions SET text = NULL")
+    with pytest.raises(OutcomesError, match="of 240 cells of suite 's' no text is kept"):
+        packed(sample)
+
+
+def test_a_pack_records_what_is_decided_at_every_time_of_the_week(sample: Sample) -> None:
+    night = Rule("night", {"time": {"after": "22:00", "before": "04:00"}}, ("cheap",))
+    sample.change(lambda one: replace(one, rules=(night,), default=Default(route=("dear",)), golden=()))
+    path = packed(sample)
+    found = check_rules(sample.rules, at=AT, store=path).as_dict()
+    assert found == check_rules(sample.rules, at=AT, store=sample.store).as_dict()
+    assert cost_usd_per_1k(sample, path) == pytest.approx(0.25 * 0.09 + 0.75 * 2.25)
+    before = path.read_bytes()
+    packed(sample)
+    assert path.read_bytes() == before
 
 
 def test_without_decisions_and_prompts_the_way_out_is_told(sample: Sample) -> None:

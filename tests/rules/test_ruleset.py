@@ -70,6 +70,56 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         ("name: support\n", "name: support\nname: again\n", "key 'name' stands twice"),
         ("name: support\n", "name: [\n", "not valid YAML"),
         ("regex: 'a table'", "", "matches every request"),
+        ("name: long,", "name: default,", "r.yaml:10:6: a rule cannot be called 'default'"),
+        (
+            "- {name: long, when: {words: {gt: 20}, not: {is_question: true}}",
+            "- {name: long, when: {any: [{words: {gt: 3}}, {not: {regex: '(a'}}]}",
+            "r.yaml:10:56: regex '(a'",
+        ),
+        (
+            "route: [small, large]}\n  -",
+            "route: [small, large], cascade: usable}\n  -",
+            "r.yaml:9:69: no check 'usable'; describe it under the key `cascade` of the file",
+        ),
+        (
+            "default:",
+            "cascade: {ok: {finsh: [stop]}}\ndefault:",
+            "r.yaml:11:16: unknown key 'finsh' (did you mean 'finish'?)",
+        ),
+        ("default:", "cascade: {ok: {finish: [done]}}\ndefault:", "'stop', 'length', 'tool_calls' or 'other'"),
+        ("model: l}", "model: l, deployments: [{weight: 0}]}", "r.yaml:5:54: `weight`: input should be greater than 0"),
+        (
+            "default:",
+            "budget: {usd_per_day: 5, timezone: Europe/Berln}\ndefault:",
+            "r.yaml:11:26: no time zone 'Europe/Berln'",
+        ),
+        ("default:", "health: {p90_s: {smal: 2}}\ndefault:", "r.yaml:11:18: no model 'smal' (did you mean 'small'?)"),
+        (
+            "default:",
+            "complexity: {classifier: {kind: heuristic, weights: {log_words: 1}}, tiers: [{below: 0.5, route: [small]}]}\ndefault:",
+            "the last tier takes the rest: leave its `below` out",
+        ),
+        (
+            "default:",
+            "complexity: {classifier: {kind: heuristic, weights: {log_wrds: 1}}, tiers: [{route: [small]}]}\ndefault:",
+            "no surface feature 'log_wrds' (did you mean 'log_words'?)",
+        ),
+        (
+            "default:",
+            "complexity: {classifier: {kind: pickle, artifact: a.pkl}, tiers: [{route: [small]}]}\ndefault:",
+            "input should be 'heuristic' or 'logistic'",
+        ),
+        (
+            "default:",
+            "complexity: {classifier: {kind: logistic, artifact: gone.json, sha256: "
+            + "a" * 64
+            + "}, tiers: [{route: [small]}]}\ndefault:",
+            "gone.json",
+        ),
+        ("default:", "similarity: {library: {artifact: past.npz, sha256: " + "a" * 64 + "}}\ndefault:", "past.npz"),
+        ("at_least: large", "regions: [eu], only: [large]", "needs one of `only`, `never`, `at_least`, `regions`"),
+        ("name: support\n", "name: support\nsticky: maybe\n", "'conversation' or 'none'"),
+        ("prompt: draw a table", "digest: abc", "r.yaml:13:6: `digest`"),
     ],
 )
 def test_every_mistake_is_named_with_its_place_and_mend(old: str, new: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from routebench.checking.evidence import evidence_gate
 from routebench.checking.gates import Bounds, Gate, bound_gates
 from routebench.errors import InputError
 from routebench.rules import GoldenCheck, RuleSet, check_golden
+from routebench.types import Request
 
 # What measures is imported when it is used: golden decisions are checked with the base install too.
 
@@ -51,7 +53,11 @@ class Checked:
         """The JSON form that `check --json` prints."""
         return {
             "ok": self.ok,
-            "golden": {"n": self.golden.n, "failed": [failure.as_dict() for failure in self.golden.failed]},
+            "golden": {
+                "n": self.golden.n,
+                "n_unseen": len(self.golden.unseen),
+                "failed": [failure.as_dict() for failure in self.golden.failed],
+            },
             "gates": [gate.as_dict() for gate in self.gates],
             "evidence": self.evidence,
         }
@@ -90,8 +96,8 @@ def check_rules(
     bounds = bounds or Bounds()
     if store is None and (suite is not None or prompts is not None or bounds.asks_something or final):
         raise InputError("check: nothing can be measured without outcomes; give --store, a store or a pack")
-    golden = check_golden(ruleset)
-    gates = [_golden_gate(golden)]
+    gates: list[Gate] = []
+    known: Iterable[Request] = ()
     evidence: dict[str, Any] | None = None
     measurement: Any = None
     if store is not None:
@@ -106,8 +112,13 @@ def check_rules(
             *bound_gates(measurement.own(comparison), bounds),
             price_gate(measurement, comparison, bounds, at),
         ]
+        if any(one.request is None for one in ruleset.golden):
+            cases = measurement.outcomes.cases
+            known = (case.request for case, there in zip(cases, cases.has_text, strict=True) if there)
         same = now["outcomes_sha256"] == ruleset.evidence.get("outcomes_sha256")
         evidence = {**now, "same_outcomes": same}
+    golden = check_golden(ruleset, known)
+    gates.insert(0, _golden_gate(golden))
     gates.append(retirement_gate(ruleset, at))
     if max_age_days is not None:
         gates.append(age_gate(ruleset.evidence, max_age_days, at))
@@ -126,5 +137,9 @@ def check_rules(
 def _golden_gate(golden: GoldenCheck) -> Gate:
     if not golden.n:
         return Gate("golden", None, "golden: the file holds no golden decisions")
-    kept = golden.n - len(golden.failed)
-    return Gate("golden", not golden.failed, f"golden: {kept} of {golden.n} golden decisions hold")
+    seen = golden.n - len(golden.unseen)
+    unseen = f"; {golden.n - seen} are of private requests, which --store may hold" if golden.unseen else ""
+    if not seen:
+        return Gate("golden", None, f"golden: none of {golden.n} golden decisions can be made here{unseen}")
+    kept = seen - len(golden.failed)
+    return Gate("golden", not golden.failed, f"golden: {kept} of {seen} golden decisions hold{unseen}")

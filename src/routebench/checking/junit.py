@@ -8,10 +8,9 @@ from pathlib import Path
 
 from routebench.checking.check import Checked
 from routebench.errors import InputError
-from routebench.messages import last_user_text
+from routebench.rules.golden import name_of
 
 _SUITE = "routebench check"
-_SHOWN_CHARACTERS = 80
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -32,8 +31,9 @@ def write_junit(path: Path, checked: Checked) -> None:
             ET.SubElement(case, "system-out").text = _clean(gate.reading)
     failures = {failure.number: failure for failure in checked.golden.failed}
     for number, golden in enumerate(checked.ruleset.golden, start=1):
-        prompt = " ".join(last_user_text(golden.request.messages).split())[:_SHOWN_CHARACTERS]
-        case = _case(suite, f"{_SUITE}.golden", f"{number}. {prompt}")
+        case = _case(suite, f"{_SUITE}.golden", f"{number}. {name_of(golden)}")
+        if number in checked.golden.unseen:
+            ET.SubElement(case, "skipped", message="its request is private, and was not given")
         if number in failures:
             found = failures[number]
             chain, rule = " > ".join(found.got) or "no model", found.got_rule

@@ -72,8 +72,7 @@ class Measurement:
         missing = [name for name in ruleset.models if name not in outcomes.models]
         if missing:
             raise InputError(f"suite {suite!r} has no outcomes of {', '.join(missing)}, which the rule set routes to")
-        policy = RulesFile(ruleset) if outcomes.cases.has_text.any() else _recorded(ruleset, store, path)
-        return cls(ruleset, store, suite, cases, outcomes, policy, seed)
+        return cls(ruleset, store, suite, cases, outcomes, _policy(ruleset, store, path, outcomes), seed)
 
     def compared(self, outcomes: Outcomes) -> Comparison:
         """Replays the rule set beside the baselines on the evidence's own split of some outcomes."""
@@ -105,12 +104,15 @@ def _only_suite(store: Store, path: str | Path) -> str:
     return names[0]
 
 
-def _recorded(ruleset: RuleSet, store: Store, path: str | Path) -> RecordedRules:
-    """What a pack says that the rule set decides."""
+def _policy(ruleset: RuleSet, store: Store, path: str | Path, outcomes: Outcomes) -> Strategy:
+    """The rule set by its prompts, or by what a pack says that it decides."""
     policies = () if store.pack is None else store.pack.policies
-    for one in policies:
-        if one.policy_sha256 == ruleset.policy_sha256:
-            return RecordedRules(one)
+    recorded = next((one for one in policies if one.policy_sha256 == ruleset.policy_sha256), None)
+    # Where answers are checked prompts do not suffice: of answers a pack holds the verdicts alone.
+    if outcomes.cases.has_text.any() and (recorded is None or not ruleset.checks):
+        return RulesFile(ruleset)
+    if recorded is not None:
+        return RecordedRules(recorded)
     file = ruleset.source or "rules.yaml"
     anew = f"make the pack anew with `routebench pack … --rules {file}`"
     if any(one.name == ruleset.name for one in policies):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from routebench.evaluate.answers import Answers
 from routebench.evaluate.cases import Cases, Source
-from routebench.evaluate.choices import Choices
+from routebench.evaluate.choices import Checks, Choices
 from routebench.evaluate.compare import compare
 from routebench.evaluate.comparison import Comparison
 from routebench.evaluate.evaluation import Evaluation
 from routebench.evaluate.outcomes import Outcomes
-from routebench.evaluate.protocol import Peeking, Strategy
+from routebench.evaluate.protocol import Checking, Peeking, Strategy, decided, decided_out_of_fold
 from routebench.evaluate.replay import Replayed, replay
 
 __all__ = [
+    "Answers",
     "Cases",
+    "Checking",
+    "Checks",
     "Choices",
     "Comparison",
     "Evaluation",
@@ -22,5 +26,7 @@ __all__ = [
     "Source",
     "Strategy",
     "compare",
+    "decided",
+    "decided_out_of_fold",
     "replay",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,37 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+ACCEPTED, REFUSED, UNTOLD = 0, 1, 2
+"""What a check says of an answer; the last where nobody knows, because too little of the answer was kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checks:
+    """The checks that answers have to pass, for one part of the choices for n requests.
+
+    Attributes:
+        names: of the checks.
+        by: the position in `names` of each request's check, -1 where any answer is accepted; shape (n,).
+        verdicts: ACCEPTED, REFUSED or UNTOLD for the answer of every place of the chain, shape (n, length, k) for k
+            samples; None until somebody has looked at answers. It counts only where there is an answer.
+        latest_stands: whether the latest refused answer is given where no model of the chain passes, shape (n,); None
+            as above.
+    """
+
+    names: tuple[str, ...]
+    by: IntArray
+    verdicts: npt.NDArray[np.int8] | None = None
+    latest_stands: BoolArray | None = None
+
+    def take(self, index: IntArray) -> Self:
+        """Returns the checks for some of the requests."""
+        return replace(
+            self,
+            by=self.by[index],
+            verdicts=None if self.verdicts is None else self.verdicts[index],
+            latest_stands=None if self.latest_stands is None else self.latest_stands[index],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +56,7 @@ class Choices:
         label: what this operating point is called, such as `lambda=0.3`.
         decision_cost_usd: what deciding cost, NaN while unknown, shape (n,); None where deciding calls no model.
         decision_latency_s: how long deciding took, NaN while unknown, shape (n,); None where nobody measured it.
+        checks: of every part, None for a part whose answers are not checked; empty where none is.
 
     A chain without any model is no decision: nothing is known of such a case.
     """
@@ -33,6 +66,7 @@ class Choices:
     label: str = ""
     decision_cost_usd: FloatArray | None = None
     decision_latency_s: FloatArray | None = None
+    checks: tuple[Checks | None, ...] = ()
 
     @classmethod
     def single(cls, models: Sequence[str], chains: IntArray, label: str = "") -> Self:
@@ -50,25 +84,37 @@ class Choices:
     @classmethod
     def mix(cls, shares: Sequence[float], choices: Sequence[Choices], label: str = "") -> Self:
         """A lottery over other choices, drawn anew for every conversation."""
-        parts = tuple(
-            (share * part_share, chains)
-            for share, choice in zip(shares, choices, strict=True)
-            if share > 0
-            for part_share, chains in choice.parts
-        )
-        return cls(choices[0].models, parts, label)
+        drawn = [(share, one) for share, one in zip(shares, choices, strict=True) if share > 0]
+        parts = tuple((share * part_share, chains) for share, one in drawn for part_share, chains in one.parts)
+        checks: tuple[Checks | None, ...] = ()
+        if any(one.checks for _, one in drawn):
+            checks = tuple(chain.from_iterable(one.checks_by_part for _, one in drawn))
+        return cls(choices[0].models, parts, label, checks=checks)
+
+    @property
+    def checks_by_part(self) -> tuple[Checks | None, ...]:
+        """The checks of every part, as many as there are parts."""
+        return self.checks or (None,) * len(self.parts)
 
     def commonest_share(self, weight: FloatArray) -> float:
-        """Returns the share of requests that get the commonest chain.
+        """Returns the share of requests that get the commonest chain, models whose answers are refused left out.
 
         Args:
             weight: of each request, shape (n,).
         """
         width = max(chains.shape[1] for _, chains in self.parts)
-        rows = [np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1) for _, chains in self.parts]
+        rows, shares = [], []
+        for (share, chains), checks in zip(self.parts, self.checks_by_part, strict=True):
+            kept = [chains]
+            if checks is not None and checks.verdicts is not None:
+                kept = [
+                    np.where(checks.verdicts[:, :, sample] == REFUSED, -2, chains)
+                    for sample in range(checks.verdicts.shape[2])
+                ]
+            rows += [np.pad(one, ((0, 0), (0, width - one.shape[1])), constant_values=-1) for one in kept]
+            shares += [share / len(kept) * weight] * len(kept)
         member = np.unique(np.concatenate(rows), axis=0, return_inverse=True)[1].reshape(-1)
-        shares = np.concatenate([share * weight for share, _ in self.parts])
-        return float(np.bincount(member, weights=shares).max() / weight.sum())
+        return float(np.bincount(member, weights=np.concatenate(shares)).max() / weight.sum())
 
     def take(self, index: IntArray) -> Self:
         """Returns the choices for some of the requests."""
@@ -77,4 +123,5 @@ class Choices:
             parts=tuple((share, chains[index]) for share, chains in self.parts),
             decision_cost_usd=None if self.decision_cost_usd is None else self.decision_cost_usd[index],
             decision_latency_s=None if self.decision_latency_s is None else self.decision_latency_s[index],
+            checks=tuple(None if one is None else one.take(index) for one in self.checks),
         )

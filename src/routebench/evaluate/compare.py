@@ -16,7 +16,7 @@ from routebench.evaluate.frontier import Hull, SingleModel, aiq, oracle_curve, s
 from routebench.evaluate.metrics import gap_recovered
 from routebench.evaluate.noise import noise_share
 from routebench.evaluate.outcomes import OK, Outcomes
-from routebench.evaluate.protocol import Kind, Peeking, Strategy
+from routebench.evaluate.protocol import Kind, Peeking, Strategy, decided, decided_out_of_fold
 from routebench.evaluate.reading import read
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import split
@@ -166,13 +166,8 @@ class _Fitted:
 
     def __init__(self, strategy: Strategy, train: Outcomes, test: Outcomes, hull: Hull) -> None:
         strategy.fit(train)
-        if isinstance(strategy, Peeking):
-            self._curve = strategy.peek(test)
-            inside = strategy.peek(train)
-        else:
-            self._curve = strategy.curve(test.requests)
-            inside = strategy.train_curve()
-        self._train = curve_points(train, inside)
+        self._curve = decided(strategy, test)
+        self._train = curve_points(train, decided_out_of_fold(strategy, train))
         self.missing = curve_missing(test, self._curve)
         # A reference that peeks stands for what is possible, so it is shown at its best quality.
         target = float("inf") if isinstance(strategy, Peeking) else float(hull.quality[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from routebench.errors import OutcomesError, nearest
+from routebench.evaluate.answers import Answers
 from routebench.evaluate.cases import Cases, Requests, StrArray
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.types import Case
@@ -37,6 +38,7 @@ class Outcomes:
         human: mean score by people, NaN where nobody graded the answer, shape (n, m, k); None where nobody graded any.
         agreement: how far the judge agrees with people, in words; None where no judge was asked.
         n_sealed: cases that are kept back for a last look, and are not among these.
+        answers: what the models said, by case id and model name; None where nobody knows.
     """
 
     suite: str
@@ -50,6 +52,7 @@ class Outcomes:
     human: FloatArray | None = None
     agreement: str | None = None
     n_sealed: int = 0
+    answers: Answers | None = field(default=None, repr=False)
 
     @classmethod
     def from_cells(cls, suite: str, cases: Cases, models: Sequence[str], cells: Mapping[str, npt.NDArray[Any]]) -> Self:

@@ -54,3 +54,46 @@ class Peeking(Protocol):
     def peek(self, outcomes: Outcomes) -> Sequence[Choices]:
         """Decisions at every operating point, with labels and outcomes in view."""
         ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A candidate whose decisions go on after an answer: which model is asked next depends on what was answered.
+
+    It peeks at nothing: production has each of these answers in hand before it asks the next model.
+    """
+
+    def check(self, choices: Choices, outcomes: Outcomes) -> Choices:
+        """Returns choices for the cases of some outcomes with the verdicts on their recorded answers.
+
+        Raises:
+            OutcomesError: answers are checked, and none is at hand.
+        """
+        ...
+
+
+def decided(strategy: Strategy, outcomes: Outcomes) -> Sequence[Choices]:
+    """Returns what a fitted strategy does with cases, at every operating point, ready to be replayed on them.
+
+    This and `decided_out_of_fold` are the only ways from a strategy to a replay: whatever a strategy needs to see
+    beyond requests, it gets here.
+
+    Raises:
+        OutcomesError: it needs what the outcomes do not hold.
+    """
+    curve = strategy.peek(outcomes) if isinstance(strategy, Peeking) else strategy.curve(outcomes.requests)
+    return _checked(strategy, curve, outcomes)
+
+
+def decided_out_of_fold(strategy: Strategy, train: Outcomes) -> Sequence[Choices]:
+    """Returns the same for the cases that the strategy was fitted on, every prediction made out of fold.
+
+    Raises:
+        OutcomesError: it needs what the outcomes do not hold.
+    """
+    curve = strategy.peek(train) if isinstance(strategy, Peeking) else strategy.train_curve()
+    return _checked(strategy, curve, train)
+
+
+def _checked(strategy: Strategy, curve: Sequence[Choices], outcomes: Outcomes) -> Sequence[Choices]:
+    return [strategy.check(one, outcomes) for one in curve] if isinstance(strategy, Checking) else curve

@@ -1,35 +1,60 @@
 """Conditions: built once from their YAML form, then asked for every request.
 
+A test that asks for what nobody knows, such as the time where none is given, is neither true nor false, and so is its
+`not`: the condition does not match.
+
 The settings classes are imported when the first condition is parsed: building them is half of what importing this
 room would cost.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import re2
-
 from routebench.errors import RulesError
-from routebench.rules.language import LANGUAGES
+from routebench.rules.keywords import split
+from routebench.rules.patterns import Patterns, PatternSet
 from routebench.rules.reading import Reading, Scope
 from routebench.types import Request
 
 if TYPE_CHECKING:
+    from routebench.rules.calendar import TimeWindow
     from routebench.rules.when import RangeSettings, WhenSettings
 
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    """One key of a condition."""
+class Sign:
+    """What a text shows: a word, or a pattern by its number in a set.
 
-    holds: Callable[[Reading], bool]
+    Attributes:
+        scope: whose text.
+        patterns: None for a word.
+    """
+
+    scope: Scope
+    what: str | int
+    patterns: PatternSet | None = None
+
+
+_Signs = tuple[Sign, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """One key of a condition.
+
+    Attributes:
+        holds: True, False, or None where that is not known.
+        signs: of which at least one shows where it holds; None where there is no such list.
+    """
+
+    holds: Callable[[Reading], bool | None]
     says: str
+    signs: _Signs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,47 +82,79 @@ class Condition:
             settings = WhenSettings.model_validate(when)
         except ValidationError as error:
             raise RulesError(
-                [f"{'.'.join(map(str, one['loc'])) or 'when'}: {one['msg']}" for one in error.errors()]
+                [f"{'.'.join(map(str, one['loc'])) or 'when'}: {_reason(one)}" for one in error.errors()]
             ) from None
         return cls.build(settings, scope)
 
     @classmethod
-    def build(cls, settings: WhenSettings, scope: Scope = "user") -> Self:
-        """Builds a condition from settings whose shape is known to be right.
+    def build(cls, settings: WhenSettings, scope: Scope = "user", patterns: Patterns | None = None) -> Self:
+        """Builds a condition from settings, which have been checked.
 
-        Raises:
-            RulesError: a pattern that RE2 does not know, or an unknown language.
+        Args:
+            settings: the checked form.
+            scope: which messages are read where `in` does not say.
+            patterns: where its regexes are put, to be asked together with those of other conditions.
         """
-        return cls(tuple(_tests(settings, settings.in_ or scope)))
+        return cls(tuple(_tests(settings, settings.in_ or scope, Patterns() if patterns is None else patterns)))
 
     def matches(self, request: Request | Reading) -> bool:
-        """Whether everything that the condition asks for holds."""
+        """Whether everything that the condition asks for is known to hold."""
         reading = request if isinstance(request, Reading) else Reading(request)
-        return all(test.holds(reading) for test in self.tests)
+        for test in self.tests:  # noqa: SIM110 - a generator costs more than most tests
+            if not test.holds(reading):
+                return False
+        return True
+
+    def holds(self, reading: Reading) -> bool | None:
+        """Whether everything that the condition asks for holds; None where that is not known."""
+        return _every(test.holds(reading) for test in self.tests)
+
+    @property
+    def signs(self) -> tuple[Sign, ...] | None:
+        """Of these a text shows at least one where the condition matches; None where there is no such list."""
+        return _fewest(test.signs for test in self.tests)
 
     def __str__(self) -> str:
         return " and ".join(test.says for test in self.tests) or "always"
 
 
-def _tests(when: WhenSettings, scope: Scope) -> list[_Test]:
+def _reason(problem: Mapping[str, Any]) -> str:
+    return str(problem["ctx"]["error"] if problem["type"] == "value_error" else problem["msg"])
+
+
+def _every(values: Iterable[bool | None]) -> bool | None:
+    """False where one is False, else None where one is not known, else True."""
+    unknown = False
+    for value in values:
+        if value is None:
+            unknown = True
+        elif not value:
+            return False
+    return None if unknown else True
+
+
+def _fewest(lists: Iterable[_Signs | None]) -> _Signs | None:
+    return min((signs for signs in lists if signs is not None), key=len, default=None)
+
+
+def _tests(when: WhenSettings, scope: Scope, patterns: Patterns) -> list[_Test]:
     where = "" if scope == "user" else f" in {scope}"
     tests: list[_Test] = []
     if when.any_keyword is not None:
-        tests.append(_Test(_any_keyword(when.any_keyword, scope), f"any keyword of {_listed(when.any_keyword)}{where}"))
+        tests.append(_any_keyword(when.any_keyword, scope, where))
     if when.all_keywords is not None:
-        tests.append(
-            _Test(_all_keywords(when.all_keywords, scope), f"all keywords {_listed(when.all_keywords)}{where}")
-        )
+        tests.append(_all_keywords(when.all_keywords, scope, where))
     if when.regex is not None:
-        tests.append(_Test(_pattern(when.regex, scope), f"pattern {when.regex}{where}"))
+        tests.append(_pattern(when.regex, scope, where, patterns.of(scope)))
     if when.language is not None:
-        tests.append(_Test(_language(_many(when.language), scope), f"language {_listed(_many(when.language))}{where}"))
-    ranges: tuple[tuple[str, RangeSettings | None, Callable[[Reading], float]], ...] = (
+        tests.append(_language(_many(when.language), scope, where))
+    ranges: tuple[tuple[str, RangeSettings | None, Callable[[Reading], float | None]], ...] = (
         ("characters", when.characters, lambda reading: len(reading.text(scope).text)),
         ("words", when.words, lambda reading: len(reading.text(scope).words)),
         ("digits", when.digits, lambda reading: reading.text(scope).digits),
         ("input_tokens", when.input_tokens, lambda reading: reading.input_tokens),
         ("turns", when.turns, lambda reading: reading.turns),
+        ("budget_pace", when.budget_pace, lambda reading: reading.situation.budget_pace),
     )
     tests += [_range(name, bounds, value) for name, bounds, value in ranges if bounds is not None]
     flags: tuple[tuple[str, bool | None, Callable[[Reading], bool]], ...] = (
@@ -105,90 +162,69 @@ def _tests(when: WhenSettings, scope: Scope) -> list[_Test]:
         ("is_question", when.is_question, lambda reading: reading.text(scope).is_question),
         ("has_tools", when.has_tools, lambda reading: bool(reading.request.tools)),
         ("has_images", when.has_images, lambda reading: reading.has_images),
+        ("has_unread", when.has_unread, lambda reading: reading.has_unread),
         ("json_schema", when.json_schema, lambda reading: reading.wants_json_schema),
     )
     tests += [_flag(name, wanted, value) for name, wanted, value in flags if wanted is not None]
+    if when.time is not None:
+        tests.append(_time(when.time.window()))
     if when.tag is not None:
         tests.append(_tag(_many(when.tag)))
     tests += [_metadata(name, value) for name, value in when.metadata.items()]
     if when.any is not None:
-        parts = [Condition.build(one, scope) for one in when.any]
-        tests.append(_Test(lambda reading: any(one.matches(reading) for one in parts), _joined(parts, " or ")))
+        tests.append(_any([Condition.build(one, scope, patterns) for one in when.any]))
     if when.all is not None:
-        every = [Condition.build(one, scope) for one in when.all]
-        tests.append(_Test(lambda reading: all(one.matches(reading) for one in every), _joined(every, " and ")))
+        tests.append(_all([Condition.build(one, scope, patterns) for one in when.all]))
     if when.not_ is not None:
-        inner = Condition.build(when.not_, scope)
-        tests.append(_Test(lambda reading: not inner.matches(reading), f"not ({inner})"))
+        tests.append(_not(Condition.build(when.not_, scope, patterns)))
     return tests
 
 
-def _any_keyword(keywords: Sequence[str], scope: Scope) -> Callable[[Reading], bool]:
-    words, phrases = _split(keywords)
+def _any_keyword(keywords: Sequence[str], scope: Scope, where: str) -> _Test:
+    words, phrases = split(keywords)
 
     def holds(reading: Reading) -> bool:
         text = reading.text(scope)
-        return not words.isdisjoint(text.vocabulary) or any(phrase.stands_in(text.folded) for phrase in phrases)
+        if words and not words.isdisjoint(text.vocabulary):
+            return True
+        return bool(phrases) and any(phrase.stands_in(text.spaced) for phrase in phrases)
 
-    return holds
+    signs = None if phrases else tuple(Sign(scope, word) for word in sorted(words))
+    return _Test(holds, f"any keyword of {_listed(keywords)}{where}", signs)
 
 
-def _all_keywords(keywords: Sequence[str], scope: Scope) -> Callable[[Reading], bool]:
-    words, phrases = _split(keywords)
+def _all_keywords(keywords: Sequence[str], scope: Scope, where: str) -> _Test:
+    words, phrases = split(keywords)
 
     def holds(reading: Reading) -> bool:
         text = reading.text(scope)
-        return words <= text.vocabulary and all(phrase.stands_in(text.folded) for phrase in phrases)
+        return words <= text.vocabulary and all(phrase.stands_in(text.spaced) for phrase in phrases)
 
-    return holds
-
-
-def _split(keywords: Sequence[str]) -> tuple[frozenset[str], list[_Phrase]]:
-    """Most keywords are one word, and looking a word up in a set beats every pattern."""
-    folded = [keyword.casefold() for keyword in keywords]
-    words = frozenset(keyword for keyword in folded if re.fullmatch(r"\w+", keyword))
-    return words, [_Phrase(keyword) for keyword in folded if keyword not in words]
+    # Every one of them shows; the longest is the rarest.
+    signs = (Sign(scope, max(sorted(words), key=len)),) if words else None
+    return _Test(holds, f"all keywords {_listed(keywords)}{where}", signs)
 
 
-class _Phrase:
-    """Several words: no letter or digit may touch them where they themselves end in one."""
-
-    def __init__(self, keyword: str) -> None:
-        before = r"(?<!\w)" if re.match(r"\w", keyword) else ""
-        after = r"(?!\w)" if re.search(r"\w$", keyword) else ""
-        self._literal = keyword
-        self._pattern = re.compile(before + re.escape(keyword) + after)
-
-    def stands_in(self, text: str) -> bool:
-        # Most texts do not hold it at all, and looking for a literal is ten times as fast as a pattern.
-        return self._literal in text and self._pattern.search(text) is not None
+def _pattern(pattern: str, scope: Scope, where: str, patterns: PatternSet) -> _Test:
+    number = patterns.add(pattern)
+    return _Test(
+        lambda reading: number in patterns.found(reading.text(scope)),
+        f"pattern {pattern}{where}",
+        (Sign(scope, number, patterns),),
+    )
 
 
-def _pattern(pattern: str, scope: Scope) -> Callable[[Reading], bool]:
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
-        raise RulesError(
-            f"regex {pattern!r}: {reason}; rules use RE2 syntax, which has no look-around and no back references"
-        ) from None
-    return lambda reading: compiled.search(reading.text(scope).text) is not None
+def _language(languages: Sequence[str], scope: Scope, where: str) -> _Test:
+    return _Test(lambda reading: reading.text(scope).language in languages, f"language {_listed(languages)}{where}")
 
 
-def _language(languages: Sequence[str], scope: Scope) -> Callable[[Reading], bool]:
-    for name in languages:
-        if name not in LANGUAGES:
-            raise RulesError(f"language {name!r} is not recognised; known: {', '.join(LANGUAGES)}")
-    return lambda reading: reading.text(scope).language in languages
-
-
-def _range(name: str, bounds: RangeSettings, value: Callable[[Reading], float]) -> _Test:
+def _range(name: str, bounds: RangeSettings, value: Callable[[Reading], float | None]) -> _Test:
     low, least, high, most = bounds.gt, bounds.ge, bounds.lt, bounds.le
 
-    def holds(reading: Reading) -> bool:
+    def holds(reading: Reading) -> bool | None:
         number = value(reading)
+        if number is None:
+            return None
         return (
             (low is None or number > low)
             and (least is None or number >= least)
@@ -196,12 +232,20 @@ def _range(name: str, bounds: RangeSettings, value: Callable[[Reading], float]) 
             and (most is None or number <= most)
         )
 
-    limits = bounds.model_dump(exclude_none=True).items()
-    return _Test(holds, " and ".join(f"{name} {_SIGNS[sign]} {bound:g}" for sign, bound in limits))
+    limits = [(sign, getattr(bounds, name)) for name, sign in _SIGNS.items()]
+    return _Test(holds, " and ".join(f"{name} {sign} {bound:g}" for sign, bound in limits if bound is not None))
 
 
 def _flag(name: str, wanted: bool, value: Callable[[Reading], bool]) -> _Test:  # noqa: FBT001 - the value is data
     return _Test(lambda reading: value(reading) == wanted, name if wanted else f"not {name}")
+
+
+def _time(window: TimeWindow) -> _Test:
+    def holds(reading: Reading) -> bool | None:
+        at = reading.situation.at
+        return None if at is None else window.holds(at)
+
+    return _Test(holds, str(window))
 
 
 def _tag(tags: Sequence[str]) -> _Test:
@@ -214,6 +258,37 @@ def _metadata(name: str, wanted: Any) -> _Test:
         lambda reading: name in reading.request.metadata and reading.request.metadata[name] in values,
         f"metadata.{name} is {_listed([str(value) for value in values])}",
     )
+
+
+def _any(parts: Sequence[Condition]) -> _Test:
+    def holds(reading: Reading) -> bool | None:
+        unknown = False
+        for part in parts:
+            held = part.holds(reading)
+            if held:
+                return True
+            unknown = unknown or held is None
+        return None if unknown else False
+
+    lists = [part.signs for part in parts]
+    signs = None if None in lists else tuple(dict.fromkeys(sign for one in lists for sign in one or ()))
+    return _Test(holds, _joined(parts, " or "), signs)
+
+
+def _all(parts: Sequence[Condition]) -> _Test:
+    return _Test(
+        lambda reading: _every(part.holds(reading) for part in parts),
+        _joined(parts, " and "),
+        _fewest(part.signs for part in parts),
+    )
+
+
+def _not(part: Condition) -> _Test:
+    def holds(reading: Reading) -> bool | None:
+        held = part.holds(reading)
+        return None if held is None else not held
+
+    return _Test(holds, f"not ({part})")
 
 
 def _many(value: str | list[str]) -> list[str]:

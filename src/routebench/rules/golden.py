@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from routebench.errors import NoEligibleModelError
@@ -17,6 +18,8 @@ from routebench.rules.writing import plain
 from routebench.types import Request
 
 _SHOWN_CHARACTERS = 80
+_AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
+"""A Monday at noon: golden decisions must not depend on the time at which somebody checks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,12 @@ class GoldenCheck:
 
     Attributes:
         n: of all.
-        unseen: how many could not be checked, because their request is private and was not given.
+        unseen: numbers of those that could not be checked, because their request is private and was not given.
     """
 
     n: int
     failed: tuple[GoldenFailure, ...]
-    unseen: int = 0
+    unseen: tuple[int, ...] = ()
 
 
 def make_golden(ruleset: RuleSet, requests: Sequence[Request], salt: str | None = None) -> tuple[Golden, ...]:
@@ -74,7 +77,7 @@ def make_golden(ruleset: RuleSet, requests: Sequence[Request], salt: str | None 
         requests: what is decided; one that no model may take is left out.
         salt: hexadecimal digits, where the requests are private: then their digests and features are kept instead.
     """
-    router = Router(ruleset)
+    router = Router(ruleset, now=lambda: _AT)
     made = []
     for request in requests:
         try:
@@ -96,13 +99,13 @@ def check_golden(ruleset: RuleSet, requests: Iterable[Request] = ()) -> GoldenCh
         ruleset: whose.
         requests: where private ones are looked for.
     """
-    router = Router(ruleset)
+    router = Router(ruleset, now=lambda: _AT)
     private = _private(ruleset, requests)
-    failed, unseen = [], 0
+    failed, unseen = [], []
     for number, golden in enumerate(ruleset.golden, start=1):
         request = golden.request or private.get(golden.digest or "")
         if request is None:
-            unseen += 1
+            unseen.append(number)
             continue
         try:
             decision = router.decide(request)
@@ -111,7 +114,7 @@ def check_golden(ruleset: RuleSet, requests: Iterable[Request] = ()) -> GoldenCh
             chain, rule = (), "none"
         if (chain, rule) != (golden.decision, golden.rule):
             failed.append(GoldenFailure(number, name_of(golden), golden.decision, golden.rule, chain, rule))
-    return GoldenCheck(len(ruleset.golden), tuple(failed), unseen)
+    return GoldenCheck(len(ruleset.golden), tuple(failed), tuple(unseen))
 
 
 def name_of(golden: Golden) -> str:

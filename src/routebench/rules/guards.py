@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routebench.errors import NoEligibleModelError
-from routebench.rules.conditions import Condition
+from routebench.rules.lineup import Lineup
 from routebench.rules.reading import Reading
 from routebench.types import Model
 
@@ -47,21 +47,15 @@ class Gatekeeper:
     """
 
     def __init__(self, ruleset: RuleSet) -> None:
-        from routebench.rules.when import WhenSettings
-
         self._name = ruleset.name
         self._all = Admission(ruleset.order)
         self._regions = {name: frozenset(one.region for one in ruleset.deployments_of(name)) for name in ruleset.order}
         self._limited = [(name, ruleset.models[name]) for name in ruleset.order if _has_limits(ruleset.models[name])]
         self._guards = [
-            (
-                guard.name,
-                Condition.build(WhenSettings.model_validate(dict(guard.when)), "conversation"),
-                admitted(guard, ruleset),
-                None if guard.regions is None else frozenset(guard.regions),
-            )
+            (guard.name, admitted(guard, ruleset), None if guard.regions is None else frozenset(guard.regions))
             for guard in ruleset.guards
         ]
+        self._lineup = Lineup.of([guard.when for guard in ruleset.guards], "conversation")
 
     def admit(self, reading: Reading, without: str | None = None) -> Admission:
         """Returns who may take a request.
@@ -83,13 +77,16 @@ class Gatekeeper:
                     f"no model of {self._name!r} can take this request of about {reading.input_tokens} tokens "
                     f"({listed}); add a model that can"
                 )
-        held, regions = [], None
-        for name, condition, permitted, places in self._guards:
-            if name != without and condition.matches(reading):
-                held.append(name)
-                models = [one for one in models if one in permitted]
-                if places is not None:
-                    regions = places if regions is None else regions & places
+        held: list[str] = []
+        regions: frozenset[str] | None = None
+        for place in self._lineup.matching(reading):
+            name, permitted, places = self._guards[place]
+            if name == without:
+                continue
+            held.append(name)
+            models = [one for one in models if one in permitted]
+            if places is not None:
+                regions = places if regions is None else regions & places
         if regions is not None:
             # Two guards may each find a place of the same model, and no place satisfy both.
             models = [one for one in models if not self._regions[one].isdisjoint(regions)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 _SCRIPTS: tuple[tuple[str, str, str], ...] = (
     ("ja", "\u3040", "\u30ff"),
@@ -28,17 +30,45 @@ _SMALL_WORDS: Mapping[str, frozenset[str]] = {
     "nl": frozenset("de het een is en van wat hoe niet met voor dat op te zijn".split()),
 }
 LANGUAGES = (*sorted(_SMALL_WORDS), *(name for name, _, _ in _SCRIPTS))
+_SPEAKERS: Mapping[str, tuple[str, ...]] = {
+    word: tuple(name for name, words in _SMALL_WORDS.items() if word in words)
+    for word in frozenset().union(*_SMALL_WORDS.values())
+}
+"""Small word -> the languages that it is one of."""
+_ASCII = re.compile(r"[\x00-\x7f]+")
+_ASCII_LETTERS = string.ascii_letters.encode()
 
 
-def language_of(text: str) -> str | None:
-    """Returns a two-letter code of LANGUAGES, or None where two languages are as likely or the text has no hint."""
-    letters = [character for character in text if character.isalpha()]
+def language_of(text: str, words: Sequence[str] | None = None) -> str | None:
+    """Returns a two-letter code of LANGUAGES, or None where two languages are as likely or the text has no hint.
+
+    Args:
+        text: of any length; the time grows with it and no faster.
+        words: its words in lower case, where they are known already.
+    """
+    if not text.isascii():
+        script = _script_of(text)
+        if script is not None:
+            return script
+    if words is None:
+        words = re.findall(r"\w+", text.casefold())
+    counts = dict.fromkeys(_SMALL_WORDS, 0)
+    for word, number in Counter([word for word in words if word in _SPEAKERS]).items():
+        for name in _SPEAKERS[word]:
+            counts[name] += number
+    most = max(counts.values())
+    likely = [name for name, number in counts.items() if number == most]
+    return likely[0] if len(likely) == 1 else None
+
+
+def _script_of(text: str) -> str | None:
+    others = Counter(_ASCII.sub("", text))
+    letters = {letter: number for letter, number in others.items() if letter.isalpha()}
+    plain = text.encode("ascii", "ignore")
+    total = len(plain) - len(plain.translate(None, _ASCII_LETTERS)) + sum(letters.values())
+    if sum(letters.values()) < _SCRIPT_SHARE * total:
+        return None
     for name, first, last in _SCRIPTS:
-        if letters and sum(first <= letter <= last for letter in letters) >= _SCRIPT_SHARE * len(letters):
+        if letters and sum(n for letter, n in letters.items() if first <= letter <= last) >= _SCRIPT_SHARE * total:
             return name
-    words = re.findall(r"\w+", text.casefold())
-    counts = sorted(
-        ((sum(word in small for word in words), name) for name, small in _SMALL_WORDS.items()), reverse=True
-    )
-    (most, name), (second, _) = counts[:2]
-    return name if most > second else None
+    return None

@@ -7,17 +7,22 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from routebench.rules.conditions import Condition
 from routebench.rules.guards import Admission
+from routebench.rules.lineup import Lineup
 from routebench.rules.reading import Reading
 from routebench.types import Request
 
 if TYPE_CHECKING:
     from routebench.rules.ruleset import RuleSet
 
-DEFAULT = "default"
-SIMILARITY = "similarity"
+BUDGET = "budget"
 COMPLEXITY = "complexity"
+DEFAULT = "default"
+NAMED = "named"
+SIMILARITY = "similarity"
+STICKY = "sticky"
+RESERVED = frozenset({BUDGET, COMPLEXITY, DEFAULT, NAMED, SIMILARITY, STICKY, "none"})
+"""What decisions that no rule made are called by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +59,26 @@ def phases(ruleset: RuleSet) -> tuple[FirstMatch, tuple[Phase, ...]]:
 
 
 class FirstMatch:
-    """The rules: the first that matches, and that names a model which may take the request."""
+    """The rules: the first that matches, and that names a model which may take the request.
+
+    Attributes:
+        rules: each with its condition.
+    """
 
     def __init__(self, ruleset: RuleSet) -> None:
-        from routebench.rules.when import WhenSettings
-
-        self.rules = [
-            (rule, Condition.build(WhenSettings.model_validate(dict(rule.when)), "user")) for rule in ruleset.rules
-        ]
-        self._says = [str(condition) for _, condition in self.rules]
+        self._lineup = Lineup.of([rule.when for rule in ruleset.rules], "user")
+        self.rules = tuple(zip(ruleset.rules, self._lineup.conditions, strict=True))
+        self._says = [str(condition) for condition in self._lineup.conditions]
 
     def __call__(self, reading: Reading, admission: Admission, without: str | None = None) -> Choice | None:
         """Returns the chain of the first rule that matches."""
-        for place, (rule, condition) in enumerate(self.rules):
-            if condition.matches(reading) and rule.name != without:
-                chain = admission.keep(rule.route)
-                if chain:
-                    return Choice(chain, rule.name, self._says[place] + admission.because, rule.cascade)
+        for place in self._lineup.matching(reading):
+            rule = self.rules[place][0]
+            if rule.name == without:
+                continue
+            chain = admission.keep(rule.route)
+            if chain:
+                return Choice(chain, rule.name, self._says[place] + admission.because, rule.cascade)
         return None
 
 

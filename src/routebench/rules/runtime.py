@@ -15,17 +15,13 @@ from routebench.rules.cascade import Check, advance
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment, by_weight, rotated
 from routebench.rules.guards import Admission, Gatekeeper
-from routebench.rules.phases import Choice, draw, phases
-from routebench.rules.reading import Reading
+from routebench.rules.phases import BUDGET, NAMED, STICKY, Choice, draw, phases
+from routebench.rules.reading import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
 
 if TYPE_CHECKING:
     from routebench.rules.health import Health, HealthPolicy
-
-BUDGET = "budget"
-NAMED = "named"
-STICKY = "sticky"
 
 
 def _utc_now() -> datetime:
@@ -62,6 +58,8 @@ class Router:
         self._guards = Gatekeeper(ruleset)
         self._rules, self._later = phases(ruleset)
         self._now = now
+        whens = [one.when for one in (*ruleset.guards, *ruleset.rules)]
+        self._asks = any(mentions(when, ("time", "budget_pace")) for when in whens)
         self._places = {name: ruleset.deployments_of(name) for name in ruleset.order}
         self._single = all(len(places) == 1 for places in self._places.values())
         places = [one.name for name in ruleset.order for one in self._places[name]]
@@ -216,7 +214,11 @@ class Router:
                 yield f"rule {rule.name} lacks only: {failed[0].says}"
 
     def _read(self, request: Request | Reading) -> Reading:
-        return request if isinstance(request, Reading) else Reading(request)
+        reading = request if isinstance(request, Reading) else Reading(request)
+        if not self._asks or reading.situation.at is not None:
+            return reading
+        at = self._now()
+        return reading.within(Situation(at, None if self.ledger is None else self.ledger.pace(at)))
 
     def _decide(
         self,
@@ -298,6 +300,12 @@ def _health(policy: HealthPolicy, places: Sequence[str], clock: Callable[[], flo
     from routebench.rules.health import Health
 
     return Health(policy, places, clock)
+
+
+def mentions(when: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether a condition, or a part of it, has one of some keys."""
+    inner = [*(when.get("any") or ()), *(when.get("all") or ()), *([when["not"]] if when.get("not") else ())]
+    return any(key in when for key in keys) or any(mentions(one, keys) for one in inner)
 
 
 def _ends_in_tool_result(request: Request) -> bool:

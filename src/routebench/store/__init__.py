@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from routebench.store.answers import read_said
 from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, sparingly, upload
 from routebench.store.grades import PEOPLE, add_ratings, read_places, read_ratings, read_verdicts, revise_cases
-from routebench.store.pack import PackInfo, RecordedPolicy, is_pack
+from routebench.store.pack import PackInfo, RecordedPart, RecordedPolicy, RecordedVerdict, is_pack
 from routebench.store.packed import check_not_a_pack, open_store, pack_suite
 from routebench.store.purge import Purged, purge
 from routebench.store.queries import (
@@ -48,7 +49,9 @@ __all__ = [
     "Matrix",
     "PackInfo",
     "Purged",
+    "RecordedPart",
     "RecordedPolicy",
+    "RecordedVerdict",
     "Store",
     "Table",
     "UngradedAnswer",
@@ -78,6 +81,7 @@ __all__ = [
     "read_outcomes",
     "read_places",
     "read_ratings",
+    "read_said",
     "read_verdicts",
     "register",
     "registered_mark",

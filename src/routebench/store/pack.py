@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from routebench.errors import StoreError
 
@@ -31,19 +31,41 @@ _LABELS = ("case_id", "content_hash", "grader", "category", "tags", "group_key",
 _TIMES = ("latency_s", "ttft_s")
 
 
+RecordedVerdict = Literal["accepted", "stands", "refused", "untold"]
+"""What a check says of an answer: it passes; it does not, but stands where nothing better comes; it does not, and never
+stands; nobody knows, or no request comes to it."""
+_VERDICTS: tuple[RecordedVerdict, ...] = get_args(RecordedVerdict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPart:
+    """What a rule set decides in some situation, such as at night.
+
+    Attributes:
+        share: of all requests.
+        chains: case id -> the models in the order in which they are tried.
+        verdicts: (case id, model, sample) -> what the case's check says of that answer; nothing of cases that have no
+            check, nor of cells that were never bought.
+    """
+
+    share: float
+    chains: Mapping[str, Sequence[str]]
+    verdicts: Mapping[tuple[str, str, int], RecordedVerdict] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedPolicy:
-    """What a rule set decided for every case when the pack was made, so that it can be measured without a prompt.
+    """What a rule set decided for every case when the pack was made, so that it can be measured without a text.
 
     Attributes:
         name: of the rule set.
         policy_sha256: of what decides in it; another rule set cannot be measured by these decisions.
-        chains: case id -> the models in the order in which they are tried; a mix has several, with their shares.
+        parts: one for every situation in which it decides otherwise; their shares sum to one.
     """
 
     name: str
     policy_sha256: str
-    chains: Mapping[str, Sequence[str]]
+    parts: Sequence[RecordedPart]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +157,16 @@ def write_pack(
             column = steps.cast(pa.int64())
         columns[name] = column
     table = pa.table(columns)
-    chains = sorted({tuple(chain) for policy in policies for chain in policy.chains.values()})
-    places = {chain: place for place, chain in enumerate(chains)}
+    chains = sorted({tuple(chain) for policy in policies for part in policy.parts for chain in part.chains.values()})
     for number, policy in enumerate(policies):
-        decided = [places[tuple(policy.chains[case_id])] for case_id in cells.column("case_id").to_pylist()]
-        table = table.append_column(f"decision_{number}", pa.array(decided, pa.int32()))
+        for place, part in enumerate(policy.parts):
+            table = _with_decisions(table, _column(number, place), part, chains)
     about = {
         "schema": SCHEMA,
         "suite": suite,
         "models": list(models),
         "chains": [list(chain) for chain in chains],
-        "policies": [{"name": policy.name, "policy_sha256": policy.policy_sha256} for policy in policies],
+        "policies": [_policy_row(policy) for policy in policies],
     }
     if path.exists() and not (path.is_file() and _is_parquet(path)):
         raise StoreError(f"{path}: is there already and no pack; it is left as it is: choose another path")
@@ -171,6 +192,31 @@ def write_pack(
             f"{path}: the pack cannot be written ({error.strerror or error}); choose another path"
         ) from None
     return info
+
+
+def _policy_row(policy: RecordedPolicy) -> dict[str, Any]:
+    shares = [part.share for part in policy.parts]
+    told = {"name": policy.name, "policy_sha256": policy.policy_sha256}
+    return told if len(shares) == 1 else {**told, "shares": shares}
+
+
+def _column(number: int, place: int) -> str:
+    """How the columns of a policy's part end."""
+    return f"{number}_{place}" if place else f"{number}"
+
+
+def _with_decisions(table: pa.Table, name: str, part: RecordedPart, chains: Sequence[tuple[str, ...]]) -> pa.Table:
+    """Adds the columns of one part: the place of each case's chain, and where answers are checked the verdicts."""
+    import pyarrow as pa
+
+    places = {chain: place for place, chain in enumerate(chains)}
+    cells = list(zip(*(table.column(column).to_pylist() for column in ("case_id", "model", "sample")), strict=True))
+    decided = [places[tuple(part.chains[case_id])] for case_id, _, _ in cells]
+    table = table.append_column(f"decision_{name}", pa.array(decided, pa.int32()))
+    if not part.verdicts:
+        return table
+    told = [None if (found := part.verdicts.get(cell)) is None else _VERDICTS.index(found) for cell in cells]
+    return table.append_column(f"verdict_{name}", pa.array(told, pa.int8()))
 
 
 def read_pack(path: str | Path) -> tuple[PackInfo, pa.Table]:
@@ -200,12 +246,7 @@ def read_pack(path: str | Path) -> tuple[PackInfo, pa.Table]:
     about = {name: value for name, value in meta.items() if name != "sha256"}
     if _digest(table, about) != meta.get("sha256"):
         raise StoreError(f"pack {path}: its content is not what its digest says; it was changed: make it again")
-    policies = [
-        _policy(
-            told, table.column("case_id").to_pylist(), table.column(f"decision_{number}").to_pylist(), meta["chains"]
-        )
-        for number, told in enumerate(meta["policies"])
-    ]
+    policies = [_policy(told, number, table, meta["chains"]) for number, told in enumerate(meta["policies"])]
     for name in _TIMES:
         at = table.column_names.index(name)
         seconds = pc.divide(table.column(name).cast(pa.float64()), float(_LATENCY_STEPS_PER_S))
@@ -214,11 +255,19 @@ def read_pack(path: str | Path) -> tuple[PackInfo, pa.Table]:
     return PackInfo(path, meta["suite"], meta["sha256"], models, _withheld(models), policies), table
 
 
-def _policy(
-    told: Mapping[str, Any], case_ids: Sequence[str], places: Sequence[int], chains: Sequence[Sequence[str]]
-) -> RecordedPolicy:
-    decided = {case_id: tuple(chains[place]) for case_id, place in zip(case_ids, places, strict=True)}
-    return RecordedPolicy(told["name"], told["policy_sha256"], decided)
+def _policy(told: Mapping[str, Any], number: int, table: pa.Table, chains: Sequence[Sequence[str]]) -> RecordedPolicy:
+    cells = list(zip(*(table.column(column).to_pylist() for column in ("case_id", "model", "sample")), strict=True))
+    parts = []
+    for place, share in enumerate(told.get("shares") or [1.0]):
+        name = _column(number, place)
+        decided = table.column(f"decision_{name}").to_pylist()
+        verdicts: dict[tuple[str, str, int], RecordedVerdict] = {}
+        if f"verdict_{name}" in table.column_names:
+            said = zip(cells, table.column(f"verdict_{name}").to_pylist(), strict=True)
+            verdicts = {cell: _VERDICTS[code] for cell, code in said if code is not None}
+        of_case = {cell[0]: tuple(chains[at]) for cell, at in zip(cells, decided, strict=True)}
+        parts.append(RecordedPart(share, of_case, verdicts))
+    return RecordedPolicy(told["name"], told["policy_sha256"], parts)
 
 
 def _withheld(models: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -383,13 +383,10 @@ def read_matrix(store: Store, suite: str, models: Sequence[str], *, tokens: bool
         ).fetchone()
         # A join costs as much for nothing as for something.
         human = ", people.score::DOUBLE AS human" if graded else ""
-        # One run answers a request once: then every completion counts, and looking for newer ones can be spared.
-        runs = con.execute("SELECT count(DISTINCT run_id) FROM completions").fetchone()
-        counted = "completions" if runs and runs[0] == 1 else "latest"
         query = _MATRIX.format(
             human=human,
             people=_PEOPLE if graded else "",
-            counted=counted,
+            counted=counted(con),
             kept=", output_tokens, cpu_s" if tokens else "",
             told=", done.output_tokens::DOUBLE AS output_tokens, done.cpu_s::DOUBLE AS cpu_s" if tokens else "",
         )
@@ -397,6 +394,13 @@ def read_matrix(store: Store, suite: str, models: Sequence[str], *, tokens: bool
     if not len(cases["case_id"]):
         raise _no_suite(store, suite)
     return Matrix(cases, cells)
+
+
+def counted(con: duckdb.DuckDBPyConnection) -> str:
+    """Returns the name of a table or view with the completion of every request that counts."""
+    # One run answers a request once: then every completion counts, and looking for newer ones can be spared.
+    runs = con.execute("SELECT count(DISTINCT run_id) FROM completions").fetchone()
+    return "completions" if runs and runs[0] == 1 else "latest"
 
 
 # Keys are long texts: joining on their hashes of 64 bits takes half the time. That two of a million keys share one has

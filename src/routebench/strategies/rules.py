@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from routebench.errors import OutcomesError
-from routebench.evaluate.choices import Choices, FloatArray, IntArray
+from routebench.errors import NoEligibleModelError, OutcomesError
+from routebench.evaluate.choices import Checks, Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
 from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
+from routebench.strategies.answer_checks import AnswerChecks
 from routebench.strategies.base import Policy, lambda_grid
 from routebench.strategies.baselines import chains_to_try
 from routebench.strategies.induce import RuleList, candidates, induce
 from routebench.strategies.prompts import readings
+from routebench.strategies.times import at_time, merged, times_of
 from routebench.types import Decision, Model, Request
 
 
 class RulesFile(Policy):
     """A rule set, replayed as it will run.
+
+    Answers are checked as the rule set's own runtime checks them. Where conditions ask for the time, a request is
+    decided at every time of the week, by its share of the week; one whose metadata `at` tells when it came (ISO 8601)
+    is decided at that time. Of a day's health and spend nothing is recorded: every model is well, the budget is not
+    spent, and conditions on its pace do not hold, so that the evidence is for days within the budget.
 
     Args:
         rules: the path of a rules.yaml, or a RuleSet.
@@ -32,6 +40,7 @@ class RulesFile(Policy):
         self.ruleset = rules if isinstance(rules, RuleSet) else RuleSet.load(rules)
         self.name = f"rules:{self.ruleset.name if isinstance(rules, RuleSet) else rules}"
         self._router = Router(self.ruleset)
+        self._answers = AnswerChecks(self._router, self.name)
 
     def _fit(self, outcomes: Outcomes) -> None:
         unknown = [name for name in self.ruleset.models if name not in outcomes.models]
@@ -41,8 +50,16 @@ class RulesFile(Policy):
             )
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
-        """One point: the decisions of the rule set's own runtime."""
+        """One point: the decisions of the rule set's own runtime; `check` goes on where they depend on answers."""
         return [decide_all(self._router, self.models_, readings(requests), label=self.name)]
+
+    def check(self, choices: Choices, outcomes: Outcomes) -> Choices:
+        """Looks at the recorded answers that the rule set's cascades would look at.
+
+        Raises:
+            OutcomesError: there are such, and of none of them enough is kept.
+        """
+        return self._answers.look(choices, outcomes) if choices.checks else choices
 
     def route(self, request: Request, point: int = 0) -> Decision:  # noqa: ARG002 - a file has one point
         """Decides one request, with the rule that fired."""
@@ -128,16 +145,64 @@ class Rules(Policy):
 
 
 def decide_all(
-    router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str = ""
+    router: Router,
+    models: Sequence[str],
+    requests: Iterable[Request | Reading],
+    label: str = "",
+    *,
+    allow_none: bool = False,
 ) -> Choices:
-    """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay."""
+    """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay.
+
+    One part for every kind of time at which the router decides otherwise. Answers are not looked at yet: where
+    decisions depend on them, `RulesFile.check` goes on.
+
+    Args:
+        router: decides.
+        models: what the indices point at.
+        requests: what it decides.
+        label: of the choices.
+        allow_none: whether a request that no model may take gets a chain without any; else it is an error.
+
+    Raises:
+        NoEligibleModelError: guards and limits leave no model for a request.
+    """
+    times = times_of(router.ruleset)
+    if not times:
+        return _decide(router, models, requests, label, allow_none=allow_none)
+    read = [one if isinstance(one, Reading) else Reading(one) for one in requests]
+    found = [
+        _decide(router, models, (at_time(one, at) for one in read), label, allow_none=allow_none) for _, at in times
+    ]
+    return merged([share for share, _ in times], found)
+
+
+def _decide(
+    router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str, *, allow_none: bool
+) -> Choices:
     place = {name: index for index, name in enumerate(models)}
-    decided = [[place[name] for name in router.decide(request).chain] for request in requests]
-    width = max((len(chain) for chain in decided), default=1)
-    chains = np.full((len(decided), width), -1, dtype=np.intp)
+    decided: list[list[int]] = []
+    cascades: list[str | None] = []
+    for request in requests:
+        try:
+            found = router.decide(request)
+        except NoEligibleModelError:
+            if not allow_none:
+                raise
+            decided.append([])
+            cascades.append(None)
+            continue
+        decided.append([place[name] for name in found.chain])
+        cascades.append(found.cascade)
+    chains = np.full((len(decided), max([1, *map(len, decided)])), -1, dtype=np.intp)
     for row, chain in enumerate(decided):
         chains[row, : len(chain)] = chain
-    return Choices.single(models, chains, label)
+    choices = Choices.single(models, chains, label)
+    names = tuple(sorted({name for name in cascades if name is not None}))
+    if not names:
+        return choices
+    by = np.array([-1 if name is None else names.index(name) for name in cascades], dtype=np.intp)
+    return replace(choices, checks=(Checks(names, by),))
 
 
 def with_fallback(chain: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:

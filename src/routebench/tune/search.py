@@ -26,6 +26,7 @@ GoldenSource = Literal["starter", "suite", "none"]
 
 _PUBLIC = "public"
 _MAX_GOLDEN = 60
+_SALT_DIGITS = 16
 _GATE_T = 1.0
 """Standard errors by which a rule set has to beat the fixed mix at its own cost, out of fold; below it, abstain."""
 
@@ -125,7 +126,8 @@ def tune(
         constraints: what is asked.
         name: of the rule set.
         guards: guards in the form of a rules.yaml, which the rule set must carry.
-        golden: where the golden prompts come from; of the suite only cases tagged `public` are written down.
+        golden: where the golden prompts come from; of the suite only cases tagged `public` are written down, of others
+            a digest and the features.
         seed: of the split.
         created: the day that the evidence says.
         beside: bars to measure it against besides the baselines, such as the decisions of the router of today.
@@ -158,7 +160,7 @@ def tune(
         constraint=constraints.describe(),
         created=created,
     )
-    ruleset = replace(ruleset, evidence=evidence, golden=_golden(ruleset, golden, outcomes.cases))
+    ruleset = replace(ruleset, evidence=evidence, golden=_golden(ruleset, golden, outcomes))
     return Tuned(ruleset, chosen is None, comparison, constraints, why)
 
 
@@ -238,11 +240,17 @@ def _with_fallbacks(name: str, by_quality: Sequence[SingleModel]) -> tuple[str, 
     return (name,) if best is None else (name, best)
 
 
-def _golden(ruleset: RuleSet, source: GoldenSource, cases: Sequence[Case]) -> tuple[Golden, ...]:
+def _golden(ruleset: RuleSet, source: GoldenSource, outcomes: Outcomes) -> tuple[Golden, ...]:
+    """The decisions to hold the rule set to; of prompts that are not public only digests and features are kept."""
     if source == "none":
         return ()
-    pool = list(load_starter()) if source == "starter" else [case for case in cases if _PUBLIC in case.tags]
-    return make_golden(ruleset, _spread(pool, _MAX_GOLDEN))
+    if source == "starter":
+        return make_golden(ruleset, _spread(list(load_starter()), _MAX_GOLDEN))
+    readable = [case for case, there in zip(outcomes.cases, outcomes.cases.has_text, strict=True) if there]
+    public = _spread([case for case in readable if _PUBLIC in case.tags], _MAX_GOLDEN)
+    private = _spread([case for case in readable if _PUBLIC not in case.tags], _MAX_GOLDEN - len(public))
+    salt = outcomes.sha256()[:_SALT_DIGITS]
+    return (*make_golden(ruleset, public), *make_golden(ruleset, private, salt))
 
 
 def _spread(cases: Sequence[Case], most: int) -> list[Request]:

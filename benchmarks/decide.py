@@ -1,0 +1,245 @@
+"""What deciding costs, side by side with other ways in one run: ratios matter, microseconds depend on the machine.
+
+python benchmarks/decide.py                            ours, and a loop over `re`
+python benchmarks/decide.py --peers-python PYTHON      LiteLLM and semantic-router from another environment
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
+from routebench.rules.classifier import LinearHead
+from routebench.rules.features import FeatureSpec
+from routebench.rules.library import build_library
+from routebench.rules.patterns import PatternSet
+from routebench.types import Model, Request
+
+HERE = Path(__file__).parent
+SENTENCE = "Please summarise the following notes for a new colleague, and keep every figure as it is. "
+SHORT, LONG = SENTENCE * 9, SENTENCE * 91
+"""About 200 tokens, and 8 KB."""
+N_RULES = 50
+PATTERNS = [rf"(?i)\bword{number}\s+[a-z]+ing\b" for number in range(N_RULES)]
+MODELS = {name: Model(name, "openai", name) for name in ("small", "large")}
+
+
+def microseconds(work: Callable[[], object], repeat: int = 200) -> float:
+    best = float("inf")
+    work()
+    for _ in range(9):
+        start = time.perf_counter()
+        for _ in range(repeat):
+            work()
+        best = min(best, (time.perf_counter() - start) / repeat)
+    return best * 1e6
+
+
+def line(what: str, short: float, long: float, asked: str = "") -> None:
+    print(f"  {what:<58}{short:9.1f} us {long:9.1f} us {long / short:6.1f} x   {asked}")
+
+
+def asking(text: str) -> Request:
+    return Request(({"role": "user", "content": text},))
+
+
+def both(work: Callable[[Request], object], repeat: int = 200) -> tuple[float, float]:
+    short, long = asking(SHORT), asking(LONG)
+    return microseconds(lambda: work(short), repeat), microseconds(lambda: work(long), max(repeat // 5, 1))
+
+
+def rules() -> Router:
+    made = tuple(Rule(f"r{number}", {"regex": one}, ("large",)) for number, one in enumerate(PATTERNS))
+    return Router(RuleSet("b", MODELS, Default(route=("small", "large")), made))
+
+
+def many_conditions() -> Router:
+    """A rule set such as people have: guards on keywords, and rules of every kind."""
+    kinds: list[dict[str, Any]] = [
+        {"any_keyword": ["invoice", "refund", "chargeback"]},
+        {"regex": r"(?i)\btranslate\b"},
+        {"words": {"gt": 5000}},
+        {"has_code": True},
+        {"language": "de"},
+        {"all_keywords": ["terms", "court"]},
+        {"has_tools": True, "turns": {"ge": 3}},
+        {"digits": {"gt": 0.5}},
+    ]
+    made = tuple(Rule(f"r{number}", kinds[number % len(kinds)], ("large",)) for number in range(N_RULES))
+    guards = (
+        Guard("legal", {"any_keyword": ["contract", "indemnity", "non disclosure"]}, at_least="large"),
+        Guard("residency", {"metadata.data_class": "eu"}, only=("large",)),
+    )
+    return Router(RuleSet("b", MODELS, Default(route=("small", "large")), made, guards))
+
+
+def matching() -> None:
+    print(f"{N_RULES} regex rules" + " " * 52 + "200 tokens         8 KB")
+    sets = PatternSet()
+    for pattern in PATTERNS:
+        sets.add(pattern)
+    line("matching alone", *both(lambda request: sets.found(Reading(request).text("user"))), "asked: 15 us, 5 x")
+    router = rules()
+    line("Router.route, all of it", *both(lambda request: router.route(request.messages)), "asked: 60 us, 5 x")
+    compiled = [re.compile(pattern) for pattern in PATTERNS]
+    line(
+        "for comparison: a loop over `re`",
+        *both(lambda request: any(one.search(request.messages[0]["content"]) for one in compiled), 20),
+    )
+    router = many_conditions()
+    line("Router.route, keywords, language, code, guards, …", *both(lambda request: router.route(request.messages)))
+
+
+def learned(folder: Path) -> None:
+    print("learned, without an embedding")
+    rng = np.random.default_rng(0)
+    spec = FeatureSpec(hashed_words=512, surface=True)
+    head = LinearHead(rng.normal(size=(1, spec.width)), np.zeros(1), spec)
+    line(
+        "features and a linear head, 512 hashed words + surface",
+        *both(lambda request: head.outputs(Reading(request))),
+        "asked: 300 us, 5 x",
+    )
+    sha256 = head.save(folder / "head.safetensors")
+    text = f"""
+schema: routebench/rules/v1
+name: b
+models: {{small: {{provider: openai, model: s}}, large: {{provider: openai, model: l}}}}
+complexity:
+  classifier: {{kind: logistic, artifact: head.safetensors, sha256: "{sha256}"}}
+  tiers: [{{below: 0.5, route: [small, large]}}, {{route: [large, small]}}]
+default: {{route: [small]}}
+"""
+    router = Router(RuleSet.parse(text, folder=folder))
+    line("Router.route with that classifier", *both(lambda request: router.route(request.messages)))
+    words = [f"word{number}" for number in range(4000)]
+    past = [Reading(asking(" ".join(rng.choice(words, 60)) + SENTENCE)) for _ in range(10_000)]
+    scores = rng.random((len(past), 2))
+    library = build_library(past, scores, np.array([0.001, 0.01]), ("small", "large"), FeatureSpec(hashed_words=1024, surface=False))
+    line("similarity over 10,000 past prompts", *both(lambda request: library.rank(Reading(request)), 20))
+
+
+def threads() -> None:
+    print("threads, decisions in a second on 200 tokens")
+    router = rules()
+    request = asking(SHORT)
+
+    def per_second(n_threads: int) -> float:
+        each = 4000 // n_threads
+        start = threading.Barrier(n_threads + 1)
+
+        def work() -> None:
+            start.wait()
+            for _ in range(each):
+                router.route(request.messages)
+
+        running = [threading.Thread(target=work) for _ in range(n_threads)]
+        for one in running:
+            one.start()
+        start.wait()
+        begun = time.perf_counter()
+        for one in running:
+            one.join()
+        return n_threads * each / (time.perf_counter() - begun)
+
+    alone, many = (max(per_second(number) for _ in range(5)) for number in (1, 16))
+    print(f"  one thread {alone:,.0f}, sixteen {many:,.0f} together: {many / alone:.2f} x")
+
+
+def loading() -> None:
+    print("loading 500 rules")
+    kinds: list[Callable[[int], dict[str, Any]]] = [
+        lambda n: {"regex": rf"(?i)\bword{n}\s+[a-z]+ing\b"},
+        lambda n: {"any_keyword": [f"alpha{n}", f"beta{n}"]},
+        lambda n: {"input_tokens": {"gt": 9000 - n}, "is_question": True},
+        lambda n: {"all_keywords": [f"x{n}", f"y{n}"], "words": {"lt": 50}},
+    ]
+    made = tuple(Rule(f"r{number}", kinds[number % 4](number), ("large", "small")) for number in range(500))
+    text = RuleSet("b", MODELS, Default(route=("small",)), made).to_yaml()
+    print(f"  in a running process {microseconds(lambda: Router(RuleSet.parse(text)), 1) / 1e3:.0f} ms   asked: 100 ms")
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
+        file.write(text)
+    code = (
+        "import time; a = time.perf_counter(); from routebench.rules import Router; b = time.perf_counter();"
+        f"Router.load({file.name!r}); print(b - a, time.perf_counter() - b)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
+    pairs = [tuple(float(one) for one in run.stdout.split()) for run in runs]
+    imported, loaded = (min(column) for column in zip(*pairs, strict=True))
+    Path(file.name).unlink()
+    print(f"  in a new process {loaded * 1e3:.0f} ms, after {imported * 1e3:.0f} ms of import   asked: import 200 ms")
+
+
+def features_too(router: Router, messages: Sequence[Any]) -> dict[str, Any]:
+    return dict(router.route(messages).features)
+
+
+def hostile() -> None:
+    print("hostile patterns and prompts: half a megabyte, a whole one, and the ratio (2 is linear)")
+    patterns = ["(a+)+$", "(a|aa)+$", "(a|b)*a(a|b){12}c", r"(\w+\s*)+:", "(x+x+)+y", "(.*)*z", r"^(([a-z])+.)+[A-Z]"]
+    made = tuple(Rule(f"r{number}", {"regex": one}, ("large",)) for number, one in enumerate(patterns))
+    others = (
+        Rule("code", {"has_code": True}, ("large",)),
+        Rule("word", {"any_keyword": ["never here", "nowhere", "合同"]}, ("large",)),
+        Rule("language", {"language": "th", "words": {"gt": 10**9}}, ("large",)),
+    )
+    router = Router(RuleSet("b", MODELS, Default(route=("small",)), (*made, *others)))
+    seeds = {
+        "a": "a", "ab": "ab", "spaces": " ", "newlines": "\n", "x y": "x ", "combining": "e\u0301", "zero width": "\u200b",
+        "Thai": "\u0e01\u0e33", "Arabic": "\u0633\u0651", "emoji": "\U0001f468\u200d\U0001f469", "lone": "\ud800", "İ": "İ",
+    }  # fmt: skip
+    for name, seed in seeds.items():
+        times = []
+        for size in (500_000, 1_000_000):
+            messages = asking(seed * (size // len(seed))).messages
+            times.append(microseconds(partial(features_too, router, messages), 1) / 1e3)
+        print(f"  {name:<12}{times[0]:9.1f} ms {times[1]:9.1f} ms {times[1] / times[0]:6.1f} x")
+
+
+def peers(pythons: Sequence[str]) -> None:
+    ours, _ = both(lambda request: ROUTER.route(request.messages))
+    for python in pythons:
+        done = subprocess.run(
+            [python, str(HERE / "decide_peers.py")], input=json.dumps({"short": SHORT, "long": LONG}),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            print(f"  {python}: {done.stderr.strip().splitlines()[-1]}")
+            continue
+        for one in json.loads(done.stdout.strip().splitlines()[-1]):
+            short, long = one["us"]["short"], one["us"]["long"]
+            line(one["name"], short, long, f"{short / ours:.0f} x our route with {N_RULES} rules")
+
+
+ROUTER = rules()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peers-python", action="append", default=[])
+    asked = parser.parse_args()
+    matching()
+    with tempfile.TemporaryDirectory() as folder:
+        learned(Path(folder))
+    threads()
+    loading()
+    hostile()
+    print("others")
+    peers([sys.executable, *asked.peers_python])
+
+
+if __name__ == "__main__":
+    main()

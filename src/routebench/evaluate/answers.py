@@ -1,0 +1,36 @@
+"""What models answered to the cases of a suite, for policies that look at answers; read only when one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from routebench.types import Answer
+
+AnswersOfModel = Mapping[tuple[str, int], Answer]
+"""(case id, sample) -> what one model answered."""
+
+
+class Answers:
+    """The recorded answers of a suite, of every model from the first look at it on.
+
+    Halves and folds of one suite share them, so that nothing is read twice.
+
+    Args:
+        read: takes names of models and returns the answers of each; those of which nothing was kept are left out.
+    """
+
+    def __init__(self, read: Callable[[Sequence[str]], Mapping[str, AnswersOfModel]]) -> None:
+        self._read = read
+        self._held: dict[str, AnswersOfModel] = {}
+
+    def want(self, models: Iterable[str]) -> None:
+        """Reads the answers of some models in one go, as far as they are not held yet."""
+        lacking = [name for name in dict.fromkeys(models) if name not in self._held]
+        if lacking:
+            found = self._read(lacking)
+            self._held |= {name: found.get(name, {}) for name in lacking}
+
+    def get(self, case_id: str, model: str, sample: int) -> Answer | None:
+        """Returns one answer, None where nothing of it was kept."""
+        self.want((model,))
+        return self._held[model].get((case_id, sample))

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routebench.rules import Condition
+from routebench.rules.covering import covered, matches_always, unreached
+from routebench.rules.reading import Reading, Situation
+from routebench.rules.when import WhenSettings
+from routebench.types import Request
+
+NIGHT = {"after": "22:00", "before": "06:00"}
+
+
+@pytest.mark.parametrize(
+    ("when", "by"),
+    [
+        ({"any_keyword": ["B"]}, [{"any_keyword": ["a", "b"]}]),
+        ({"any_keyword": ["a", "b"]}, [{"any_keyword": ["a"]}, {"any_keyword": ["ｂ"]}]),
+        ({"time": NIGHT, "regex": "x"}, [{"time": {**NIGHT, "timezone": "UTC"}}]),
+        ({"time": {**NIGHT, "days": ["sun", "mon"]}}, [{"time": {**NIGHT, "days": ["mon", "sun"]}}]),
+        ({"budget_pace": {"gt": 1.5}}, [{"budget_pace": {"gt": 1}}]),
+        ({"has_unread": True, "turns": {"gt": 2}}, [{"has_unread": True}]),
+        ({"any": [{"regex": "x"}, {"regex": "y"}]}, [{"regex": "y"}, {"regex": "x"}]),
+        ({"tag": ["a", "b"], "language": ["de", "fr"]}, [{"tag": "a"}, {"language": "de"}, {"tag": "b"}]),
+        ({"not": {"time": NIGHT}}, [{"not": {"time": NIGHT, "regex": "x"}}]),
+        ({"regex": "x"}, [{}]),
+    ],
+)
+def test_what_is_covered(when: dict[str, Any], by: list[dict[str, Any]]) -> None:
+    assert covered(when, by)
+
+
+@pytest.mark.parametrize(
+    ("when", "by"),
+    [
+        ({"any_keyword": ["a", "b"]}, [{"any_keyword": ["a"]}]),
+        ({"time": NIGHT}, [{"time": {**NIGHT, "timezone": "Europe/Berlin"}}]),
+        ({"time": {**NIGHT, "days": ["mon"]}}, [{"time": NIGHT}]),
+        ({"budget_pace": {"gt": 1}}, [{"budget_pace": {"gt": 1.5}}]),
+        ({"has_unread": True}, [{"has_unread": False}]),
+        ({"has_unread": True}, [{"has_images": True}]),
+        ({"any_keyword": ["a"], "in": "user"}, [{"any_keyword": ["a"], "in": "any"}]),
+        ({"any_keyword": ["a"]}, []),
+        ({"tag": ["a", "b"]}, [{"tag": "a"}, {"language": "de"}]),
+    ],
+)
+def test_what_is_not(when: dict[str, Any], by: list[dict[str, Any]]) -> None:
+    assert not covered(when, by)
+
+
+def find(*whens: dict[str, Any]) -> dict[int, tuple[int, ...]]:
+    return dict(unreached([WhenSettings.model_validate(when) for when in whens]))
+
+
+def test_rules_that_earlier_ones_take_all_requests_of() -> None:
+    assert find({"regex": "x"}, {"regex": "y"}, {"regex": "x", "turns": {"gt": 1}}) == {2: (0,)}
+    assert find({"tag": "a"}, {"regex": "z"}, {"tag": "b"}, {"tag": ["b", "a"]}) == {3: (0, 2)}
+    assert find({"any_keyword": ["a"], "in": "any"}, {"any_keyword": ["a"]}) == {}
+    assert find({"not": {"regex": "x"}}, {"not": {"any": [{"regex": "x"}, {"regex": "y"}]}}) == {1: (0,)}
+    assert find({}, {"regex": "x"}) == {}
+    assert find({"any": [{"regex": "x"}, {"turns": {"gt": 3}}]}, {"turns": {"gt": 4}}) == {1: (0,)}
+
+
+def test_what_asks_for_nothing_matches_always() -> None:
+    for when, always in (
+        ({}, True),
+        ({"any": [{"regex": "x"}, {}]}, True),
+        ({"all": [{}]}, True),
+        ({"tag": "x"}, False),
+    ):
+        assert matches_always(WhenSettings.model_validate(when)) is always, when
+
+
+leaves = st.sampled_from(
+    [
+        {"any_keyword": ["a"]},
+        {"any_keyword": ["a", "b"]},
+        {"any_keyword": ["c", "b"]},
+        {"all_keywords": ["a", "b"]},
+        {"all_keywords": ["b"]},
+        {"regex": "a"},
+        {"regex": "b b"},
+        {"words": {"gt": 2}},
+        {"words": {"ge": 2, "lt": 4}},
+        {"turns": {"ge": 1}},
+        {"tag": ["x", "y"]},
+        {"tag": "x"},
+        {"time": NIGHT},
+        {"budget_pace": {"gt": 1}},
+        {"budget_pace": {"ge": 0.5}},
+        {"has_tools": True},
+        {"is_question": False},
+        {"any_keyword": ["a"], "in": "any"},
+    ]
+)
+conditions = st.recursive(
+    leaves | st.tuples(leaves, leaves).map(lambda two: {**two[0], **two[1]}),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: {"any": some})
+        | st.lists(inner, min_size=1, max_size=2).map(lambda some: {"all": some})
+        | inner.map(lambda one: {"not": one})
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.lists(conditions, min_size=2, max_size=6))
+def test_an_index_finds_what_comparing_each_with_all_before_finds(whens: list[dict[str, Any]]) -> None:
+    found = find(*whens)
+    for place, when in enumerate(whens):
+        assert (place in found) == covered(when, whens[:place], "user")
+        assert all(one < place for one in found.get(place, ()))
+        if place in found:
+            assert covered(when, [whens[one] for one in found[place]], "user")
+
+
+@given(
+    conditions,
+    st.lists(conditions, min_size=1, max_size=3),
+    st.lists(st.sampled_from(["a", "b", "c", "b b", "?"]), max_size=4).map(" ".join),
+    st.sampled_from([(), ("x",), ("y",)]),
+    st.sampled_from([Situation(), Situation(budget_pace=0.7), Situation(budget_pace=2.0)]),
+)
+def test_what_is_covered_is_matched(
+    when: dict[str, Any], by: list[dict[str, Any]], text: str, tags: tuple[str, ...], situation: Situation
+) -> None:
+    if covered(when, by, "user"):
+        reading = Reading(Request(({"role": "user", "content": text},), tags=tags), situation)
+        if Condition.parse(when).matches(reading):
+            assert any(Condition.parse(one).matches(reading) for one in by)
