@@ -24,6 +24,17 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments"
         ({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "a\nb"),
         ({"role": "user", "content": ["a", ["b", {"text": "c"}]]}, "a\nb\nc"),
         ({"role": "tool", "tool_call_id": "c1", "content": "42"}, "42"),
+        ({"role": "tool", "content": '{"a": "x\\ny"}'}, '{"a": "x\\ny"}\na\nx\ny'),
+        ({"role": "tool", "content": '{"a": "b"}'}, '{"a": "b"}'),
+        ({"role": "tool", "content": "C:\\new"}, "C:\\new"),
+        ({"role": "user", "content": '{"a": "x\\ny"}'}, '{"a": "x\\ny"}'),
+        (
+            {
+                "role": "user",
+                "content": [{"type": "tool_result", "content": [{"type": "text", "text": '["\\u5408"]'}]}],
+            },
+            '["\\u5408"]\n合',
+        ),
         ({"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text", "text": "in"}]}]}, "in"),
         ({"role": "user", "content": [{"type": "tool_result", "content": "in"}, {"text": "after"}]}, "in\nafter"),
         ({"role": "assistant", "content": "so", "tool_calls": [CALL]}, 'so\nfind\nquery\na "b"\nn\n1.50'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from routebench.types import Message, Request, ToolCall
@@ -39,37 +40,42 @@ def spoken(message: Message) -> str:
     """Returns all that a message says: its text, what tools answered in it, and the calls of tools that it makes.
 
     Pieces stand in the message's order with line feeds between; of a call, its name, then the keys and values of its
-    arguments without the quotes and escapes of JSON. Arguments that are no JSON stand as they were written.
+    arguments without the quotes and escapes of JSON. Arguments that are no JSON stand as they were written. What a
+    tool answers stands as it was written, and where it is JSON with escapes its keys and values follow: a word behind
+    an escaped line feed is a word.
     """
     content: Any = message.get("content")
-    if isinstance(content, str) and len(message) == 2 and "role" in message:
+    if isinstance(content, str) and len(message) == 2 and "role" in message and "\\" not in content:
         return content
     return "\n".join(_pieces(message, read=True))
 
 
 def has_unread(messages: Iterable[Message]) -> bool:
     """Whether a message has a part that `spoken` cannot read: an image, audio, a file, or anything unknown."""
-    return any(not is_read for message in messages for _, is_read in _parts(message))
+    return any(not part.is_read for message in messages for part in _parts(message))
 
 
 def has_images(messages: Iterable[Message]) -> bool:
     """Whether a message carries an image, in what a tool answered too."""
     return any(
-        isinstance(part, Mapping) and _is_one_of(part.get("type"), _IMAGES)
+        isinstance(part.said, Mapping) and _is_one_of(part.said.get("type"), _IMAGES)
         for message in messages
-        for part, _ in _parts(message)
+        for part in _parts(message)
     )
 
 
 def _pieces(message: Message, *, read: bool) -> Iterator[str]:
     """The texts of a message, arguments of calls read as JSON or as they were written."""
-    for part, _ in _parts(message):
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, Mapping):
-            yield from (part[key] for key in _TEXTS_OF_PARTS if isinstance(part.get(key), str))
-            if "input" in part:
-                yield from _call(part.get("name"), part["input"], read=read)
+    for part in _parts(message):
+        said = part.said
+        texts = [said] if isinstance(said, str) else []
+        if isinstance(said, Mapping):
+            texts = [said[key] for key in _TEXTS_OF_PARTS if isinstance(said.get(key), str)]
+        yield from texts
+        if read and part.is_result:
+            yield from (leaf for text in texts for leaf in _hidden(text))
+        if isinstance(said, Mapping) and "input" in said:
+            yield from _call(said.get("name"), said["input"], read=read)
     refusal: Any = message.get("refusal")
     if isinstance(refusal, str):
         yield refusal
@@ -80,35 +86,52 @@ def _pieces(message: Message, *, read: bool) -> Iterator[str]:
                 yield from _call(said.get("name"), said.get("arguments", said.get("input")), read=read)
 
 
-def _parts(message: Message) -> Iterator[tuple[Any, bool]]:
-    """Every part of a message's content, parts of tool results too, and whether all that it says is read as text."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of a message's content.
+
+    Attributes:
+        is_read: whether all that it says is text.
+        is_result: whether a tool said it.
+    """
+
+    said: Any
+    is_read: bool
+    is_result: bool
+
+
+def _parts(message: Message) -> Iterator[_Part]:
+    """Every part of a message's content, parts of tool results too."""
     if message.get("audio") is not None:
-        yield None, False
-    content: Any = message.get("content")
-    if isinstance(content, str) or content is None:
-        if content is not None:
-            yield content, True
-        return
+        yield _Part(None, is_read=False, is_result=False)
     # A stack and no recursion: nothing that a caller nests may end in a RecursionError.
-    waiting = [content]
+    content: Any = message.get("content")
+    waiting = [] if content is None else [(content, message.get("role") in ("tool", "function"))]
     while waiting:
-        part = waiting.pop()
-        if isinstance(part, str):
-            yield part, True
-        elif isinstance(part, (list, tuple)):
-            waiting.extend(reversed(part))
-        elif isinstance(part, Mapping):
-            inner = part.get("content")
+        said, is_result = waiting.pop()
+        if isinstance(said, (list, tuple)):
+            waiting.extend((one, is_result) for one in reversed(said))
+        elif isinstance(said, Mapping):
+            is_result = is_result or said.get("type") == "tool_result"
+            inner = said.get("content")
             if inner is not None:
-                waiting.append(inner)
+                waiting.append((inner, is_result))
             says = (
-                inner is not None or "input" in part or any(isinstance(part.get(key), str) for key in _TEXTS_OF_PARTS)
+                inner is not None or "input" in said or any(isinstance(said.get(key), str) for key in _TEXTS_OF_PARTS)
             )
             # An empty result of a tool is read; an empty part of no known type is not.
-            is_read = _is_one_of(part.get("type"), _KINDS_READ) and (says or part.get("type") == "tool_result")
-            yield part, is_read
+            is_read = _is_one_of(said.get("type"), _KINDS_READ) and (says or said.get("type") == "tool_result")
+            yield _Part(said, is_read, is_result)
         else:
-            yield part, False
+            yield _Part(said, isinstance(said, str), is_result)
+
+
+def _hidden(text: str) -> Iterator[str]:
+    """What escapes hide in a text that is JSON; nothing where there are none."""
+    if "\\" in text:
+        value = _read_arguments(text)
+        if value is not text:
+            yield from _leaves(value)
 
 
 def _is_one_of(kind: Any, kinds: frozenset[str | None] | frozenset[str]) -> bool:

@@ -92,7 +92,7 @@ def _decide(store: Store, suite: str, ruleset: RuleSet, cases: Sequence[Case]) -
             )
     ids = [case.id for case in cases]
     requests = [case.request for case in cases]
-    choices = decide_all(Router(ruleset), ruleset.order, requests, allow_none=True)
+    choices = decide_all(Router(ruleset), ruleset.order, requests)
     if not choices.checks:
         return RecordedPolicy(ruleset.name, ruleset.policy_sha256, record(choices, ids))
     place = {case_id: number for number, case_id in enumerate(ids)}

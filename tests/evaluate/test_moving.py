@@ -7,6 +7,7 @@ import pytest
 
 from routebench.errors import OutcomesError
 from routebench.evaluate import Choices, Outcomes
+from routebench.evaluate.choices import NOBODY
 from routebench.evaluate.moving import MIN_TELLING, move, tail
 from routebench.evaluate.outcomes import ERROR, MISSING, OK
 from routebench.evaluate.paired import paired
@@ -68,7 +69,7 @@ def test_unknown_stays_unknown_and_refused_fails() -> None:
         status=[[[OK], [MISSING]], [[OK], [OK]], [[OK], [OK]]],
         latency_s=np.full((3, 2, 1), NAN),
     )
-    moved = move(outcomes, chains(outcomes, (0,), (0,), (0,)), chains(outcomes, (1,), (1,), (-1,)))
+    moved = move(outcomes, chains(outcomes, (0,), (0,), (0,)), chains(outcomes, (1,), (1,), (NOBODY,)))
     assert (moved.n_left_out, moved.n_left_out_moved, moved.n_cost_unknown, moved.tail) == (1, 1, 1, None)
     assert moved.quality == pytest.approx((1.0, 0.5))
     assert moved.cost_usd == pytest.approx((1.0, 0.0))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from routebench.errors import OutcomesError
 from routebench.evaluate import Choices, Outcomes, replay
+from routebench.evaluate.choices import NOBODY
 from routebench.evaluate.outcomes import MISSING, OK
 from routebench.evaluate.replay import weighted_quantile
 from routebench.evaluate.splits import folds, split
@@ -250,3 +251,13 @@ def test_a_group_is_never_torn(members: list[int], seed: int) -> None:
     assert len(set(data.keys[train])) == len(set(members)) // 2
     for inside, outside in folds(data, 3, seed):
         assert not set(data.keys[inside]) & set(data.keys[outside])
+
+
+def test_a_request_that_no_model_may_take_fails_without_a_call() -> None:
+    replayed = replay(outcomes(), Choices.single(("tool", "big"), np.array([NOBODY, -1, NOBODY, 0, 1])))
+    assert list(replayed.score[[0, 2, 3]]) == [0.0, 0.0, 1.0]
+    assert np.isnan(replayed.score[1])
+    assert list(replayed.failed[[0, 2, 3]]) == [1.0, 1.0, 0.0]
+    assert list(replayed.cost_usd[[0, 2]]) == [0.0, 0.0]
+    assert np.isnan(replayed.latency_s[[0, 2]]).all()
+    assert replayed.decided[0].sum() == 0

@@ -23,66 +23,6 @@ def user(text: str, **known: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], **known}
 
 
-@pytest.mark.parametrize(
-    ("when", "text", "expected"),
-    [
-        ({"any_keyword": ["contract"]}, "A Contract.", True),
-        ({"any_keyword": ["contract"]}, "contracts", False),
-        ({"any_keyword": ["straße"]}, "STRASSE", True),
-        ({"any_keyword": ["stand for"]}, "what does it stand for?", True),
-        ({"any_keyword": ["c++"]}, "write c++ code", True),
-        ({"all_keywords": ["a", "b"]}, "a c", False),
-        ({"regex": r"(?i)\bJSON\b"}, "as json", True),
-        ({"words": {"gt": 2}}, "one two", False),
-        ({"words": {"ge": 2, "lt": 3}}, "one two", True),
-        ({"input_tokens": {"le": 1}}, "four", True),
-        ({"input_tokens": {"le": 1}}, "fives", False),
-        ({"digits": {"gt": 0.4}}, "1234 x", True),
-        ({"has_code": True}, "```py\nx\n```", True),
-        ({"is_question": True}, "why? ", True),
-        ({"language": "de"}, "Was ist die Hauptstadt und wie ist das Wetter?", True),
-        ({"language": ["ja"]}, "これは何ですか", True),
-        ({"not": {"is_question": True}}, "why?", False),
-        ({"any": [{"regex": "x"}, {"regex": "y"}]}, "y", True),
-        ({"all": [{"regex": "x"}, {"regex": "y"}]}, "y", False),
-    ],
-)
-def test_conditions(when: dict[str, Any], text: str, expected: bool) -> None:
-    assert Condition.parse(when).matches(Request(({"role": "user", "content": text},))) is expected
-
-
-def test_conditions_read_the_last_user_message_unless_told_otherwise() -> None:
-    messages = ({"role": "system", "content": "sys"}, {"role": "user", "content": "old"}, {"role": "assistant", "content": "said"}, {"role": "user", "content": "new"})  # fmt: skip
-    request = Request(messages)
-    for scope, word, found in (
-        (None, "old", False), ("history", "old", True), ("history", "new", False), ("system", "sys", True),
-        ("conversation", "sys", False), ("conversation", "said", True), ("any", "sys", True),
-    ):  # fmt: skip
-        when: dict[str, Any] = {"any_keyword": [word], **({"in": scope} if scope else {})}
-        assert Condition.parse(when).matches(request) is found, (scope, word)
-    assert Condition.parse({"turns": {"ge": 2}}).matches(request)
-
-
-def test_callers_may_send_tags_tools_schemas_images_and_metadata() -> None:
-    request = Request(
-        ({"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {}}]},),
-        tools=({"type": "function"},),
-        response_format={"type": "json_schema"},
-        metadata={"plan": "free"},
-        tags=("legal",),
-    )
-    for when in (
-        {"tag": "legal"},
-        {"has_tools": True},
-        {"has_images": True},
-        {"json_schema": True},
-        {"metadata.plan": "free"},
-        {"any_keyword": ["hi"]},
-    ):
-        assert Condition.parse(when).matches(request), when
-    assert not Condition.parse({"metadata.plan": ["pro"]}).matches(request)
-
-
 def test_the_first_rule_that_matches_decides_and_says_why() -> None:
     router = make(rules=(Rule("a", {"regex": "x"}, ("middle",)), Rule("b", {"regex": "x|y"}, ("large",))))
     assert router.route(**user("x")).chain == ("middle",)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from routebench.store import (
     ungraded,
 )
 from routebench.store.migrations import MIGRATIONS, m001_first
-from routebench.suites import content_hash
+from routebench.suites import content_hash, load_suite
 from routebench.types import Model
 from tests.conftest import make_case, make_model
 
@@ -219,3 +220,14 @@ def test_many_threads_and_two_files_at_once(tmp_path: Path) -> None:
     for store in stores:
         with store.connect() as con:
             assert con.execute("SELECT count(*) FROM completions").fetchone() == (20,)
+
+
+def test_what_the_caller_knows_is_kept_for_conditions_on_it(tmp_path: Path) -> None:
+    path, store = tmp_path / "s.jsonl", Store(tmp_path / "s.duckdb")
+    for known in ({"data_class": "eu", "at": "2026-11-25T09:00:00Z"}, {"data_class": "us"}, {}):
+        path.write_text(json.dumps({"id": "a", "prompt": "hi", "metadata": known}) + "\n")
+        case = load_suite(path)["a"]
+        register(store, suite="s", run_id="r", cases=[(case, content_hash(case))], models=[], cells=[], at=AT)
+        assert [one.request.metadata for one in read_cases(store, "s")] == [known]
+        # It changes who answers, not what is asked.
+        assert content_hash(case) == content_hash(make_case("a", target=None, grader="none"))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.errors import NoEligibleModelError, OutcomesError
+from routebench.errors import OutcomesError
 from routebench.evaluate import Answers, Cases, Checking, Outcomes, decided, decided_out_of_fold, replay
-from routebench.evaluate.choices import ACCEPTED, REFUSED, UNTOLD
+from routebench.evaluate.choices import ACCEPTED, NOBODY, REFUSED, UNTOLD
 from routebench.evaluate.outcomes import ERROR, MISSING, OK
 from routebench.rules import Router, RuleSet
 from routebench.strategies import RulesFile, decide_all
@@ -229,7 +229,7 @@ def test_cascades_and_times_go_together() -> None:
     np.testing.assert_allclose(found.escalated, [0, 0.25])
 
 
-def test_a_request_that_no_model_may_take_is_an_error_unless_that_is_asked_for() -> None:
+def test_a_request_that_no_model_may_take_fails_without_a_call() -> None:
     text = (
         HEAD
         + """
@@ -241,10 +241,8 @@ default: {route: [large]}
     )
     ruleset = RuleSet.parse(text)
     requests = [make_case("x", "secret and cheap").request, make_case("y", "secret").request]
-    with pytest.raises(NoEligibleModelError):
-        decide_all(Router(ruleset), ruleset.order, requests)
-    chains = decide_all(Router(ruleset), ruleset.order, requests, allow_none=True).parts[0][1]
-    assert (chains[0] == -1).all()
+    chains = decide_all(Router(ruleset), ruleset.order, requests).parts[0][1]
+    assert chains[0, 0] == NOBODY
     assert ruleset.order[chains[1, 0]] == "large"
 
 

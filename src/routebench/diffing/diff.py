@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from routebench.diffing.reading import Opened, Used, read
-from routebench.errors import NoEligibleModelError, OutcomesError
+from routebench.errors import OutcomesError
 from routebench.evaluate import Choices, Outcomes
 from routebench.evaluate.choices import BoolArray, IntArray
 from routebench.evaluate.examples import RoutedCase
@@ -22,6 +22,7 @@ from routebench.evaluate.splits import split
 from routebench.rules import Router, RuleSet
 from routebench.rules.changes import changes, replaced
 from routebench.rules.loosening import Loosening, loosened, newly_admitted
+from routebench.strategies import RulesFile, decide_all
 from routebench.strategies.prompts import readings
 
 SCHEMA = "routebench/diff/v1"
@@ -129,25 +130,17 @@ def diff_rules(old: RuleSet, new: RuleSet, outcomes: Outcomes) -> RulesDiff:
 
 
 def _decide(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
-    """A chain a case; none where guards and limits leave no model."""
-    router = Router(ruleset)
-    decided: list[tuple[str, ...]] = []
-    for request in readings(outcomes.requests):
-        try:
-            decided.append(router.decide(request).chain)
-        except NoEligibleModelError:
-            decided.append(())
-    place = {name: index for index, name in enumerate(outcomes.models)}
-    unknown = [name for name in ruleset.order if name not in place and any(name in chain for chain in decided)]
+    """A chain a case, with what the rule set's checks say of the recorded answers."""
+    models = (*outcomes.models, *(name for name in ruleset.order if name not in outcomes.models))
+    choices = decide_all(Router(ruleset), models, readings(outcomes.requests), ruleset.name)
+    asked = np.unique(np.concatenate([chains.ravel() for _, chains in choices.parts]))
+    unknown = [models[at] for at in asked if at >= len(outcomes.models)]
     if unknown:
         raise OutcomesError(
             f"{ruleset.source or ruleset.name}: suite {outcomes.suite!r} has no outcomes of {', '.join(unknown)}; run "
             "these models on the suite first"
         )
-    chains: IntArray = np.full((len(decided), max(1, *map(len, decided))), -1, dtype=np.intp)
-    for row, chain in enumerate(decided):
-        chains[row, : len(chain)] = [place[name] for name in chain]
-    return Choices.single(outcomes.models, chains, ruleset.name)
+    return RulesFile(ruleset).check(replace(choices, models=outcomes.models), outcomes)
 
 
 def _held_out(old: RuleSet, new: RuleSet, outcomes: Outcomes, *, n_without_text: int) -> tuple[IntArray, Used]:

@@ -16,6 +16,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 ACCEPTED, REFUSED, UNTOLD = 0, 1, 2
 """What a check says of an answer; the last where nobody knows, because too little of the answer was kept."""
+NOBODY = -2
+"""Stands first in the chain of a request that no model may take: it fails without a call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,8 @@ class Choices:
         decision_latency_s: how long deciding took, NaN while unknown, shape (n,); None where nobody measured it.
         checks: of every part, None for a part whose answers are not checked; empty where none is.
 
-    A chain without any model is no decision: nothing is known of such a case.
+    A chain of -1 alone is no decision: nothing is known of such a case. One that begins with NOBODY is a request that
+    guards and limits leave no model for: it fails.
     """
 
     models: tuple[str, ...]

@@ -109,8 +109,7 @@ class Moved:
 def move(outcomes: Outcomes, old: Choices, new: Choices, *, margin: float = MARGIN, n_harmed: int = 5) -> Moved:
     """Replays two policies on the same cases and holds the new one against the old one.
 
-    Nothing is fitted here, so that all the cases count. A chain without any model is a request that guards refuse: it
-    fails, scores 0 and costs nothing.
+    Nothing is fitted here, so that all the cases count.
 
     Args:
         outcomes: the cases.
@@ -123,7 +122,7 @@ def move(outcomes: Outcomes, old: Choices, new: Choices, *, margin: float = MARG
         OutcomesError: a policy is a lottery.
     """
     before_chains, after_chains = _chains(outcomes, old), _chains(outcomes, new)
-    before, after = _replayed(outcomes, old, before_chains), _replayed(outcomes, new, after_chains)
+    before, after = replay(outcomes, old), replay(outcomes, new)
     first = before_chains[:, 0] != after_chains[:, 0]
     anywhere = _differ(before_chains, after_chains)
     known = ~(before.missing | after.missing)
@@ -229,17 +228,6 @@ def _differ(before: IntArray, after: IntArray) -> BoolArray:
     )
     differs: BoolArray = (first != second).any(axis=1)
     return differs
-
-
-def _replayed(outcomes: Outcomes, choices: Choices, chains: IntArray) -> Replayed:
-    found = replay(outcomes, choices)
-    refused = chains[:, 0] < 0
-    return replace(
-        found,
-        score=np.where(refused, 0.0, found.score),
-        cost_usd=np.where(refused, 0.0, found.cost_usd),
-        failed=np.where(refused, 1.0, found.failed),
-    )
 
 
 def _flows(outcomes: Outcomes, before: IntArray, after: IntArray) -> tuple[Flow, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from routebench.errors import OutcomesError
-from routebench.evaluate.choices import REFUSED, UNTOLD, BoolArray, Checks, Choices, FloatArray, IntArray
+from routebench.evaluate.choices import NOBODY, REFUSED, UNTOLD, BoolArray, Checks, Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import ERROR, MISSING, OK, Outcomes, mean_known
 
 
@@ -101,7 +101,7 @@ def replay(outcomes: Outcomes, choices: Choices) -> Replayed:
     escalated = np.zeros(n) if choices.checks else None
     asked = known = 0
     for number, ((share, chains), checks) in enumerate(zip(choices.parts, choices.checks_by_part, strict=True)):
-        part = _replay_chains(outcomes, np.where(chains >= 0, place[np.maximum(chains, 0)], -1), checks)
+        part = _replay_chains(outcomes, np.where(chains >= 0, place[np.maximum(chains, 0)], chains), checks)
         score += share * mean_known(part.score)
         sample_score += share * part.score
         cost += share * mean_known(part.cost_usd)
@@ -159,7 +159,7 @@ def _replay_chains(outcomes: Outcomes, chains: IntArray, checks: Checks | None) 
     score, cost, latency = np.zeros((n, k)), np.zeros((n, k)), np.zeros((n, k))
     answered_by = np.full((n, k), -1, dtype=np.intp)
     waiting = np.ones((n, k), dtype=bool)
-    undecided: BoolArray = np.all(chains < 0, axis=1)
+    undecided: BoolArray = np.all(chains < 0, axis=1) & (chains[:, 0] != NOBODY)
     unknown = np.broadcast_to(undecided[:, None], (n, k)).copy()
     asked = known = 0
     for number, column in enumerate(chains.T):

@@ -60,7 +60,7 @@ def _reserved(settings: RulesSettings) -> Iterator[Problem]:
         if rule.name in RESERVED:
             yield (
                 ("rules", index, "name"),
-                f"a rule cannot be called {rule.name!r}: that is what decisions are called that no rule made; rename it",
+                f"a rule cannot be called {rule.name!r}: so are decisions called that no rule made; rename it",
             )
 
 

@@ -58,7 +58,7 @@ class Router:
         self._guards = Gatekeeper(ruleset)
         self._rules, self._later = phases(ruleset)
         self._now = now
-        whens = [one.when for one in (*ruleset.guards, *ruleset.rules)]
+        whens = [*(guard.when for guard in ruleset.guards), *(rule.when for rule in ruleset.rules)]
         self._asks = any(mentions(when, ("time", "budget_pace")) for when in whens)
         self._places = {name: ruleset.deployments_of(name) for name in ruleset.order}
         self._single = all(len(places) == 1 for places in self._places.values())

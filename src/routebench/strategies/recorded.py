@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from routebench.errors import OutcomesError
-from routebench.evaluate.choices import ACCEPTED, REFUSED, UNTOLD, Checks, Choices, IntArray
+from routebench.evaluate.choices import ACCEPTED, NOBODY, REFUSED, UNTOLD, Checks, Choices, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.store import RecordedPart, RecordedPolicy, RecordedVerdict
 from routebench.strategies.base import Policy
@@ -32,9 +32,9 @@ class RecordedRules(Policy):
         parts, checks = [], []
         for part in self.policy.parts:
             chains = [self._chain(part, case_id) for case_id in ids]
-            table = np.full((len(chains), max((len(chain) for chain in chains), default=1)), -1, dtype=np.intp)
+            table = np.full((len(chains), max([1, *map(len, chains)])), -1, dtype=np.intp)
             for row, chain in enumerate(chains):
-                table[row, : len(chain)] = [place[name] for name in chain]
+                table[row, : max(1, len(chain))] = [place[name] for name in chain] or NOBODY
             parts.append((part.share, table))
             checks.append(_checks(part, ids, chains, (*table.shape, outcomes.status.shape[2])))
         told = tuple(checks) if any(one is not None for one in checks) else ()
@@ -52,12 +52,9 @@ class RecordedRules(Policy):
         return self.peek(self._train)
 
     def _chain(self, part: RecordedPart, case_id: str) -> Sequence[str]:
-        chain = part.chains.get(case_id, ())
-        if not chain:
-            raise OutcomesError(
-                f"{self.name}: case {case_id!r} has no recorded decision, or its guards leave no model; make the pack "
-                "anew, or mend the guards"
-            )
+        chain = part.chains.get(case_id)
+        if chain is None:
+            raise OutcomesError(f"{self.name}: case {case_id!r} has no recorded decision; make the pack anew")
         return chain
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from routebench.errors import NoEligibleModelError, OutcomesError
-from routebench.evaluate.choices import Checks, Choices, FloatArray, IntArray
+from routebench.evaluate.choices import NOBODY, Checks, Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
@@ -149,8 +149,6 @@ def decide_all(
     models: Sequence[str],
     requests: Iterable[Request | Reading],
     label: str = "",
-    *,
-    allow_none: bool = False,
 ) -> Choices:
     """Returns a router's decisions for n requests as indices into `models`; the one bridge from runtime to replay.
 
@@ -162,24 +160,16 @@ def decide_all(
         models: what the indices point at.
         requests: what it decides.
         label: of the choices.
-        allow_none: whether a request that no model may take gets a chain without any; else it is an error.
-
-    Raises:
-        NoEligibleModelError: guards and limits leave no model for a request.
     """
     times = times_of(router.ruleset)
     if not times:
-        return _decide(router, models, requests, label, allow_none=allow_none)
+        return _decide(router, models, requests, label)
     read = [one if isinstance(one, Reading) else Reading(one) for one in requests]
-    found = [
-        _decide(router, models, (at_time(one, at) for one in read), label, allow_none=allow_none) for _, at in times
-    ]
+    found = [_decide(router, models, (at_time(one, at) for one in read), label) for _, at in times]
     return merged([share for share, _ in times], found)
 
 
-def _decide(
-    router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str, *, allow_none: bool
-) -> Choices:
+def _decide(router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str) -> Choices:
     place = {name: index for index, name in enumerate(models)}
     decided: list[list[int]] = []
     cascades: list[str | None] = []
@@ -187,9 +177,7 @@ def _decide(
         try:
             found = router.decide(request)
         except NoEligibleModelError:
-            if not allow_none:
-                raise
-            decided.append([])
+            decided.append([NOBODY])
             cascades.append(None)
             continue
         decided.append([place[name] for name in found.chain])

@@ -36,6 +36,7 @@ _WITHOUT_TARGET = ("json_schema", "code", "judge", "human", "imported", "none")
 _MAX_PROBLEMS = 10
 # One for all: a suite of a hundred thousand rows holds a hundred thousand references to these.
 _NO_PARAMS: Mapping[str, Any] = {}
+_JSON_COLUMNS = frozenset({"messages", "metadata", "params", "response_format", "tools"})
 _PLAIN_GRADERS = {name: GraderSpec(name) for name in GRADER_NAMES}
 
 
@@ -58,6 +59,7 @@ class _Row(BaseModel):
     tools: tuple[dict[str, Any], ...] = ()
     response_format: dict[str, Any] | None = None
     params: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
     split: Split | None = None
     reference: Any = None
 
@@ -140,6 +142,7 @@ def parse_row(row: Mapping[str, Any], *, where: str, default_id: str) -> Case:
         tools=parsed.tools,
         response_format=parsed.response_format,
         params=_NO_PARAMS if parsed.params is None else parsed.params,
+        metadata=_NO_PARAMS if parsed.metadata is None else parsed.metadata,
         tags=parsed.tags,
     )
     return Case(
@@ -224,7 +227,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _csv_value(key: str, value: str) -> Any:
     if key == "tags":
         return [tag.strip() for tag in value.split(",") if tag.strip()]
-    if key in ("messages", "tools", "response_format", "params") or (key == "grader" and value.startswith("{")):
+    if key in _JSON_COLUMNS or (key == "grader" and value.startswith("{")):
         try:
             return json.loads(value)
         except json.JSONDecodeError:
