@@ -144,7 +144,7 @@ class Router:
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         admission = self._guards.admit(self._read(decision.request))
-        return replace(decision, chain=admission.keep(self._healthy(decision.chain, admission)))
+        return replace(decision, chain=self._healthy(admission.keep(decision.chain), admission))
 
     def observe(self, model: str, answer: Answer, *, kind: str = "", deployment: str | None = None) -> None:
         """Counts a call that somebody made, for health and for the budget; `next` does so by itself.

@@ -22,11 +22,11 @@ _STEPS = 50
 """The window moves on in so many steps; all calls of one step are four numbers."""
 _MOST_KINDS = 32
 """Kinds of request with a pace of their own; further ones share one, so that callers cannot fill the memory."""
-_COOLER = 1.25
-_COOLEST = 1.5
-"""The cool-down grows by a quarter each time, to half as much again and no more: five probes in a quarter of a minute
-cost next to nothing, and a model that is well again must be back in 35 s: 15 to cool down, 15 for 30 probes, 5 for
-the answers."""
+_COOLER = 1.1
+_COOLEST = 1.25
+"""The cool-down grows by a tenth each time, to a quarter more and no further: the four or five probes of each round
+cost next to nothing, and a model that is well again must be back in 35 s: 12.5 to cool down, 15 for 30 probes, the
+rest for calls that were sent before, and for the answers."""
 _FEW = 5
 """Where requests are too few for all the probes, so many must do after the time that all would have taken."""
 
@@ -77,16 +77,21 @@ class _Step:
 class Window:
     """Counts of the latest requests, in memory that does not grow with them.
 
+    Args:
+        span_s: seconds that are looked back on.
+        most_s: seconds that this is stretched to at most while fewer than `least` requests are in it.
+        least: requests that there should be.
+
     Attributes:
         seen: requests in all, each once.
         ended: those whose end is known; `bad` of them failed.
         timed: those whose latency is known, or known to be too long; `slow` of them are slow.
     """
 
-    def __init__(self, policy: HealthPolicy) -> None:
-        self._span_s = policy.window_s
-        self._most_s = max(policy.window_s, policy.max_window_s)
-        self._least = policy.min_requests
+    def __init__(self, span_s: float, most_s: float, least: int) -> None:
+        self._span_s = span_s
+        self._most_s = max(span_s, most_s)
+        self._least = least
         self._steps: deque[_Step] = deque()
         self.clear()
 
@@ -158,7 +163,10 @@ class Standing:
         self.since_s = now
         self.cause: Cause | None = None
         self.due_s = math.inf
-        self.window = Window(policy)
+        self.window = Window(policy.window_s, policy.max_window_s, policy.min_requests)
+        # In good times a few calls in a hundred are slow, and half of them is far from that: the later half of the
+        # window tells as surely, and some seconds sooner.
+        self._later_half = Window(policy.window_s / 2, policy.max_window_s, policy.min_requests)
 
     def pace(self, kind: str) -> Pace:
         """Returns the pace of a kind of request."""
@@ -221,14 +229,16 @@ class Standing:
         if self.state != "closed" or began_s < self._well_s:
             return False
         # What comes while many calls are slow may be the beginning of a slow-down; or a first guess was too low.
-        calm = self.window.slow < 0.5 * _SLOW_SHARE * max(self.window.timed, self._policy.min_requests)
+        later = self._later_half
+        calm = later.slow < 0.5 * _SLOW_SHARE * max(later.timed, self._policy.min_requests)
         return calm or not pace.settled
 
     def _count(self, now: float, began_s: float, *, new: bool, ended: bool, bad: bool, timed: bool, slow: bool) -> None:
         if began_s < self._well_s:
             # Sent before it was found to be well again, such as a call that hung: that trouble is over and judged.
             return
-        self.window.add(now, new=new, ended=ended, bad=bad, timed=timed, slow=slow)
+        for window in (self.window, self._later_half):
+            window.add(now, new=new, ended=ended, bad=bad, timed=timed, slow=slow)
         if self.state == "closed":
             cause = self._trouble() if bad or slow else None
             if cause is not None:
@@ -238,10 +248,10 @@ class Standing:
             self._prove(now)
 
     def _trouble(self) -> Cause | None:
-        policy, window = self._policy, self.window
+        policy, window, later = self._policy, self.window, self._later_half
         if window.bad >= max(policy.min_errors, policy.max_error_rate * max(window.ended, policy.min_requests)):
             return "errors"
-        if window.slow >= _SLOW_SHARE * max(window.timed, policy.min_requests):
+        if later.slow >= _SLOW_SHARE * max(later.timed, policy.min_requests):
             return "slow"
         return None
 
@@ -293,3 +303,4 @@ class Standing:
         self.state, self.since_s, self.cause = "closed", now, None
         self._well_s = now
         self.window.clear()
+        self._later_half.clear()
