@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
-from routebench.rules.classifier import LinearHead
-from routebench.rules.features import FeatureSpec
-from routebench.rules.library import build_library
-from routebench.rules.patterns import PatternSet
+from routebench.rules.conditions.patterns import PatternSet
+from routebench.rules.learned.classifier import LinearHead
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.library import build_library
 from routebench.types import Model, Request
 
 HERE = Path(__file__).parent
@@ -128,7 +128,9 @@ default: {{route: [small]}}
     words = [f"word{number}" for number in range(4000)]
     past = [Reading(asking(" ".join(rng.choice(words, 60)) + SENTENCE)) for _ in range(10_000)]
     scores = rng.random((len(past), 2))
-    library = build_library(past, scores, np.array([0.001, 0.01]), ("small", "large"), FeatureSpec(hashed_words=1024, surface=False))
+    library = build_library(
+        past, scores, np.array([0.001, 0.01]), ("small", "large"), FeatureSpec(hashed_words=1024, surface=False)
+    )
     line("similarity over 10,000 past prompts", *both(lambda request: library.rank(Reading(request)), 20))
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routebench.rules.classifier import LinearHead
-from routebench.rules.features import FeatureSpec
-from routebench.rules.surface import SURFACE
+from routebench.rules.learned.classifier import LinearHead
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parents[1]
 # Some 70 MB of it are numpy's.

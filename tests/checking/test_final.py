@@ -16,7 +16,7 @@ from routebench.evaluate.splits import split
 from routebench.matrix import open_outcomes
 from routebench.packing import pack
 from routebench.rules import RuleSet
-from routebench.rules.evidence_block import replace_evidence
+from routebench.rules.file.evidence_block import replace_evidence
 from routebench.store import Store, sql
 from routebench.store.looks import count_looks
 from tests.checking.samples import AT, make_sample

@@ -15,7 +15,14 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from routebench.errors import RulesError
-from routebench.rules.artifact import MAX_BYTES, MAX_JSON_BYTES, Artifact, artifact_path, read_artifact, write_artifact
+from routebench.rules.learned.artifact import (
+    MAX_BYTES,
+    MAX_JSON_BYTES,
+    Artifact,
+    artifact_path,
+    read_artifact,
+    write_artifact,
+)
 
 SUFFIXES = [".safetensors", ".json"]
 ABOUT = {"kind": "toy", "nested": {"names": ["ä", "b"], "n": 3}}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routebench.rules.calendar import TimeWindow, situations, windows_of
+from routebench.rules.conditions.calendar import TimeWindow, situations, windows_of
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 WORK = {"after": "08:00", "before": "18:00", "days": ["mon", "tue", "wed", "thu", "fri"], "timezone": "Europe/Berlin"}

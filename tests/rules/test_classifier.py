@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from routebench.errors import RulesError
-from routebench.rules.artifact import write_artifact
-from routebench.rules.classifier import Heuristic, LinearHead, Logistic, load_classifier, logistic
-from routebench.rules.features import FeatureSpec
-from routebench.rules.reading import Reading
-from routebench.rules.schema_phases import ClassifierSettings
-from routebench.rules.surface import SURFACE
+from routebench.rules.learned.artifact import write_artifact
+from routebench.rules.learned.classifier import Heuristic, LinearHead, Logistic, load_classifier, logistic
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.settings import ClassifierSettings
+from routebench.rules.learned.surface import SURFACE
+from routebench.rules.reading.request import Reading
 from routebench.types import Request
 
 SPEC = FeatureSpec(128, bigrams=True)
@@ -200,8 +200,8 @@ def test_settings_that_do_not_fit_say_the_mend(given: dict[str, Any], says: str)
 
 def test_a_heuristic_needs_no_numpy() -> None:
     code = (
-        "import sys; from pathlib import Path; from routebench.rules.classifier import load_classifier;"
-        "from routebench.rules.schema_phases import ClassifierSettings; from routebench.rules.reading import Reading;"
+        "import sys; from pathlib import Path; from routebench.rules.learned.classifier import load_classifier;"
+        "from routebench.rules.learned.settings import ClassifierSettings; from routebench.rules.reading.request import Reading;"
         "from routebench.types import Request;"
         "said = ClassifierSettings.model_validate({'kind': 'heuristic', 'weights': {'digits': 1}});"
         "print(load_classifier(said, Path(), where='r').score(Reading(Request(({'role': 'user', 'content': 'x'},)))),"

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routebench.errors import RulesError
-from routebench.rules.conditions import Condition
-from routebench.rules.lineup import Lineup
-from routebench.rules.patterns import Patterns
-from routebench.rules.reading import Reading, Scope, Situation
-from routebench.rules.when import WhenSettings
+from routebench.rules.conditions.condition import Condition
+from routebench.rules.conditions.lineup import Lineup
+from routebench.rules.conditions.patterns import Patterns
+from routebench.rules.conditions.when import WhenSettings
+from routebench.rules.reading.request import Reading, Scope, Situation
 from routebench.types import Request
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

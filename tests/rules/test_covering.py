@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routebench.rules import Condition
-from routebench.rules.covering import covered, matches_always, unreached
-from routebench.rules.reading import Reading, Situation
-from routebench.rules.when import WhenSettings
+from routebench.rules.conditions.covering import covered, matches_always, unreached
+from routebench.rules.conditions.when import WhenSettings
+from routebench.rules.reading.request import Reading, Situation
 from routebench.types import Request
 
 NIGHT = {"after": "22:00", "before": "06:00"}

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routebench.errors import RulesError
-from routebench.rules.features import MAX_HASHED_WORDS, FeatureSpec
-from routebench.rules.reading import Reading
-from routebench.rules.surface import SURFACE, surface
+from routebench.rules.learned.features import MAX_HASHED_WORDS, FeatureSpec
+from routebench.rules.learned.surface import SURFACE, surface
+from routebench.rules.reading.request import Reading
 from routebench.types import Request
 
 ANY_TEXT = st.text(st.characters(), max_size=80)  # lone surrogates too
@@ -158,7 +158,7 @@ def test_no_count_is_capped() -> None:
 def test_no_seed_of_the_interpreter_changes_a_row() -> None:
     text = "Compare the two contracts, then list every clause that differs: Straße, 合同, 12 %."
     code = (
-        "import json, sys; from routebench.rules.features import FeatureSpec; from routebench.rules.reading import Reading;"
+        "import json, sys; from routebench.rules.learned.features import FeatureSpec; from routebench.rules.reading.request import Reading;"
         "from routebench.types import Request; text = json.loads(sys.argv[1]);"
         "row = FeatureSpec(256, bigrams=True).vector(Reading(Request(({'role': 'user', 'content': text},))));"
         "print(row.tobytes().hex())"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from routebench.errors import RulesError
-from routebench.rules.artifact import read_artifact, write_artifact
-from routebench.rules.features import FeatureSpec
-from routebench.rules.library import Library, build_library, load_library
-from routebench.rules.postings import Postings
-from routebench.rules.reading import Reading
-from routebench.rules.schema_phases import SimilaritySettings
+from routebench.rules.learned.artifact import read_artifact, write_artifact
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.library import Library, build_library, load_library
+from routebench.rules.learned.postings import Postings
+from routebench.rules.learned.settings import SimilaritySettings
+from routebench.rules.reading.request import Reading
 from routebench.types import Request
 
 SPEC = FeatureSpec(256, surface=False)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from routebench.errors import NoEligibleModelError
 from routebench.rules import Condition, Default, Deployment, Guard, Reading, RuleSet
-from routebench.rules.changes import changes, replaced
+from routebench.rules.comparing.changes import changes, replaced
+from routebench.rules.comparing.loosening import loosened, newly_admitted
 from routebench.rules.guards import Gatekeeper
-from routebench.rules.loosening import loosened, newly_admitted
 from routebench.types import Model, Request
 
 MODELS = ("small", "mid", "large")

@@ -10,8 +10,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routebench.rules.patterns import Patterns, PatternSet, Search, compiled
-from routebench.rules.reading import Text
+from routebench.rules.conditions.patterns import Patterns, PatternSet, Search, compiled
+from routebench.rules.reading.request import Text
 
 SIMPLE = [
     "a",

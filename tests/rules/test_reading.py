@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from routebench.rules.keywords import fold, words_of
-from routebench.rules.language import _SCRIPTS, _SMALL_WORDS, LANGUAGES, language_of
-from routebench.rules.patterns import PatternSet
-from routebench.rules.reading import Reading, Text
+from routebench.rules.conditions.patterns import PatternSet
+from routebench.rules.reading.keywords import fold, words_of
+from routebench.rules.reading.language import _SCRIPTS, _SMALL_WORDS, LANGUAGES, language_of
+from routebench.rules.reading.request import Reading, Text
 from routebench.types import Request
 
 CODE = re.compile(

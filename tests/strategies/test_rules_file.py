@@ -249,7 +249,7 @@ default: {route: [large]}
 def test_a_week_of_hours_is_what_the_parts_stand_for() -> None:
     """Deciding at every hour of a week, one by one, gives the shares of the parts."""
     from routebench.rules import Reading
-    from routebench.rules.reading import Situation
+    from routebench.rules.reading.request import Situation
 
     ruleset = RuleSet.parse(NIGHT.replace('before: "04:00"', 'before: "04:00", days: [fri, sat], timezone: Asia/Tokyo'))
     router, request = Router(ruleset), make_case("x", "a batch job").request

@@ -14,7 +14,7 @@ from routebench.checking.measuring import Measurement
 from routebench.errors import InputError
 from routebench.evaluate.joining import train_and_test
 from routebench.evaluate.splits import split
-from routebench.rules.evidence_block import replace_evidence
+from routebench.rules.file.evidence_block import replace_evidence
 from routebench.store.looks import add_look, count_looks
 
 

@@ -20,8 +20,8 @@ from routebench.evaluate.sentence import Sentence
 from routebench.evaluate.slices import Slice
 from routebench.evaluate.splits import split
 from routebench.rules import Router, RuleSet
-from routebench.rules.changes import changes, replaced
-from routebench.rules.loosening import Loosening, loosened, newly_admitted
+from routebench.rules.comparing.changes import changes, replaced
+from routebench.rules.comparing.loosening import Loosening, loosened, newly_admitted
 from routebench.strategies import RulesFile, decide_all
 from routebench.strategies.prompts import readings
 

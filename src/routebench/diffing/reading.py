@@ -9,7 +9,7 @@ from routebench.evaluate.intervals import Interval
 from routebench.evaluate.moving import Moved
 from routebench.evaluate.reading import points
 from routebench.evaluate.sentence import Sentence, signed_points
-from routebench.rules.loosening import Loosening
+from routebench.rules.comparing.loosening import Loosening
 
 _FLOWS_SHOWN = 4
 _MANY_LEFT_OUT = 0.1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from routebench.rules.budget import Budget
 from routebench.rules.cascade import Check, Verdict
-from routebench.rules.conditions import Condition
+from routebench.rules.conditions.condition import Condition
 from routebench.rules.deployments import Deployment
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
-from routebench.rules.reading import Reading
+from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import (
     Complexity,
     Default,

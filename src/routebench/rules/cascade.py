@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from routebench.rules.conditions import Condition
-from routebench.rules.reading import Reading
+from routebench.rules.conditions.condition import Condition
+from routebench.rules.reading.request import Reading
 from routebench.rules.structured import misfit, misfit_of_calls, read_json, schema_of
 from routebench.types import Answer, Decision, Request, Tried
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from routebench.rules.conditions import Condition
-from routebench.rules.reading import Reading, Scope
+from routebench.rules.conditions.condition import Condition
+from routebench.rules.reading.request import Reading, Scope
 from routebench.rules.ruleset import Guard, Rule
 from routebench.types import Message, Request
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from routebench.errors import NoEligibleModelError
 from routebench.messages import last_user_text
-from routebench.rules.reading import Reading
+from routebench.rules.file.writing import plain
+from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import Golden, RuleSet
 from routebench.rules.runtime import Router
-from routebench.rules.writing import plain
 from routebench.types import Request
 
 _SHOWN_CHARACTERS = 80

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routebench.errors import NoEligibleModelError
-from routebench.rules.lineup import Lineup
-from routebench.rules.reading import Reading
+from routebench.rules.conditions.lineup import Lineup
+from routebench.rules.reading.request import Reading
 from routebench.types import Model
 
 if TYPE_CHECKING:

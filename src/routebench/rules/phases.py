@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from routebench.rules.conditions.lineup import Lineup
 from routebench.rules.guards import Admission
-from routebench.rules.lineup import Lineup
-from routebench.rules.reading import Reading
+from routebench.rules.reading.request import Reading
 from routebench.types import Request
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from routebench.errors import RulesError
 from routebench.rules.budget import Budget
 from routebench.rules.deployments import Deployment, only_place
+from routebench.rules.file.writing import to_yaml
 from routebench.rules.health import HealthPolicy
-from routebench.rules.writing import to_yaml
 from routebench.types import Model, Request
 
 if TYPE_CHECKING:
-    from routebench.rules.classifier import Classifier
-    from routebench.rules.library import Library
+    from routebench.rules.learned.classifier import Classifier
+    from routebench.rules.learned.library import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Guard:
         """
         from pydantic import ValidationError
 
-        from routebench.rules.schema import GuardSettings
+        from routebench.rules.file.schema import GuardSettings
 
         try:
             settings = GuardSettings.model_validate(data)
@@ -204,7 +204,7 @@ class RuleSet:
         Raises:
             RulesError: it cannot be used.
         """
-        from routebench.rules.loading import fields_of
+        from routebench.rules.file.loading import fields_of
 
         return cls(**fields_of(text, name, Path(folder)), source=name)
 
@@ -216,7 +216,7 @@ class RuleSet:
 def rules_json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a rules.yaml, for editors."""
     from routebench.config import json_schema
-    from routebench.rules.schema import RulesSettings
+    from routebench.rules.file.schema import RulesSettings
 
     return json_schema(RulesSettings, "rules.yaml")
 

@@ -16,7 +16,7 @@ from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment, by_weight, rotated
 from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.phases import BUDGET, NAMED, STICKY, Choice, draw, phases
-from routebench.rules.reading import Reading, Situation
+from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from routebench.evaluate.choices import Choices
 from routebench.rules import Reading, RuleSet
-from routebench.rules.calendar import situations, windows_of
-from routebench.rules.reading import Situation
+from routebench.rules.conditions.calendar import situations, windows_of
+from routebench.rules.reading.request import Situation
 from routebench.rules.runtime import mentions
 from routebench.types import Request
 

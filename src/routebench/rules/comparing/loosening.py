@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routebench.rules.conditions import Condition
-from routebench.rules.covering import covered
-from routebench.rules.reading import Reading
+from routebench.rules.conditions.condition import Condition
+from routebench.rules.conditions.covering import covered
+from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import Guard, RuleSet
 from routebench.types import Model, Request
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from routebench.config import describe, to_model
 from routebench.errors import InputError, RulesError
 from routebench.rules.budget import Budget
-from routebench.rules.checks import problems_of
 from routebench.rules.deployments import Deployment
+from routebench.rules.file.checks import problems_of
+from routebench.rules.file.schema import DefaultSettings, GoldenSettings, RoutedModelSettings, RulesSettings
 from routebench.rules.health import HealthPolicy
 from routebench.rules.ruleset import Complexity, Default, Golden, Guard, Rule, Similarity, Tier, request_from_dict
-from routebench.rules.schema import DefaultSettings, GoldenSettings, RoutedModelSettings, RulesSettings
 from routebench.types import Request
 from routebench.yaml_source import YamlSource, parse_yaml
 
@@ -94,7 +94,7 @@ def _complexity(settings: RulesSettings, source: YamlSource, folder: Path) -> Co
     said = settings.complexity
     if said is None:
         return None
-    from routebench.rules.classifier import load_classifier
+    from routebench.rules.learned.classifier import load_classifier
 
     classifier = load_classifier(said.classifier, folder, where=source.where(("complexity", "classifier")))
     tiers = tuple(Tier(tier.below, tuple(tier.route), tier.cascade) for tier in said.tiers)
@@ -105,7 +105,7 @@ def _similarity(settings: RulesSettings, source: YamlSource, folder: Path) -> Si
     said = settings.similarity
     if said is None:
         return None
-    from routebench.rules.library import load_library
+    from routebench.rules.learned.library import load_library
 
     library = load_library(said, folder, tuple(settings.models), where=source.where(("similarity", "library")))
     rest = {key: value for key, value in source.data["similarity"].items() if key != "cascade"}

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from zlib import crc32
 
 from routebench.errors import RulesError, nearest
-from routebench.rules.reading import Reading, Text
-from routebench.rules.surface import SURFACE, surface
+from routebench.rules.learned.surface import SURFACE, surface
+from routebench.rules.reading.request import Reading, Text
 
 if TYPE_CHECKING:
     import numpy as np

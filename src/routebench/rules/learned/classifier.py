@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Self, get_args
 
 from routebench.errors import RulesError
-from routebench.rules.artifact import Artifact, artifact_path, read_artifact, write_artifact
-from routebench.rules.features import FeatureSpec
-from routebench.rules.reading import Reading
-from routebench.rules.schema_phases import ClassifierSettings
-from routebench.rules.surface import SURFACE, surface
+from routebench.rules.learned.artifact import Artifact, artifact_path, read_artifact, write_artifact
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.settings import ClassifierSettings
+from routebench.rules.learned.surface import SURFACE, surface
+from routebench.rules.reading.request import Reading
 
 if TYPE_CHECKING:
     import numpy.typing as npt

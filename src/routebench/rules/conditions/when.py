@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_v
 
 from routebench.config import Settings
 from routebench.errors import nearest
-from routebench.rules.calendar import TimeWindow
-from routebench.rules.keywords import is_blank
-from routebench.rules.language import LANGUAGES
-from routebench.rules.patterns import compiled
-from routebench.rules.reading import Scope
+from routebench.rules.conditions.calendar import TimeWindow
+from routebench.rules.conditions.patterns import compiled
+from routebench.rules.reading.keywords import is_blank
+from routebench.rules.reading.language import LANGUAGES
+from routebench.rules.reading.request import Scope
 
 _METADATA = "metadata."
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")

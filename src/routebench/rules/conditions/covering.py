@@ -12,11 +12,11 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from routebench.rules.keywords import fold, spaced
-from routebench.rules.reading import Scope
+from routebench.rules.reading.keywords import fold, spaced
+from routebench.rules.reading.request import Scope
 
 if TYPE_CHECKING:
-    from routebench.rules.when import RangeSettings, WhenSettings
+    from routebench.rules.conditions.when import RangeSettings, WhenSettings
 
 _TEXTUAL = (
     "any_keyword",
@@ -55,7 +55,7 @@ def covered(when: Mapping[str, Any], by: Sequence[Mapping[str, Any]], scope: Sco
         by: likewise; they are alternatives, as of several guards that forbid the same.
         scope: which messages are read where `in` does not say; that of guards when left out.
     """
-    from routebench.rules.when import WhenSettings
+    from routebench.rules.conditions.when import WhenSettings
 
     alternatives = [_atoms(WhenSettings.model_validate(dict(one)), scope) for one in by]
     narrow = _atoms(WhenSettings.model_validate(dict(when)), scope)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from routebench.config import ModelSettings, Settings
-from routebench.rules.schema_phases import ClassifierSettings, SimilaritySettings
-from routebench.rules.schema_state import BudgetSettings, CheckSettings, HealthSettings
-from routebench.rules.when import WhenSettings
+from routebench.rules.conditions.when import WhenSettings
+from routebench.rules.file.states import BudgetSettings, CheckSettings, HealthSettings
+from routebench.rules.learned.settings import ClassifierSettings, SimilaritySettings
 
 _Chain = Annotated[list[str], Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1)]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from routebench.config import Settings
-from routebench.rules.when import WhenSettings
+from routebench.rules.conditions.when import WhenSettings
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(gt=0, le=1)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from routebench.rules.conditions import Condition, Sign
-from routebench.rules.patterns import Patterns, PatternSet
-from routebench.rules.reading import Reading, Scope
+from routebench.rules.conditions.condition import Condition, Sign
+from routebench.rules.conditions.patterns import Patterns, PatternSet
+from routebench.rules.reading.request import Reading, Scope
 
 _Places = tuple[int, ...]
 
@@ -42,7 +42,7 @@ class Lineup:
             whens: of the conditions, in their order.
             scope: which messages they read where `in` does not say.
         """
-        from routebench.rules.when import WhenSettings
+        from routebench.rules.conditions.when import WhenSettings
 
         patterns = Patterns()
         return cls([Condition.build(WhenSettings.model_validate(dict(when)), scope, patterns) for when in whens])

@@ -12,7 +12,7 @@ import re
 import string
 from collections.abc import Callable, Mapping, Sequence
 
-from routebench.rules.reading import Reading
+from routebench.rules.reading.request import Reading
 
 _CAPITALS = string.ascii_uppercase.encode()
 _PUNCTUATION = string.punctuation.encode()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from routebench.errors import RulesError
-from routebench.rules.artifact import artifact_path, read_artifact, write_artifact
-from routebench.rules.classifier import features_of
-from routebench.rules.features import FeatureSpec
-from routebench.rules.postings import Postings
-from routebench.rules.reading import Reading
-from routebench.rules.schema_phases import SimilaritySettings
+from routebench.rules.learned.artifact import artifact_path, read_artifact, write_artifact
+from routebench.rules.learned.classifier import features_of
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.postings import Postings
+from routebench.rules.learned.settings import SimilaritySettings
+from routebench.rules.reading.request import Reading
 
 if TYPE_CHECKING:
     import numpy as np

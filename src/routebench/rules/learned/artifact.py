@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from routebench.errors import RulesError
-from routebench.rules.tensors import from_json, from_safetensors, to_json, to_safetensors
+from routebench.rules.learned.tensors import from_json, from_safetensors, to_json, to_safetensors
 
 if TYPE_CHECKING:
     import numpy.typing as npt

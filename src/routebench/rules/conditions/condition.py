@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from routebench.errors import RulesError
-from routebench.rules.keywords import split
-from routebench.rules.patterns import Patterns, PatternSet
-from routebench.rules.reading import Reading, Scope
+from routebench.rules.conditions.patterns import Patterns, PatternSet
+from routebench.rules.reading.keywords import split
+from routebench.rules.reading.request import Reading, Scope
 from routebench.types import Request
 
 if TYPE_CHECKING:
-    from routebench.rules.calendar import TimeWindow
-    from routebench.rules.when import RangeSettings, WhenSettings
+    from routebench.rules.conditions.calendar import TimeWindow
+    from routebench.rules.conditions.when import RangeSettings, WhenSettings
 
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
@@ -76,7 +76,7 @@ class Condition:
         """
         from pydantic import ValidationError
 
-        from routebench.rules.when import WhenSettings
+        from routebench.rules.conditions.when import WhenSettings
 
         try:
             settings = WhenSettings.model_validate(when)

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from routebench.config import Settings
 from routebench.errors import nearest
-from routebench.rules.surface import SURFACE
+from routebench.rules.learned.surface import SURFACE
 
 _Weight = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

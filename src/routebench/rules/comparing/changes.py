@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
-from routebench.rules.conditions import Condition
+from routebench.rules.conditions.condition import Condition
 from routebench.rules.ruleset import Default, Guard, Rule, RuleSet
 from routebench.types import Model
 

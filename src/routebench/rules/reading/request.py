@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 import re2
 
 from routebench.messages import estimate_input_tokens, has_images, has_unread, spoken
-from routebench.rules.keywords import fold, spaced, vocabulary_of, words_of
-from routebench.rules.language import language_of
+from routebench.rules.reading.keywords import fold, spaced, vocabulary_of, words_of
+from routebench.rules.reading.language import language_of
 from routebench.types import Message, Request
 
 Scope = Literal["user", "system", "history", "conversation", "any"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from routebench.errors import nearest
-from routebench.rules.schema import RulesSettings
+from routebench.rules.file.schema import RulesSettings
 from routebench.yaml_source import Path
 
 

@@ -17,7 +17,7 @@ import re2
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from routebench.rules.reading import Scope, Text
+    from routebench.rules.reading.request import Scope, Text
 
 _SET_BYTES = 64 * 2**20
 """What the automaton of one set may take; only hostile texts make it grow so far."""

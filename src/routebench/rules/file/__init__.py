@@ -1,0 +1,1 @@
+"""The rules.yaml: its shape, how it is read, written and checked."""

@@ -1,0 +1,1 @@
+"""Numbers that were learned elsewhere: features, artifacts, classifiers, libraries of past prompts."""
