@@ -63,7 +63,7 @@ def test_what_lasts_for_hours_becomes_normal_by_a_tenth_in_ten_minutes() -> None
 
 
 def test_a_few_calls_of_ten_minutes_move_nothing() -> None:
-    pace = taught(lognormal(1280))
+    pace = taught(lognormal(640))
     normal = pace.p90_s
     assert not pace.learn(9.0, 1000.0)
     assert not any(pace.learn(9.0, 1700.0 + number) for number in range(98))
@@ -72,7 +72,7 @@ def test_a_few_calls_of_ten_minutes_move_nothing() -> None:
 
 
 def test_restart_forgets_the_running_block_only() -> None:
-    pace = taught(lognormal(1280))
+    pace = taught(lognormal(640))
     normal = pace.p90_s
     for number in range(200):
         pace.learn(9.0, 1000.0 + number)
