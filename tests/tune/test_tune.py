@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -119,3 +121,23 @@ def test_a_cost_that_is_unknown_on_the_test_half_is_not_taken_for_free() -> None
     for name in ("always:cheap", "rules"):
         assert rows[name]["versus_fixed_mix"] is None
         assert rows[name]["deployed_gain"] is None
+
+
+def test_private_prompts_are_held_to_by_digests(tmp_path: Path) -> None:
+    data = outcomes()
+    cases = [
+        replace(case, request=replace(case.request, tags=case.request.tags if number % 12 == 0 else ()))
+        for number, case in enumerate(data.cases)
+    ]
+    result = tuned(replace(data, cases=Cases.of(cases)), max_quality_drop=0.03)
+    text = result.export(tmp_path / "rules.yaml").read_text()
+    ruleset = RuleSet.parse(text)
+    private = [one for one in ruleset.golden if one.request is None]
+    assert (len(ruleset.golden), len(private)) == (60, 40)
+    assert {int(number) % 12 for number in re.findall(r"(?:topic|add) (\d+)", text)} == {0}
+    assert check_golden(ruleset).failed == ()
+    assert len(check_golden(ruleset).unseen) == 40
+    assert check_golden(ruleset, [case.request for case in cases]).unseen == ()
+    # The same tuning gives the same file.
+    again = tuned(replace(data, cases=Cases.of(cases)), max_quality_drop=0.03)
+    assert again.ruleset == result.ruleset
