@@ -300,12 +300,14 @@ class Tried:
         verdict: `accepted`, `refused` by the cascade's check, or `failed`: there is no answer.
         why: the check or the error that decided.
         answer: what it answered, None where it failed.
+        deployment: where it was asked, for a model that is served in several places.
     """
 
     model: str
     verdict: Literal["accepted", "refused", "failed"]
     why: str
     answer: Answer | None = field(default=None, repr=False)
+    deployment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,5 +358,9 @@ class Decision:
         if self.cascade is not None:
             told["cascade"] = self.cascade
         if self.tried:
-            told["tried"] = [{"model": one.model, "verdict": one.verdict, "why": one.why} for one in self.tried]
+            told["tried"] = [
+                {"model": one.model, "verdict": one.verdict, "why": one.why}
+                | ({} if one.deployment is None else {"deployment": one.deployment})
+                for one in self.tried
+            ]
         return told

@@ -7,6 +7,7 @@ import pytest
 
 from routebench.errors import InputError, NoEligibleModelError
 from routebench.rules import Default, Guard, Router, RuleSet
+from routebench.types import Answer, Decision
 from tests.conftest import make_model
 
 TEXT = """
@@ -77,10 +78,50 @@ def test_a_named_model_is_asked_or_nothing_is() -> None:
 
 
 def test_a_decision_made_by_hand_cannot_go_on() -> None:
-    from routebench.types import Answer, Decision
-
     router = Router(RuleSet.parse(TEXT))
     made = Decision(("small",), "x", "y")
     for work in (lambda: router.next(made, Answer("a")), lambda: router.hold(made), lambda: router.deployment(made)):
         with pytest.raises(ValueError, match=r"no request|no model"):
             work()
+
+
+def test_a_failed_place_is_followed_by_another_of_the_same_model() -> None:
+    router = Router(RuleSet.parse(TEXT))
+    decision = decide(router, "hi 3", tags=())
+    assert decision.chain == ("small", "large", "none")
+    decision = router.next(decision, Answer(error_kind="server"))
+    first = router.deployment(decision)
+    decision = router.next(decision, Answer(error_kind="timeout"))
+    second = router.deployment(decision)
+    assert (decision.model, {first.name, second.name}) == ("large", {"large#1", "large#2"})
+    last = router.next(decision, Answer(error_kind="server"))
+    assert (last.chain, [one.deployment for one in last.tried]) == (("none",), [None, first.name, second.name])
+    # What the request brings upon itself fares no better elsewhere.
+    assert router.next(router.hold(decision), Answer(error_kind="content_filter")).chain == ("none",)
+    # An application that asks the failed place again does not go round for ever.
+    assert router.next(decision, Answer(error_kind="server"), deployment=first.name).chain == ("none",)
+
+
+def test_a_guard_on_regions_holds_when_a_place_fails() -> None:
+    router = Router(RuleSet.parse(TEXT))
+    decision = decide(router, metadata={"data": "eu"})
+    after = router.next(decision, Answer(error_kind="server"))
+    assert (after.chain, after.answered_by) == ((), None)
+
+
+def test_health_is_kept_of_places() -> None:
+    clock = [0.0]
+    text = TEXT + "health: {min_requests: 4, min_errors: 2}\n"
+    router = Router(RuleSet.parse(text), clock=lambda: clock[0])
+    for _ in range(6):
+        router.observe("large", Answer(error_kind="server"), deployment="large#1")
+    drawn = {router.deployment(decide(router, f"hi {number}", model="large")).name for number in range(40)}
+    assert drawn == {"large#2"}
+    assert decide(router).chain == ("small", "large", "none")
+    for _ in range(6):
+        router.observe("large", Answer(error_kind="server"), deployment="large#2")
+        router.observe("small", Answer(error_kind="server"))
+    assert decide(router).chain == ("none", "small", "large")
+    # Guards stand above health: there is one place inside, well or not.
+    decision = decide(router, metadata={"data": "eu"})
+    assert router.deployment(decision).name == "large#1"

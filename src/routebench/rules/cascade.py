@@ -70,8 +70,24 @@ class Check:
         return Verdict(passed=True, why="the answer passes")
 
 
-def advance(decision: Decision, request: Request, answer: Answer, check: Check | None) -> Decision:
+def advance(
+    decision: Decision,
+    request: Request,
+    answer: Answer,
+    check: Check | None,
+    *,
+    deployment: str | None = None,
+    elsewhere: bool = False,
+) -> Decision:
     """Returns the decision after the first model of its chain has answered: accepted, or the next model to ask.
+
+    Args:
+        decision: before.
+        request: that was asked.
+        answer: what came.
+        check: what it has to pass, if anything.
+        deployment: where the model was asked, where there are several places.
+        elsewhere: whether a failed call can be made again in another place: then the model stays the first.
 
     Raises:
         ValueError: the decision has no model to ask.
@@ -81,6 +97,7 @@ def advance(decision: Decision, request: Request, answer: Answer, check: Check |
     model, rest = decision.chain[0], decision.chain[1:]
     if answer.error_kind is not None:
         tried = Tried(model, "failed", answer.error_kind)
+        rest = decision.chain if elsewhere else rest
     elif check is None:
         tried = Tried(model, "accepted", "it answered", answer)
     elif not rest and check.otherwise == "accept":
@@ -88,7 +105,7 @@ def advance(decision: Decision, request: Request, answer: Answer, check: Check |
     else:
         verdict = check.verdict(request, answer)
         tried = Tried(model, "accepted" if verdict.passed else "refused", verdict.why, answer)
-    after = (*decision.tried, tried)
+    after = (*decision.tried, replace(tried, deployment=deployment))
     if tried.verdict == "accepted":
         return replace(decision, chain=(), tried=after)
     if not rest and check is not None and check.otherwise == "accept":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, nearest
 from routebench.rules.budget import Ledger, cheapest_first
@@ -15,13 +15,11 @@ from routebench.rules.cascade import Check, advance
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment, by_weight, rotated
 from routebench.rules.guards import Admission, Gatekeeper
+from routebench.rules.health import BLAMELESS_KINDS, Health
 from routebench.rules.phases import BUDGET, NAMED, STICKY, Choice, draw, phases
 from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
-
-if TYPE_CHECKING:
-    from routebench.rules.health import Health, HealthPolicy
 
 
 def _utc_now() -> datetime:
@@ -63,7 +61,7 @@ class Router:
         self._places = {name: ruleset.deployments_of(name) for name in ruleset.order}
         self._single = all(len(places) == 1 for places in self._places.values())
         places = [one.name for name in ruleset.order for one in self._places[name]]
-        self.health = None if ruleset.health is None else _health(ruleset.health, places, clock)
+        self.health = None if ruleset.health is None else Health(ruleset.health, places, clock)
         self.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
 
     @classmethod
@@ -115,7 +113,7 @@ class Router:
         """
         return self._decide(self._read(request), previous, model)
 
-    def next(self, decision: Decision, answer: Answer) -> Decision:
+    def next(self, decision: Decision, answer: Answer, deployment: str | None = None) -> Decision:
         """Goes on after the first model of a decision's chain has answered or failed.
 
         The decision that comes back names the next model to ask (`model`), or none: then its `answer` is the accepted
@@ -124,6 +122,7 @@ class Router:
         Args:
             decision: of this router; it is not changed.
             answer: what its `model` answered.
+            deployment: the name of the place that was asked; that of `deployment(decision)` when left out.
 
         Raises:
             ValueError: the decision has no model to ask, or was made by hand.
@@ -131,8 +130,15 @@ class Router:
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         check = None if decision.cascade is None else self.checks[decision.cascade]
-        after = advance(decision, decision.request, answer, check)
-        self.observe(after.tried[-1].model, answer, kind=decision.rule)
+        several = decision.model is not None and len(self._places[decision.model]) > 1
+        if several and deployment is None:
+            deployment = self.deployment(decision).name
+        failed = answer.error_kind is not None and answer.error_kind not in BLAMELESS_KINDS
+        left = {one.name for one in self._left(decision)} if several and failed else set()
+        # One that was not left has failed before: an application that asks it again does not go round for ever.
+        elsewhere = deployment in left and len(left) > 1
+        after = advance(decision, decision.request, answer, check, deployment=deployment, elsewhere=elsewhere)
+        self.observe(after.tried[-1].model, answer, kind=decision.rule, deployment=deployment)
         return self.hold(after) if after.chain else after
 
     def hold(self, decision: Decision) -> Decision:
@@ -164,20 +170,35 @@ class Router:
     def deployment(self, decision: Decision) -> Deployment:
         """Returns where to ask a decision's model: by weight, the same place for a whole conversation while it is well.
 
+        A place that failed for this very request is not asked again while there is another.
+
         Raises:
             ValueError: the decision has no model to ask, or was made by hand.
         """
         if decision.model is None or decision.request is None:
             raise ValueError("this decision has no model to ask")
-        places = self._places[decision.model]
+        places = self._left(decision) or self._admitted_places(decision)
         if len(places) == 1:
             return places[0]
-        regions = self._guards.admit(self._read(decision.request)).regions
-        places = tuple(one for one in places if regions is None or one.region in regions)
         if self.health is not None:
             health = self.health
             places = tuple(one for one in places if health.state(one.name) == "closed") or places
         return by_weight(places, rotated(draw(self.ruleset.name, decision.request), decision.model))
+
+    def _left(self, decision: Decision) -> tuple[Deployment, ...]:
+        """The places where a decision's model may be asked and has not failed yet."""
+        failed = {one.deployment for one in decision.tried if one.model == decision.model}
+        places = self._admitted_places(decision)
+        return tuple(one for one in places if one.name not in failed) if failed else places
+
+    def _admitted_places(self, decision: Decision) -> tuple[Deployment, ...]:
+        assert decision.model is not None
+        assert decision.request is not None
+        places = self._places[decision.model]
+        if len(places) == 1:
+            return places
+        regions = self._guards.admit(self._read(decision.request)).regions
+        return places if regions is None else tuple(one for one in places if one.region in regions)
 
     def explain(self, messages: Sequence[Message], **known: Any) -> Decision:
         """As `route`, and says what would decide otherwise: without a rule, a guard, a word; and what nearly fired."""
@@ -294,12 +315,6 @@ class Router:
         ranks = {"closed": 0, "half_open": 1, "open": 2}
         health = self.health
         return min(places, key=lambda place: ranks[health.state(place)])
-
-
-def _health(policy: HealthPolicy, places: Sequence[str], clock: Callable[[], float]) -> Health:
-    from routebench.rules.health import Health
-
-    return Health(policy, places, clock)
 
 
 def mentions(when: Mapping[str, Any], keys: Sequence[str]) -> bool:
