@@ -33,7 +33,7 @@ from routebench.providers import (
     with_defaults,
 )
 from routebench.redact import Secrets
-from routebench.rules import Guard
+from routebench.rules.file.loading import parse_guard
 from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Run, make_plan, recover
 from routebench.store import (
     Store,
@@ -382,7 +382,7 @@ def _check_guards(config: BenchConfig) -> None:
     names = [model.name for model in config.models]
     for data in config.guards:
         try:
-            guard = Guard.parse(data)
+            guard = parse_guard(data)
         except RulesError as error:
             raise ConfigError(f"{config.path}: {error}") from None
         told = (*(guard.only or ()), *(guard.never or ()), *([guard.at_least] if guard.at_least else []))

@@ -157,6 +157,36 @@ def test_a_slow_down_does_not_teach_that_slow_is_normal() -> None:
     assert health.report()["a"]["p90_s"] == normal == pytest.approx(1.0, abs=0.031)
 
 
+def test_the_first_calls_of_a_slow_down_are_forgotten_when_it_is_found() -> None:
+    health, watch = make()
+    tell(health, watch, 20, latency_s=1.0)
+    normal = health.report()["a"]["p90_s"]
+    tell(health, watch, 20, latency_s=5.0)
+    assert health.state("a") == "open"
+    assert health.report()["a"]["p90_s"] == normal
+    watch.at += 11.0
+    tell(health, watch, 200, latency_s=1.0)
+    assert (health.state("a"), health.report()["a"]["p90_s"]) == ("closed", normal)
+
+
+def test_times_that_are_half_bad_teach_nothing() -> None:
+    health, watch = make()
+    tell(health, watch, 640, latency_s=1.0, every_s=0.1)
+    normal = health.report()["a"]["p90_s"]
+    for _ in range(700):
+        tell(health, watch, 6, latency_s=1.0)
+        tell(health, watch, 4, latency_s=3.0)
+    assert (health.state("a"), health.report()["a"]["p90_s"]) == ("closed", normal)
+
+
+def test_quick_failures_are_no_sign_of_speed() -> None:
+    health, watch = make(p90_s={"a": 2.0})
+    tell(health, watch, 2, "server")
+    tell(health, watch, 1, "timeout", latency_s=9.0)
+    report = health.report()["a"]
+    assert (report["n"], report["error_rate"], report["slow_share"]) == (3, 1.0, 1.0)
+
+
 def test_unknown_latencies_are_neither_fast_nor_slow() -> None:
     health, watch = make(p90_s={"a": 1.0})
     tell(health, watch, 30, latency_s=None)
@@ -365,6 +395,31 @@ def test_what_was_sent_before_the_probation_is_no_probe() -> None:
     for ticket in hung[15:]:
         health.ended(ticket, error_kind="timeout")
     assert (health.state("a"), health.report()["a"]["n"]) == ("closed", 0)
+
+
+def test_a_probe_that_hangs_and_fails_is_one_bad_probe() -> None:
+    health, watch = probed(p90_s={"a": 1.0})
+    ticket = health.started("a")
+    watch.at += 2.0
+    tell(health, watch, 10)
+    health.ended(ticket, error_kind="timeout")
+    tell(health, watch, 4)
+    assert health.state("a") == "half_open"
+    tell(health, watch, 1)
+    assert health.state("a") == "closed"
+
+
+def test_trouble_that_is_over_is_forgotten() -> None:
+    health, watch = make(p90_s={"a": 1.0})
+    tell(health, watch, 10, latency_s=2.0)
+    watch.at += 10.0
+    tell(health, watch, 5, every_s=3.0)
+    assert health.state("a") == "closed"
+    watch.at += 2.0
+    tell(health, watch, 9, latency_s=2.0)
+    assert health.state("a") == "closed"
+    tell(health, watch, 1, latency_s=2.0)
+    assert health.state("a") == "open"
 
 
 def test_the_order_is_well_then_probed_then_passed_over() -> None:

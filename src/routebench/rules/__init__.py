@@ -5,20 +5,11 @@ from __future__ import annotations
 from routebench.rules.budget import Budget
 from routebench.rules.cascade import Check, Verdict
 from routebench.rules.conditions.condition import Condition
+from routebench.rules.contents import Complexity, Default, Golden, Guard, Rule, Similarity, Tier
 from routebench.rules.deployments import Deployment
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
 from routebench.rules.reading.request import Reading
-from routebench.rules.ruleset import (
-    Complexity,
-    Default,
-    Golden,
-    Guard,
-    Rule,
-    RuleSet,
-    Similarity,
-    Tier,
-    rules_json_schema,
-)
+from routebench.rules.ruleset import RuleSet, rules_json_schema
 from routebench.rules.runtime import Router
 
 __all__ = [

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from routebench.rules.conditions.condition import Condition
+from routebench.rules.contents import Guard, Rule
 from routebench.rules.reading.request import Reading, Scope
-from routebench.rules.ruleset import Guard, Rule
 from routebench.types import Message, Request
 
 _KEYWORDS = ("any_keyword", "all_keywords")

@@ -11,9 +11,10 @@ from typing import Any
 
 from routebench.errors import NoEligibleModelError
 from routebench.messages import last_user_text
+from routebench.rules.contents import Golden
 from routebench.rules.file.writing import plain
 from routebench.rules.reading.request import Reading
-from routebench.rules.ruleset import Golden, RuleSet
+from routebench.rules.ruleset import RuleSet
 from routebench.rules.runtime import Router
 from routebench.types import Request
 

@@ -12,7 +12,7 @@ from routebench.rules.reading.request import Reading
 from routebench.types import Model
 
 if TYPE_CHECKING:
-    from routebench.rules.ruleset import Guard, RuleSet
+    from routebench.rules.contents import Contents, Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Gatekeeper:
         ruleset: the policy.
     """
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Contents) -> None:
         self._name = ruleset.name
         self._all = Admission(ruleset.order)
         self._regions = {name: frozenset(one.region for one in ruleset.deployments_of(name)) for name in ruleset.order}
@@ -100,7 +100,7 @@ class Gatekeeper:
         return Admission(tuple(models), tuple(held), regions)
 
 
-def admitted(guard: Guard, ruleset: RuleSet) -> frozenset[str]:
+def admitted(guard: Guard, ruleset: Contents) -> frozenset[str]:
     """Returns the models that a guard allows where it holds."""
     if guard.only is not None:
         return frozenset(guard.only)

@@ -88,13 +88,21 @@ class Pace:
         """Whether a call took too long; False while nothing is known to tell by."""
         return self.limit_s is not None and latency_s > self.limit_s
 
-    def learn(self, latency_s: float, now: float) -> bool:
-        """Takes in the latency of a good call of good times, and returns whether `limit_s` has changed."""
+    def learn(self, latency_s: float, now: float, *, adopt: bool = True) -> bool:
+        """Takes in the latency of a good call, and returns whether `limit_s` has changed.
+
+        Args:
+            latency_s: how long it took, in seconds.
+            now: when it ended, in seconds.
+            adopt: times are good enough to judge by what was taken in.
+        """
         if not self._n:
             self._begun_s = now
         self._counts[math.floor(math.log(max(latency_s, _SHORTEST_S)) / _STEP)] += 1
         self._n += 1
         age_s = now - self._begun_s
+        if not adopt:
+            return False
         if self.settled:
             if self._n < _SETTLED_N or age_s < _BLOCK_S:
                 return False

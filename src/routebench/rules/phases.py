@@ -8,21 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from routebench.rules.conditions.lineup import Lineup
+from routebench.rules.contents import COMPLEXITY, DEFAULT, SIMILARITY
 from routebench.rules.guards import Admission
 from routebench.rules.reading.request import Reading
 from routebench.types import Request
 
 if TYPE_CHECKING:
-    from routebench.rules.ruleset import RuleSet
-
-BUDGET = "budget"
-COMPLEXITY = "complexity"
-DEFAULT = "default"
-NAMED = "named"
-SIMILARITY = "similarity"
-STICKY = "sticky"
-RESERVED = frozenset({BUDGET, COMPLEXITY, DEFAULT, NAMED, SIMILARITY, STICKY, "none"})
-"""What decisions that no rule made are called by."""
+    from routebench.rules.contents import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Phase(Protocol):
         ...
 
 
-def phases(ruleset: RuleSet) -> tuple[FirstMatch, tuple[Phase, ...]]:
+def phases(ruleset: Contents) -> tuple[FirstMatch, tuple[Phase, ...]]:
     """Returns the rules, and what is asked where no rule decides; the last one always answers."""
     later: list[Phase] = []
     if ruleset.similarity is not None:
@@ -65,7 +57,7 @@ class FirstMatch:
         rules: each with its condition.
     """
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Contents) -> None:
         self._lineup = Lineup.of([rule.when for rule in ruleset.rules], "user")
         self.rules = tuple(zip(ruleset.rules, self._lineup.conditions, strict=True))
         self._says = [str(condition) for condition in self._lineup.conditions]
@@ -85,7 +77,7 @@ class FirstMatch:
 class BySimilarity:
     """What happened to similar prompts of the past."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Contents) -> None:
         assert ruleset.similarity is not None
         self._similarity = ruleset.similarity
 
@@ -105,7 +97,7 @@ class BySimilarity:
 class ByComplexity:
     """A classifier scores the request, thresholds choose the tier."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Contents) -> None:
         assert ruleset.complexity is not None
         self._complexity = ruleset.complexity
 
@@ -124,7 +116,7 @@ class ByComplexity:
 class ByDefault:
     """One chain, or one drawn for the conversation."""
 
-    def __init__(self, ruleset: RuleSet) -> None:
+    def __init__(self, ruleset: Contents) -> None:
         self._name = ruleset.name
         self._default = ruleset.default
 

@@ -12,11 +12,12 @@ from typing import Any, Self
 from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, nearest
 from routebench.rules.budget import Ledger, cheapest_first
 from routebench.rules.cascade import Check, advance
+from routebench.rules.contents import BUDGET, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment, by_weight, rotated
 from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.health import BLAMELESS_KINDS, Health
-from routebench.rules.phases import BUDGET, NAMED, STICKY, Choice, draw, phases
+from routebench.rules.phases import Choice, draw, phases
 from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request

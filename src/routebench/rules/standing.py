@@ -205,7 +205,7 @@ class Standing:
             overdue: it was counted as slow already.
         """
         slow = latency_s is not None and not overdue and pace.is_slow(latency_s)
-        if latency_s is not None and not bad and self._teaches(pace, began_s) and pace.learn(latency_s, now):
+        if latency_s is not None and not bad and self._learns(pace, began_s, latency_s, now):
             # Calls under way may be overdue by the new limit.
             self.due_s = now
         # A quick failure is no sign of speed; a late one is a sign of slowness.
@@ -222,16 +222,17 @@ class Standing:
     def _pace(self, *, of_kind: bool = False) -> Pace:
         return Pace(self._policy.slow_factor, self._policy.min_requests, self._known_s, of_kind=of_kind)
 
-    def _teaches(self, pace: Pace, began_s: float) -> bool:
+    def _learns(self, pace: Pace, began_s: float, latency_s: float, now: float) -> bool:
         if not pace.learned:
             # Else a kind that is slow by nature would be held for ever to what is known of all kinds together.
-            return self.state != "open"
+            return self.state != "open" and pace.learn(latency_s, now)
         if self.state != "closed" or began_s < self._well_s:
             return False
-        # What comes while many calls are slow may be the beginning of a slow-down; or a first guess was too low.
+        # What comes while many calls are slow may be the beginning of a slow-down; or the first guess was too low,
+        # and then leaving out what is slow would keep it there.
         later = self._later_half
         calm = later.slow < 0.5 * _SLOW_SHARE * max(later.timed, self._policy.min_requests)
-        return calm or not pace.settled
+        return (calm or not pace.settled) and pace.learn(latency_s, now, adopt=calm)
 
     def _count(self, now: float, began_s: float, *, new: bool, ended: bool, bad: bool, timed: bool, slow: bool) -> None:
         if began_s < self._well_s:

@@ -16,6 +16,7 @@ from routebench.evaluate.frontier import Hull, SingleModel, single_models, weigh
 from routebench.evaluate.paired import paired
 from routebench.evaluate.splits import split
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
+from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Rules
 from routebench.suites import load_starter
 from routebench.tune.constraints import Constraints, Point, choose
@@ -137,7 +138,7 @@ def tune(
         OutcomesError: there are too few cases.
     """
     settings = {model.name: model for model in models if model.name in outcomes.models}
-    held = tuple(Guard.parse(guard) for guard in guards)
+    held = tuple(parse_guard(guard) for guard in guards)
     inside, _ = split(outcomes, seed)
     train = outcomes.take(inside)
     chosen, why = _search(train, tuple(settings.values()), held, constraints)

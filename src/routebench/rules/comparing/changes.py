@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from routebench.rules.conditions.condition import Condition
-from routebench.rules.ruleset import Default, Guard, Rule, RuleSet
+from routebench.rules.contents import Default, Guard, Rule
+from routebench.rules.ruleset import RuleSet
 from routebench.types import Model
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from routebench.rules.conditions.condition import Condition
 from routebench.rules.conditions.covering import covered
+from routebench.rules.contents import Guard
 from routebench.rules.reading.request import Reading
-from routebench.rules.ruleset import Guard, RuleSet
+from routebench.rules.ruleset import RuleSet
 from routebench.types import Model, Request
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from routebench.rules.conditions.covering import matches_always, unreached
+from routebench.rules.contents import RESERVED
 from routebench.rules.file.dangling import dangling
 from routebench.rules.file.schema import RulesSettings
-from routebench.rules.phases import RESERVED
 from routebench.yaml_source import Path
 
 Problem = tuple[Path, str]

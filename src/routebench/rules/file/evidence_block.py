@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from routebench.errors import RulesError
-from routebench.rules.ruleset import Default, RuleSet
+from routebench.rules.contents import Contents, Default
+from routebench.rules.file.writing import to_yaml
 
 _KEY = "evidence"
 
@@ -61,7 +62,7 @@ def _end(node: yaml.Node) -> int:
 
 def _block(evidence: Mapping[str, Any], text: str, start: int) -> str:
     # As `to_yaml` writes it: there is one writer of the format.
-    whole = RuleSet(name="-", models={}, default=Default(), evidence=evidence).to_yaml()
+    whole = to_yaml(Contents(name="-", models={}, default=Default(), evidence=evidence))
     first, last = _span(whole)
     line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
     line_end = "\r\n" if "\r\n" in text else "\n"

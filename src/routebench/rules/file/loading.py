@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from routebench.config import describe, to_model
+from routebench.config import to_model
 from routebench.errors import InputError, RulesError
 from routebench.rules.budget import Budget
+from routebench.rules.contents import Complexity, Default, Golden, Guard, Rule, Similarity, Tier
 from routebench.rules.deployments import Deployment
 from routebench.rules.file.checks import problems_of
-from routebench.rules.file.schema import DefaultSettings, GoldenSettings, RoutedModelSettings, RulesSettings
+from routebench.rules.file.schema import (
+    DefaultSettings,
+    GoldenSettings,
+    GuardSettings,
+    RequestSettings,
+    RoutedModelSettings,
+    RulesSettings,
+)
+from routebench.rules.file.wording import shape, syntax
 from routebench.rules.health import HealthPolicy
-from routebench.rules.ruleset import Complexity, Default, Golden, Guard, Rule, Similarity, Tier, request_from_dict
 from routebench.types import Request
 from routebench.yaml_source import YamlSource, parse_yaml
 
@@ -34,9 +43,9 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
         source = parse_yaml(text, name)
         settings = RulesSettings.model_validate(source.data)
     except ValidationError as error:
-        raise RulesError(describe(error, source, RulesSettings)) from None
+        raise RulesError(shape(error, source)) from None
     except InputError as error:
-        raise RulesError(str(error)) from None
+        raise RulesError([syntax(line) for line in str(error).split("\n")]) from None
     found = [f"{source.where(path)}: {sentence}" for path, sentence in problems_of(settings)]
     if found:
         raise RulesError(found)
@@ -49,7 +58,7 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
             for name, one in settings.models.items()
         },
         "order": tuple(settings.order or settings.models),
-        "guards": tuple(Guard.parse(guard) for guard in guards),
+        "guards": tuple(parse_guard(guard) for guard in guards),
         "rules": tuple(
             Rule(rule.name, one["when"], tuple(rule.route), rule.cascade)
             for rule, one in zip(settings.rules, rules, strict=True)
@@ -69,10 +78,35 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
     }
 
 
+def parse_guard(data: Mapping[str, Any]) -> Guard:
+    """Returns a guard from its YAML form.
+
+    Raises:
+        RulesError: it is not a guard.
+    """
+    try:
+        settings = GuardSettings.model_validate(data)
+    except ValidationError as error:
+        raise RulesError(
+            [f"guards: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        ) from None
+    return Guard(
+        settings.name,
+        data["when"],
+        _names(settings.only),
+        _names(settings.never),
+        settings.at_least,
+        _names(settings.regions),
+    )
+
+
+def _names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(names)
+
+
 def _default(settings: DefaultSettings) -> Default:
-    route = None if settings.route is None else tuple(settings.route)
     mix = None if settings.mix is None else tuple((part.share, tuple(part.route)) for part in settings.mix)
-    return Default(route, mix, settings.cascade)
+    return Default(_names(settings.route), mix, settings.cascade)
 
 
 def _deployments(name: str, model: RoutedModelSettings) -> tuple[Deployment, ...]:
@@ -117,5 +151,16 @@ def _golden(settings: GoldenSettings) -> Golden:
     if settings.prompt is not None:
         request = Request(({"role": "user", "content": settings.prompt},))
     elif settings.request is not None:
-        request = request_from_dict(settings.request.model_dump())
+        request = _request(settings.request)
     return Golden(request, tuple(settings.decision), settings.rule, settings.digest, settings.features)
+
+
+def _request(settings: RequestSettings) -> Request:
+    return Request(
+        tuple(settings.messages),
+        tuple(settings.tools),
+        settings.response_format,
+        settings.params,
+        settings.metadata,
+        tuple(settings.tags),
+    )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    from routebench.rules.contents import Complexity, Contents, Default, Golden, Guard, Rule, Similarity
     from routebench.rules.deployments import Deployment
-    from routebench.rules.ruleset import Complexity, Default, Golden, Guard, Rule, RuleSet, Similarity
 
 SCHEMA = "routebench/rules/v1"
 
 
-def to_yaml(ruleset: RuleSet) -> str:
+def to_yaml(ruleset: Contents) -> str:
     """Returns the text of a rules.yaml that reads back as this rule set."""
     body: dict[str, Any] = {
         "schema": SCHEMA,
@@ -74,7 +74,7 @@ def _similarity_dict(similarity: Similarity | None) -> dict[str, Any] | None:
     return {**plain(similarity.settings), **({} if similarity.cascade is None else {"cascade": similarity.cascade})}
 
 
-def _model_dict(name: str, ruleset: RuleSet) -> dict[str, Any]:
+def _model_dict(name: str, ruleset: Contents) -> dict[str, Any]:
     model = ruleset.models[name]
     values: dict[str, Any] = {
         "provider": model.provider,
