@@ -23,6 +23,7 @@ from routebench.errors import NoEligibleModelError, RulesError
 from routebench.rules import Router, RuleSet, check_golden
 
 SEEDS = sorted((Path(__file__).parent / "v1").glob("*.yaml"))
+_SLOW_S = 0.5
 LONGEST_S = 5.0
 """No file of a few kilobytes may take longer, even on a slow machine."""
 
@@ -91,7 +92,10 @@ def main() -> None:
             except Exception:  # noqa: BLE001 - finding them is what this is for
                 counts["broken"] += 1
                 _say(f"--- {number}", ascii(text), traceback.format_exc(limit=-4))
-        slowest = max(slowest, time.perf_counter() - start)
+        took_s = time.perf_counter() - start
+        if took_s > max(slowest, _SLOW_S):
+            _say(f"--- {number} took {took_s:.2f} s", ascii(text))
+        slowest = max(slowest, took_s)
     _say(str(dict(counts)), f"slowest {slowest * 1e3:.0f} ms, {time.perf_counter() - begun:.0f} s in all")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,15 +40,19 @@ class Phase(Protocol):
         """Returns a choice; `without` names a rule that is to be left out."""
         ...
 
+    def tell(self, reading: Reading, admission: Admission) -> Iterator[str]:
+        """Yields what a choice of this phase comes from, and how far it is from another, for people."""
+        ...
 
-def phases(ruleset: Contents) -> tuple[FirstMatch, tuple[Phase, ...]]:
-    """Returns the rules, and what is asked where no rule decides; the last one always answers."""
-    later: list[Phase] = []
+
+def phases(ruleset: Contents) -> tuple[FirstMatch, dict[str, Phase]]:
+    """Returns the rules, and by name what is asked where no rule decides; the last one always answers."""
+    later: dict[str, Phase] = {}
     if ruleset.similarity is not None:
-        later.append(BySimilarity(ruleset))
+        later[SIMILARITY] = BySimilarity(ruleset)
     if ruleset.complexity is not None:
-        later.append(ByComplexity(ruleset))
-    return FirstMatch(ruleset), (*later, ByDefault(ruleset))
+        later[COMPLEXITY] = ByComplexity(ruleset)
+    return FirstMatch(ruleset), {**later, DEFAULT: ByDefault(ruleset)}
 
 
 class FirstMatch:
@@ -93,6 +98,17 @@ class BySimilarity:
         why = f"best on similar prompts, the nearest at {similarity:.2f}"
         return Choice(chain, SIMILARITY, why + admission.because, self._similarity.cascade) if chain else None
 
+    def tell(self, reading: Reading, admission: Admission) -> Iterator[str]:
+        """Yields the expected score of every model that may take the request."""
+        library = self._similarity.library
+        expected = library.predict(reading)
+        scores = [
+            f"{name} {score:.2f}"
+            for name, score in zip(library.models, expected.scores, strict=True)
+            if name in admission.models
+        ]
+        yield f"expected scores: {', '.join(scores)}"
+
 
 class ByComplexity:
     """A classifier scores the request, thresholds choose the tier."""
@@ -112,6 +128,17 @@ class ByComplexity:
         why = f"complexity {score:.3f} is {where}"
         return Choice(chain, COMPLEXITY, why + admission.because, tier.cascade) if chain else None
 
+    def tell(self, reading: Reading, admission: Admission) -> Iterator[str]:
+        """Yields what the score comes from, and where the request would go on the other side of the next threshold."""
+        classifier, tiers = self._complexity.classifier, self._complexity.tiers
+        yield f"complexity comes from: {classifier.why(reading)}"
+        score = classifier.score(reading)
+        thresholds = [(abs(score - tier.below), tier.below, place) for place, tier in enumerate(tiers) if tier.below]
+        if thresholds:
+            away, below, place = min(thresholds)
+            side, other = ("above", tiers[place + 1]) if score < below else ("below", tiers[place])
+            yield f"{away:.3f} from {below:g}: {side} it, {' > '.join(admission.keep(other.route)) or 'no model'}"
+
 
 class ByDefault:
     """One chain, or one drawn for the conversation."""
@@ -128,6 +155,11 @@ class ByDefault:
         # A guard may demand what no rule names: then its weakest model, and stronger ones after it.
         why = "no rule names a model that may take the request"
         return Choice(admission.models, DEFAULT, why + admission.because, self._default.cascade)
+
+    def tell(self, reading: Reading, admission: Admission) -> Iterator[str]:  # noqa: ARG002 - it is the same for all
+        """Yields the shares of a mix."""
+        for share, chain in self._default.mix or ():
+            yield f"drawn for {share:.0%} of the conversations: {' > '.join(chain)}"
 
     def _route(self, request: Request) -> tuple[str, ...]:
         if self._default.mix is None:

@@ -222,7 +222,10 @@ class Router:
                 return None
             return f"without {what}: {' > '.join(found.chain)} by {found.rule}"
 
-        held = self._guards.admit(reading).held
+        admission = self._guards.admit(reading)
+        if decision.rule in self._later:
+            yield from self._later[decision.rule].tell(reading, admission)
+        held = admission.held
         fired = [rule for rule, _ in self._rules.rules if rule.name == decision.rule]
         guards = [guard for guard in self.ruleset.guards if guard.name in held]
         said = [without(f"rule {rule.name}", request, rule.name) for rule in fired]
@@ -269,7 +272,7 @@ class Router:
         if self.ledger is not None and self.ledger.is_spent and not goes_on:
             return self._spent(reading, admission)
         choice = self._rules(reading, admission, without)
-        for phase in self._later if choice is None else ():
+        for phase in self._later.values() if choice is None else ():
             choice = phase(reading, admission, without)
             if choice is not None:
                 break
