@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +21,10 @@ from routebench.evaluate.outcomes import ERROR, MISSING, OK, mean_known
 from routebench.importing import import_outcomes
 from routebench.matrix import open_outcomes
 from routebench.packing import pack
-from routebench.rules import Router, RuleSet
+from routebench.rules import Reading, Router, RuleSet
+from routebench.rules.learned.classifier import LinearHead
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.library import build_library
 from routebench.store import Store, open_store
 from routebench.strategies import RecordedRules, RulesFile
 from routebench.types import Answer, Case, Decision
@@ -180,6 +186,65 @@ def test_replay_and_router_agree_on_every_case(shared: Shared, turns: str, other
     assert len(set(chains_of(choices))) >= 3, ends
     assert ends["unknown"]
     assert bool(ends["escalated"]) == shared.has_answers, ends
+
+
+def learned(outcomes: Outcomes, folder: Path) -> Path:
+    """A rules.yaml whose phases were learned: a library of the first half, a classifier fitted on it, and rules before."""
+    half = outcomes.take(np.arange(0, outcomes.n, 2))
+    readings = [Reading(request) for request in half.requests]
+    scores = np.nan_to_num(half.expected_scores())
+    spec = FeatureSpec(hashed_words=64)
+    features = spec.matrix(readings).astype(np.float64)
+    hard = scores.mean(axis=1) < np.median(scores.mean(axis=1)) + 1e-9
+    weights = np.linalg.solve(features.T @ features + np.eye(spec.width), features.T @ (hard - 0.5))
+    head = LinearHead(4 * weights[None, :], np.zeros(1), spec)
+    costs = np.nanmean(half.cost_usd, axis=(0, 2))
+    library = build_library(
+        readings[:400], scores[:400], costs, outcomes.models, FeatureSpec(hashed_words=256, surface=False)
+    )
+    digests = library.save(folder / "past.safetensors"), head.save(folder / "head.json")
+    cheap, dear = (json.dumps(outcomes.models[int(at)]) for at in (costs.argmin(), costs.argmax()))
+    path = folder / "rules.yaml"
+    models = ", ".join(f"{json.dumps(name)}: {{provider: recorded, model: m}}" for name in outcomes.models)
+    path.write_text(f"""
+schema: routebench/rules/v1
+name: learned
+models: {{{models}}}
+guards:
+  - {{name: units, when: {{any_keyword: [km, celsius]}}, only: [{dear}]}}
+rules:
+  - {{name: money, when: {{regex: '[$€]\\s?[0-9]'}}, route: [{dear}, {cheap}]}}
+similarity:
+  library: {{artifact: past.safetensors, sha256: "{digests[0]}"}}
+  min_similarity: 0.6
+  cost_weight: 10
+complexity:
+  classifier: {{kind: logistic, artifact: head.json, sha256: "{digests[1]}"}}
+  tiers: [{{below: 0.5, route: [{cheap}, {dear}]}}, {{route: [{dear}, {cheap}]}}]
+default: {{route: [{cheap}]}}
+""")
+    return path
+
+
+def test_learned_phases_decide_alike_in_replay_and_in_another_process(shared: Shared, tmp_path: Path) -> None:
+    outcomes, path = shared.outcomes, learned(shared.outcomes, tmp_path)
+    chains = chains_of(decided(RulesFile(path).fit(outcomes), outcomes)[0])
+    router = Router.load(path)
+    decisions = [routed(router, case) for case in outcomes.cases]
+    assert [decision.chain for decision in decisions] == chains
+    by = Counter(decision.rule for decision in decisions)
+    assert {"complexity", "similarity"} <= by.keys(), by
+    # A process of its own, whose words hash otherwise, with nothing but the file and the prompts.
+    asked = [list(case.request.messages) for case in outcomes.cases][:500]
+    code = (
+        "import json, sys; from routebench.rules import Router; router = Router.load(sys.argv[1]);"
+        "print(json.dumps([router.route(one).chain for one in json.load(sys.stdin)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], input=json.dumps(asked), capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONHASHSEED": "12345"},
+    )  # fmt: skip
+    assert [tuple(chain) for chain in json.loads(done.stdout)] == chains[:500]
 
 
 def test_scores_are_those_of_the_accepted_answers(shared: Shared) -> None:
