@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.errors import InputError
-from routebench.rules.health import BLAMELESS_KINDS, Health, HealthPolicy
+from routebench.rules.health.health import BLAMELESS_KINDS, Health, HealthPolicy
 from routebench.types import ERROR_KINDS, ErrorKind
 
 CHAIN = ("a", "b", "c")
@@ -159,13 +159,14 @@ def test_a_slow_down_does_not_teach_that_slow_is_normal() -> None:
 
 def test_the_first_calls_of_a_slow_down_are_forgotten_when_it_is_found() -> None:
     health, watch = make()
-    tell(health, watch, 20, latency_s=1.0)
+    tell(health, watch, 30, latency_s=1.0)
     normal = health.report()["a"]["p90_s"]
-    tell(health, watch, 20, latency_s=5.0)
+    # The 40th call is one to learn by.
+    tell(health, watch, 10, latency_s=5.0)
     assert health.state("a") == "open"
     assert health.report()["a"]["p90_s"] == normal
     watch.at += 11.0
-    tell(health, watch, 200, latency_s=1.0)
+    tell(health, watch, 40, latency_s=1.0)
     assert (health.state("a"), health.report()["a"]["p90_s"]) == ("closed", normal)
 
 
@@ -176,6 +177,7 @@ def test_times_that_are_half_bad_teach_nothing() -> None:
     for _ in range(700):
         tell(health, watch, 6, latency_s=1.0)
         tell(health, watch, 4, latency_s=3.0)
+    tell(health, watch, 100, latency_s=1.0)
     assert (health.state("a"), health.report()["a"]["p90_s"]) == ("closed", normal)
 
 
@@ -306,6 +308,16 @@ def test_a_few_bad_probes_ask_for_more_good_ones(bad: int) -> None:
     assert health.state("a") == "closed"
     # 20, 25 and 30 in all, or 15 good ones in a row.
     assert good == min(15 + 5 * bad - bad - 8, 15)
+
+
+def test_it_can_be_asked_that_no_probe_is_bad() -> None:
+    health, watch = probed(reopen_bad=0)
+    tell(health, watch, 13)
+    tell(health, watch, 1, "server")
+    tell(health, watch, 14)
+    assert health.state("a") == "half_open"
+    tell(health, watch, 1)
+    assert health.state("a") == "closed"
 
 
 def test_bad_probes_open_it_again() -> None:

@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from routebench.rules.health import Health, HealthPolicy, Ticket
+from routebench.rules.health.health import Health, HealthPolicy, Ticket
 from routebench.types import ErrorKind
 
 SEEDS = range(12)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from routebench.errors import NoEligibleModelError
 from routebench.rules import Budget, Condition, Default, Deployment, Guard, Router, Rule, RuleSet
-from routebench.rules.health import HealthPolicy
+from routebench.rules.health.health import HealthPolicy
 from routebench.types import ERROR_KINDS, Answer, Model, Price, Request
 from tests.conftest import make_model
 

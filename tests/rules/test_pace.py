@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from routebench.rules.pace import Pace, Ticket
+from routebench.rules.health.pace import Pace, Ticket
 
 
 def taught(latencies: list[float], *, every_s: float = 0.1, pace: Pace | None = None, now: float = 0.0) -> Pace:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from routebench.rules.standing import HealthPolicy, Standing, Window
+from routebench.rules.health.standing import HealthPolicy, Standing, Window
 
 
 def put(window: Window, at: float, *, bad: bool = False, n: int = 1) -> None:
@@ -72,3 +72,23 @@ def test_a_window_longer_than_the_longest_is_not_cut(span: float, most: float) -
     for second in range(int(span)):
         put(window, float(second))
     assert window.seen == span
+
+
+def test_a_kind_is_learned_in_good_times_and_on_probation_but_not_while_it_is_passed_over() -> None:
+    standing = Standing(HealthPolicy(), 1.0, 0.0)
+    for number in range(5):
+        standing.count(float(number), float(number), standing.pace(""), latency_s=1.0, bad=True)
+    kind = standing.pace("k")
+    for _ in range(30):
+        standing.count(10.0, 8.0, kind, latency_s=2.0, bad=False)
+    assert (standing.state, kind.learned) == ("open", False)
+    standing.settle(14.0)
+    for _ in range(20):
+        standing.count(17.0, 15.0, kind, latency_s=2.0, bad=False)
+    # It was slow by what is known of all kinds, and opened again; what came before that is known now.
+    assert (standing.state, kind.learned) == ("open", False)
+    for _ in range(6):
+        standing.settle(standing.due_s)
+        for _ in range(4):
+            standing.count(standing.since_s + 3.0, standing.since_s + 1.0, kind, latency_s=2.0, bad=False)
+    assert kind.learned

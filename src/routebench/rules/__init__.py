@@ -8,6 +8,7 @@ from routebench.rules.conditions.condition import Condition
 from routebench.rules.contents import Complexity, Default, Golden, Guard, Rule, Similarity, Tier
 from routebench.rules.deployments import Deployment
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
+from routebench.rules.health.health import Health, HealthPolicy
 from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import RuleSet, rules_json_schema
 from routebench.rules.runtime import Router
@@ -23,6 +24,8 @@ __all__ = [
     "GoldenCheck",
     "GoldenFailure",
     "Guard",
+    "Health",
+    "HealthPolicy",
     "Reading",
     "Router",
     "Rule",

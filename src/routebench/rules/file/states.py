@@ -42,7 +42,7 @@ class HealthSettings(Settings):
     max_window_s: _Seconds = 60.0
     """Seconds that are looked back on where requests are few."""
     min_requests: _Count = 20
-    """Requests that a judgement needs."""
+    """Requests that are looked back on at least; missing ones count as good."""
     max_error_rate: _Share = 0.2
     """Share of failures that is too much."""
     min_errors: _Count = 5

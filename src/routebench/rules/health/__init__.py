@@ -1,0 +1,1 @@
+"""How models and deployments are doing, and who is passed over."""
