@@ -125,3 +125,19 @@ def test_health_is_kept_of_places() -> None:
     # Guards stand above health: there is one place inside, well or not.
     decision = decide(router, metadata={"data": "eu"})
     assert router.deployment(decision).name == "large#1"
+
+
+def test_a_call_that_hangs_is_seen_before_it_ends() -> None:
+    clock = [0.0]
+    router = Router(
+        RuleSet.parse(TEXT + "health: {min_requests: 4, min_errors: 2, p90_s: {small: 1.0}}\n"), clock=lambda: clock[0]
+    )
+    waiting = [(decision, router.started(decision)) for decision in (decide(router) for _ in range(8))]
+    assert decide(router).model == "small"
+    clock[0] = 2.0
+    assert decide(router).chain == ("large", "none", "small")
+    decision, ticket = waiting[0]
+    after = router.next(decision, Answer(error_kind="timeout", latency_s=2.0), ticket=ticket)
+    assert after.model == "large"
+    plain = Router(RuleSet.parse(TEXT))
+    assert plain.started(decide(plain)) is None

@@ -16,7 +16,7 @@ from routebench.rules.contents import BUDGET, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment, by_weight, rotated
 from routebench.rules.guards import Admission, Gatekeeper
-from routebench.rules.health import BLAMELESS_KINDS, Health
+from routebench.rules.health.health import BLAMELESS_KINDS, Health, Ticket
 from routebench.rules.phases import Choice, draw, phases
 from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
@@ -114,7 +114,24 @@ class Router:
         """
         return self._decide(self._read(request), previous, model)
 
-    def next(self, decision: Decision, answer: Answer, deployment: str | None = None) -> Decision:
+    def started(self, decision: Decision, deployment: str | None = None) -> Ticket | None:
+        """Notes that a decision's model is asked now, so that health sees a call that hangs before it ends.
+
+        Args:
+            decision: whose `model` is asked.
+            deployment: the name of the place; that of `deployment(decision)` when left out.
+
+        Returns:
+            What `next` takes as `ticket`; None where the rule set has no `health`. A call that is given up is told by
+            `health.cancelled(ticket)`.
+        """
+        if self.health is None:
+            return None
+        return self.health.started(deployment or self.deployment(decision).name, decision.rule)
+
+    def next(
+        self, decision: Decision, answer: Answer, *, deployment: str | None = None, ticket: Ticket | None = None
+    ) -> Decision:
         """Goes on after the first model of a decision's chain has answered or failed.
 
         The decision that comes back names the next model to ask (`model`), or none: then its `answer` is the accepted
@@ -124,6 +141,7 @@ class Router:
             decision: of this router; it is not changed.
             answer: what its `model` answered.
             deployment: the name of the place that was asked; that of `deployment(decision)` when left out.
+            ticket: that `started` gave, where it was asked.
 
         Raises:
             ValueError: the decision has no model to ask, or was made by hand.
@@ -133,13 +151,13 @@ class Router:
         check = None if decision.cascade is None else self.checks[decision.cascade]
         several = decision.model is not None and len(self._places[decision.model]) > 1
         if several and deployment is None:
-            deployment = self.deployment(decision).name
+            deployment = self.deployment(decision).name if ticket is None else ticket.name
         failed = answer.error_kind is not None and answer.error_kind not in BLAMELESS_KINDS
         left = {one.name for one in self._left(decision)} if several and failed else set()
         # One that was not left has failed before: an application that asks it again does not go round for ever.
         elsewhere = deployment in left and len(left) > 1
         after = advance(decision, decision.request, answer, check, deployment=deployment, elsewhere=elsewhere)
-        self.observe(after.tried[-1].model, answer, kind=decision.rule, deployment=deployment)
+        self.observe(after.tried[-1].model, answer, kind=decision.rule, deployment=deployment, ticket=ticket)
         return self.hold(after) if after.chain else after
 
     def hold(self, decision: Decision) -> Decision:
@@ -153,7 +171,15 @@ class Router:
         admission = self._guards.admit(self._read(decision.request))
         return replace(decision, chain=self._healthy(admission.keep(decision.chain), admission))
 
-    def observe(self, model: str, answer: Answer, *, kind: str = "", deployment: str | None = None) -> None:
+    def observe(
+        self,
+        model: str,
+        answer: Answer,
+        *,
+        kind: str = "",
+        deployment: str | None = None,
+        ticket: Ticket | None = None,
+    ) -> None:
         """Counts a call that somebody made, for health and for the budget; `next` does so by itself.
 
         Args:
@@ -161,8 +187,11 @@ class Router:
             answer: what came.
             kind: calls of one kind take alike long; the rule that decided is a good one.
             deployment: which of the model's, where it has several; the first when left out.
+            ticket: that `started` gave, where it was asked.
         """
-        if self.health is not None:
+        if self.health is not None and ticket is not None:
+            self.health.ended(ticket, error_kind=answer.error_kind, latency_s=answer.latency_s)
+        elif self.health is not None:
             place = self._places[model][0].name if deployment is None else deployment
             self.health.observe(place, latency_s=answer.latency_s, error_kind=answer.error_kind, kind=kind)
         if self.ledger is not None:
