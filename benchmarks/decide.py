@@ -20,20 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from decide_hostile import hostile
 
-from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
+from routebench.rules import Budget, Default, Guard, HealthPolicy, Reading, Router, Rule, RuleSet
 from routebench.rules.conditions.patterns import PatternSet
 from routebench.rules.learned.classifier import LinearHead
 from routebench.rules.learned.features import FeatureSpec
 from routebench.rules.learned.library import build_library
-from routebench.types import Model, Request
+from routebench.types import Answer, Model, Request
 
 HERE = Path(__file__).parent
 SENTENCE = "Please summarise the following notes for a new colleague, and keep every figure as it is. "
 SHORT, LONG = SENTENCE * 9, SENTENCE * 91
 """About 200 tokens, and 8 KB."""
+ASKED_RATIO = 5
 N_RULES = 50
 PATTERNS = [rf"(?i)\bword{number}\s+[a-z]+ing\b" for number in range(N_RULES)]
+ANSWER = Answer("well", latency_s=1.0, cost_usd=0.001)
 MODELS = {name: Model(name, "openai", name) for name in ("small", "large")}
 
 
@@ -48,8 +51,15 @@ def microseconds(work: Callable[[], object], repeat: int = 200) -> float:
     return best * 1e6
 
 
-def line(what: str, short: float, long: float, asked: str = "") -> None:
-    print(f"  {what:<58}{short:9.1f} us {long:9.1f} us {long / short:6.1f} x   {asked}")
+def line(what: str, short: float, long: float, asked_us: float | None = None, note: str = "") -> None:
+    if asked_us is not None:
+        met = short <= asked_us and long <= ASKED_RATIO * short
+        note = f"asked: {asked_us:g} us, {ASKED_RATIO} x{'' if met else '   NOT MET'}"
+    print(f"  {what:<56}{short:9.1f} us {long:9.1f} us {long / short:6.1f} x   {note}".rstrip())
+
+
+def title(what: str) -> None:
+    print(f"{what:<56}{'200 tokens':>14}{'8 KB':>13}{'ratio':>9}")
 
 
 def asking(text: str) -> Request:
@@ -61,9 +71,14 @@ def both(work: Callable[[Request], object], repeat: int = 200) -> tuple[float, f
     return microseconds(lambda: work(short), repeat), microseconds(lambda: work(long), max(repeat // 5, 1))
 
 
-def rules() -> Router:
+def rules(**known: Any) -> Router:
     made = tuple(Rule(f"r{number}", {"regex": one}, ("large",)) for number, one in enumerate(PATTERNS))
-    return Router(RuleSet("b", MODELS, Default(route=("small", "large")), made))
+    return Router(RuleSet("b", MODELS, Default(route=("small", "large")), made, **known))
+
+
+def watched() -> Router:
+    """The same rules, with the health of models and the spend of the day counted."""
+    return rules(health=HealthPolicy(), budget=Budget(usd_per_day=1e9))
 
 
 def many_conditions() -> Router:
@@ -87,31 +102,38 @@ def many_conditions() -> Router:
 
 
 def matching() -> None:
-    print(f"{N_RULES} regex rules" + " " * 52 + "200 tokens         8 KB")
+    title(f"{N_RULES} regex rules")
     sets = PatternSet()
     for pattern in PATTERNS:
         sets.add(pattern)
-    line("matching alone", *both(lambda request: sets.found(Reading(request).text("user"))), "asked: 15 us, 5 x")
+    line("matching alone", *both(lambda request: sets.found(Reading(request).text("user"))), 15)
     router = rules()
-    line("Router.route, all of it", *both(lambda request: router.route(request.messages)), "asked: 60 us, 5 x")
+    line("Router.route, all of it", *both(lambda request: router.route(request.messages)), 60)
     compiled = [re.compile(pattern) for pattern in PATTERNS]
     line(
         "for comparison: a loop over `re`",
         *both(lambda request: any(one.search(request.messages[0]["content"]) for one in compiled), 20),
     )
+    router = watched()
+    line("Router.route with health and a budget", *both(lambda request: router.route(request.messages)), 60)
+    line("    and observe", *both(lambda request: observed(router, request)))
     router = many_conditions()
     line("Router.route, keywords, language, code, guards, …", *both(lambda request: router.route(request.messages)))
 
 
+def observed(router: Router, request: Request) -> None:
+    router.observe(router.route(request.messages).chain[0], ANSWER)
+
+
 def learned(folder: Path) -> None:
-    print("learned, without an embedding")
+    title("learned, without an embedding")
     rng = np.random.default_rng(0)
     spec = FeatureSpec(hashed_words=512, surface=True)
     head = LinearHead(rng.normal(size=(1, spec.width)), np.zeros(1), spec)
     line(
         "features and a linear head, 512 hashed words + surface",
         *both(lambda request: head.outputs(Reading(request))),
-        "asked: 300 us, 5 x",
+        300,
     )
     sha256 = head.save(folder / "head.safetensors")
     text = f"""
@@ -135,30 +157,36 @@ default: {{route: [small]}}
 
 
 def threads() -> None:
-    print("threads, decisions in a second on 200 tokens")
-    router = rules()
+    print("threads, decisions in a second on 200 tokens       one thread       sixteen    ratio")
     request = asking(SHORT)
+    plain, counting = rules(), watched()
+    works: dict[str, Callable[[], object]] = {
+        "route": lambda: plain.route(request.messages),
+        "route with health and a budget": lambda: counting.route(request.messages),
+        "    and observe": lambda: observed(counting, request),
+    }
+    for what, work in works.items():
+        alone, many = (max(per_second(work, number) for _ in range(5)) for number in (1, 16))
+        print(f"  {what:<44}{alone:15,.0f} {many:13,.0f} {many / alone:6.2f} x   asked: no contention, about 1 x")
 
-    def per_second(n_threads: int) -> float:
-        each = 4000 // n_threads
-        start = threading.Barrier(n_threads + 1)
 
-        def work() -> None:
-            start.wait()
-            for _ in range(each):
-                router.route(request.messages)
+def per_second(work: Callable[[], object], n_threads: int) -> float:
+    each = 4000 // n_threads
+    start = threading.Barrier(n_threads + 1)
 
-        running = [threading.Thread(target=work) for _ in range(n_threads)]
-        for one in running:
-            one.start()
+    def run() -> None:
         start.wait()
-        begun = time.perf_counter()
-        for one in running:
-            one.join()
-        return n_threads * each / (time.perf_counter() - begun)
+        for _ in range(each):
+            work()
 
-    alone, many = (max(per_second(number) for _ in range(5)) for number in (1, 16))
-    print(f"  one thread {alone:,.0f}, sixteen {many:,.0f} together: {many / alone:.2f} x")
+    running = [threading.Thread(target=run) for _ in range(n_threads)]
+    for one in running:
+        one.start()
+    start.wait()
+    begun = time.perf_counter()
+    for one in running:
+        one.join()
+    return n_threads * each / (time.perf_counter() - begun)
 
 
 def loading() -> None:
@@ -169,46 +197,33 @@ def loading() -> None:
         lambda n: {"input_tokens": {"gt": 9000 - n}, "is_question": True},
         lambda n: {"all_keywords": [f"x{n}", f"y{n}"], "words": {"lt": 50}},
     ]
-    made = tuple(Rule(f"r{number}", kinds[number % 4](number), ("large", "small")) for number in range(500))
-    text = RuleSet("b", MODELS, Default(route=("small",)), made).to_yaml()
-    print(f"  in a running process {microseconds(lambda: Router(RuleSet.parse(text)), 1) / 1e3:.0f} ms   asked: 100 ms")
+    mixed = ruleset_of([kinds[number % 4](number) for number in range(500)])
+    ranges = ruleset_of([{"words": {"gt": n}, "characters": {"gt": 9000 - n}} for n in range(500)])
+    for what, text in (("of every kind", mixed), ("of ranges only", ranges)):
+        took = microseconds(partial(loaded, text), 1) / 1e3
+        print(f"  {what}, in a running process {took:.0f} ms   asked: 100 ms{'' if took <= 100 else '   NOT MET'}")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
-        file.write(text)
+        file.write(mixed)
     code = (
         "import time; a = time.perf_counter(); from routebench.rules import Router; b = time.perf_counter();"
         f"Router.load({file.name!r}); print(b - a, time.perf_counter() - b)"
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(5)]
     pairs = [tuple(float(one) for one in run.stdout.split()) for run in runs]
-    imported, loaded = (min(column) for column in zip(*pairs, strict=True))
+    imported, first = (min(column) for column in zip(*pairs, strict=True))
     Path(file.name).unlink()
-    print(f"  in a new process {loaded * 1e3:.0f} ms, after {imported * 1e3:.0f} ms of import   asked: import 200 ms")
-
-
-def features_too(router: Router, messages: Sequence[Any]) -> dict[str, Any]:
-    return dict(router.route(messages).features)
-
-
-def hostile() -> None:
-    print("hostile patterns and prompts: half a megabyte, a whole one, and the ratio (2 is linear)")
-    patterns = ["(a+)+$", "(a|aa)+$", "(a|b)*a(a|b){12}c", r"(\w+\s*)+:", "(x+x+)+y", "(.*)*z", r"^(([a-z])+.)+[A-Z]"]
-    made = tuple(Rule(f"r{number}", {"regex": one}, ("large",)) for number, one in enumerate(patterns))
-    others = (
-        Rule("code", {"has_code": True}, ("large",)),
-        Rule("word", {"any_keyword": ["never here", "nowhere", "合同"]}, ("large",)),
-        Rule("language", {"language": "th", "words": {"gt": 10**9}}, ("large",)),
+    print(
+        f"  the first of a process {first * 1e3:.0f} ms, after {imported * 1e3:.0f} ms of import   asked: import 200 ms"
     )
-    router = Router(RuleSet("b", MODELS, Default(route=("small",)), (*made, *others)))
-    seeds = {
-        "a": "a", "ab": "ab", "spaces": " ", "newlines": "\n", "x y": "x ", "combining": "e\u0301", "zero width": "\u200b",
-        "Thai": "\u0e01\u0e33", "Arabic": "\u0633\u0651", "emoji": "\U0001f468\u200d\U0001f469", "lone": "\ud800", "İ": "İ",
-    }  # fmt: skip
-    for name, seed in seeds.items():
-        times = []
-        for size in (500_000, 1_000_000):
-            messages = asking(seed * (size // len(seed))).messages
-            times.append(microseconds(partial(features_too, router, messages), 1) / 1e3)
-        print(f"  {name:<12}{times[0]:9.1f} ms {times[1]:9.1f} ms {times[1] / times[0]:6.1f} x")
+
+
+def ruleset_of(whens: Sequence[dict[str, Any]]) -> str:
+    made = tuple(Rule(f"r{number}", when, ("large", "small")) for number, when in enumerate(whens))
+    return RuleSet("b", MODELS, Default(route=("small",)), made).to_yaml()
+
+
+def loaded(text: str) -> Router:
+    return Router(RuleSet.parse(text))
 
 
 def peers(pythons: Sequence[str]) -> None:
@@ -223,7 +238,7 @@ def peers(pythons: Sequence[str]) -> None:
             continue
         for one in json.loads(done.stdout.strip().splitlines()[-1]):
             short, long = one["us"]["short"], one["us"]["long"]
-            line(one["name"], short, long, f"{short / ours:.0f} x our route with {N_RULES} rules")
+            line(one["name"], short, long, note=f"{short / ours:.0f} x our route with {N_RULES} rules")
 
 
 ROUTER = rules()
@@ -239,7 +254,7 @@ def main() -> None:
     threads()
     loading()
     hostile()
-    print("others")
+    title("others")
     peers([sys.executable, *asked.peers_python])
 
 

@@ -16,6 +16,7 @@ _KINDS_READ = frozenset(
     (None, "text", "input_text", "output_text", "refusal", "thinking", "tool_result", "tool_use", "server_tool_use")
 )
 """Types of parts whose whole meaning is text that `spoken` returns."""
+_PLAIN_KINDS = ("text", "input_text", "output_text")
 _IMAGES = frozenset(("image_url", "input_image", "image"))
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_AROUND_MESSAGE = 16
@@ -44,15 +45,15 @@ def spoken(message: Message) -> str:
     tool answers stands as it was written, and where it is JSON with escapes its keys and values follow: a word behind
     an escaped line feed is a word.
     """
-    content: Any = message.get("content")
-    if isinstance(content, str) and len(message) == 2 and "role" in message and "\\" not in content:
-        return content
+    plain = _plain(message)
+    if plain is not None and "\\" not in plain:
+        return plain
     return "\n".join(_pieces(message, read=True))
 
 
 def has_unread(messages: Iterable[Message]) -> bool:
     """Whether a message has a part that `spoken` cannot read: an image, audio, a file, or anything unknown."""
-    return any(not part.is_read for message in messages for part in _parts(message))
+    return any(not part.is_read for message in messages if _plain(message) is None for part in _parts(message))
 
 
 def has_images(messages: Iterable[Message]) -> bool:
@@ -60,8 +61,25 @@ def has_images(messages: Iterable[Message]) -> bool:
     return any(
         isinstance(part.said, Mapping) and _is_one_of(part.said.get("type"), _IMAGES)
         for message in messages
+        if _plain(message) is None
         for part in _parts(message)
     )
+
+
+def _plain(message: Message) -> str | None:
+    """The text of a message that is nothing but text, as most are; None where it has to be looked at more closely."""
+    if len(message) != 2 or "role" not in message:
+        return None
+    content: Any = message.get("content")
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    for part in content:
+        is_plain = isinstance(part, dict) and len(part) == 2 and part.get("type") in _PLAIN_KINDS
+        if not is_plain or not isinstance(part.get("text"), str):
+            return None
+    return "\n".join([part["text"] for part in content])
 
 
 def _pieces(message: Message, *, read: bool) -> Iterator[str]:
@@ -202,9 +220,9 @@ def estimate_input_tokens(messages: Iterable[Message]) -> int:
 
 
 def _characters(message: Message) -> int:
-    content: Any = message.get("content")
-    if isinstance(content, str) and len(message) == 2 and "role" in message:
-        return len(content)
+    plain = _plain(message)
+    if plain is not None:
+        return len(plain)
     pieces = [len(piece) for piece in _pieces(message, read=False)]
     return sum(pieces) + max(0, len(pieces) - 1)
 

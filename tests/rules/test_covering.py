@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -63,6 +64,11 @@ def test_rules_that_earlier_ones_take_all_requests_of() -> None:
     assert find({"not": {"regex": "x"}}, {"not": {"any": [{"regex": "x"}, {"regex": "y"}]}}) == {1: (0,)}
     assert find({}, {"regex": "x"}) == {}
     assert find({"any": [{"regex": "x"}, {"turns": {"gt": 3}}]}, {"turns": {"gt": 4}}) == {1: (0,)}
+    assert find({"any": [{}, {"regex": "x"}], "words": {"gt": 3}}, {"words": {"gt": 4}}) == {1: (0,)}
+    assert find({"not": {"words": {"gt": 3}}}, {"not": {"words": {"gt": 4}}}, {"not": {"words": {"gt": 2}}}) == {
+        2: (0,)
+    }
+    assert find({"words": {"gt": math.nan}}, {"words": {"gt": 3}}, {"words": {"gt": math.nan}}) == {2: (0,)}
 
 
 def test_what_asks_for_nothing_matches_always() -> None:
@@ -75,7 +81,17 @@ def test_what_asks_for_nothing_matches_always() -> None:
         assert matches_always(WhenSettings.model_validate(when)) is always, when
 
 
-leaves = st.sampled_from(
+bounds = st.sampled_from([0, 1, 2, 2.5, 3])
+ranges = st.builds(
+    lambda key, low, wide, least, most: {key: {("ge" if least else "gt"): low, ("le" if most else "lt"): low + wide}},
+    st.sampled_from(["words", "characters", "turns"]),
+    bounds,
+    st.sampled_from([0.5, 1, 3]),
+    st.booleans(),
+    st.booleans(),
+) | st.builds(lambda key, sign, bound: {key: {sign: bound}}, st.sampled_from(["words", "turns"]),
+              st.sampled_from(["lt", "le", "gt", "ge"]), bounds | st.just(math.nan))  # fmt: skip
+leaves = ranges | st.sampled_from(
     [
         {"any_keyword": ["a"]},
         {"any_keyword": ["a", "b"]},
@@ -100,7 +116,7 @@ leaves = st.sampled_from(
 conditions = st.recursive(
     leaves | st.tuples(leaves, leaves).map(lambda two: {**two[0], **two[1]}),
     lambda inner: (
-        st.lists(inner, min_size=1, max_size=3).map(lambda some: {"any": some})
+        st.lists(inner | st.just({}), min_size=1, max_size=3).map(lambda some: {"any": some})
         | st.lists(inner, min_size=1, max_size=2).map(lambda some: {"all": some})
         | inner.map(lambda one: {"not": one})
     ),
@@ -112,10 +128,21 @@ conditions = st.recursive(
 def test_an_index_finds_what_comparing_each_with_all_before_finds(whens: list[dict[str, Any]]) -> None:
     found = find(*whens)
     for place, when in enumerate(whens):
-        assert (place in found) == covered(when, whens[:place], "user")
+        before = [one for one in whens[:place] if not matches_always(WhenSettings.model_validate(one))]
+        assert (place in found) == covered(when, before, "user")
         assert all(one < place for one in found.get(place, ()))
         if place in found:
             assert covered(when, [whens[one] for one in found[place]], "user")
+
+
+@given(st.lists(st.lists(ranges, min_size=1, max_size=3), min_size=2, max_size=12))
+def test_ranges_are_found_as_by_comparing_each_with_all_before(lists: list[list[dict[str, Any]]]) -> None:
+    whens = [{"all": some} for some in lists]
+    found = find(*whens)
+    for place, when in enumerate(whens):
+        # Of ranges no two together cover what neither does, as far as keys show.
+        alone = next(((one,) for one in range(place) if covered(when, [whens[one]], "user")), None)
+        assert found.get(place) == alone
 
 
 @given(

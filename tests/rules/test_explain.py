@@ -9,10 +9,12 @@ import pytest
 
 from routebench.cli import main
 from routebench.rules import Default, Guard, Router, Rule, RuleSet, check_golden, make_golden
+from routebench.rules.counterfactuals import removed
 from routebench.types import Request
 from tests.conftest import make_model
 
 MODELS = {name: make_model(name) for name in ("small", "large")}
+TAGS = '{"messages": [{"role": "user", "content": "hi"}], "tags": "minor"}'
 EVERYTHING = Path(__file__).parent / "v1" / "everything.yaml"
 
 
@@ -46,6 +48,46 @@ def test_a_rule_its_words_and_what_nearly_fired() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ＣＯＮＴＲＡＣＴ",
+        "a con\u00adtract",
+        "Contract, contract",
+        "c\u200bontract's",
+    ],
+)
+def test_a_word_that_was_found_only_through_its_forms_is_taken_out_too(text: str) -> None:
+    assert "without 'contract': small > large by default" in explained(text, guards=(LEGAL,))
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "rest"),
+    [
+        ("lease", "Please LEASE it", "Please   it"),
+        ("résumé", "my re\u0301sume\u0301!", "my  !"),
+        ("force  majeure", "the Force\n Majeure clause", "the   clause"),
+        ("合同", "这份合同可以吗", "这份 可以吗"),
+        ("fi", "ﬁ FI fin", "    fin"),
+        ("ss", "Strasse ß", "Strasse  "),
+        ("한", "a \u1112\u1161\u11ab", "a  "),
+        ("contract", "unchanged ＴＥＸＴ", "unchanged ＴＥＸＴ"),
+    ],
+)
+def test_what_is_left_of_a_text_without_a_word_stays_as_it_was_written(word: str, text: str, rest: str) -> None:
+    (message,) = removed(word, Request(({"role": "user", "content": text},))).messages
+    assert message == {"role": "user", "content": rest}
+
+
+def test_a_word_is_taken_out_of_what_tools_are_called_with_and_answer() -> None:
+    call = {"id": "contract", "type": "function", "function": {"name": "read", "arguments": '{"path": "contract"}'}}
+    asked = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "contract", "content": [{"type": "text", "text": "Contract"}]}
+    called, told = removed("contract", Request((asked, result))).messages
+    assert called["tool_calls"] == [{**call, "function": {"name": "read", "arguments": '{"path": " "}'}}]
+    assert told == {**result, "content": [{"type": "text", "text": " "}]}
+
+
 def test_what_no_model_could_take() -> None:
     forbidden = Guard("none", {"any_keyword": ["x"]}, never=("small", "large"))
     open_again = Guard("free", {"any_keyword": ["y"]}, never=("small",))
@@ -76,11 +118,40 @@ def test_the_command_takes_whole_requests(capsys: pytest.CaptureFixture[str], mo
     )
     assert run("--request", "-", "--json")[0] == 0
     assert "no model 'smal' (did you mean 'small'?)" in run("--prompt", "x", "--model", "smal")[1]
+    assert "--previous: no model 'smal' (did you mean 'small'?)" in run("--prompt", "x", "--previous", "smal")[1]
+    with pytest.raises(SystemExit):
+        run("--prompt", "x", "--metadata", "metadata.tenant=acme")
+    assert "write tenant=acme" in capsys.readouterr().err
     broken = tmp_path / "request.json"
-    for text, said in (("{", "not valid JSON"), ("[]", "a request is"), ('{"messages": ["x"]}', "a request is")):
+    for text, said in (
+        ("{", "not valid JSON"),
+        ("[]", "a request is"),
+        ('{"messages": ["x"]}', "a request is"),
+        (TAGS, "`tags`"),
+    ):
         broken.write_text(text)
         code, out = run("--request", str(broken))
         assert (code, said in out) == (2, True), out
+
+
+def test_the_command_takes_what_a_gateway_is_sent_and_says_where_the_model_is_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "tools": None, "max_tokens": 100_000}
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps(body))
+    arguments = ["explain", str(EVERYTHING), "--request", str(request), "--metadata", "data_class=eu_personal"]
+    assert main([*arguments, "--at", "2026-11-25T12:00"]) == 0
+    # Only `local` and `large` run in the region.
+    assert "guards residency hold" in capsys.readouterr().out
+    assert main([*arguments, "--model", "large"]) == 0
+    assert "large is asked at https://eu.example.com in region eu, with the key in EU_KEY" in capsys.readouterr().out
+    assert main([*arguments, "--model", "large", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["deployment"]["region"] == "eu"
+    body["max_tokens"] = 300_000
+    request.write_text(json.dumps(body))
+    assert main([*arguments, "--model", "large"]) == 2
+    assert "model 'large' may not take this request" in capsys.readouterr().err
 
 
 def test_private_golden_decisions_hold_no_text_and_are_checked_where_the_request_is_at_hand() -> None:

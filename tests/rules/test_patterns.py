@@ -10,7 +10,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routebench.rules.conditions.patterns import Patterns, PatternSet, Search, compiled
+from routebench.rules.conditions.patterns import Patterns, PatternSet, Search, compiled, without_counts
 from routebench.rules.reading.request import Text
 
 SIMPLE = [
@@ -42,6 +42,31 @@ NASTY = [
 ]
 
 
+COUNTED = [
+    "[ab].{3}c",
+    "a{2}",
+    "b{0}c",
+    "^a{2,}$",
+    "(?:ab){1,2}?x",
+    "(a{2}|b){2}",
+    r"\{2}",
+    r"a\{2}",
+    "[{2}]{2}",
+    "[]{2}]",
+    "[^]{2}]{3}x",
+    r"[\]{2}]x{2}",
+    "[[:alpha:]{2}]{4}",
+    r"\pL{2}\d",
+    r"\x{61}{3}",
+    r"\Qa{2}\E{2}",
+    r"\Qa{2}",
+    "a{01}",
+    "a{,2}",
+    "a{2}{",
+    r"(?i)\bAB\b.{0,4}\bx\b",
+]
+
+
 def make(patterns: list[str], **known: int) -> PatternSet:
     made = PatternSet(**known)
     for number, pattern in enumerate(patterns):
@@ -60,6 +85,42 @@ def one_by_one(patterns: list[str], text: Text) -> set[int]:
 def test_a_set_finds_what_single_searches_find(patterns: list[str], string: str) -> None:
     text = Text(string)
     assert make(patterns).found(text) == one_by_one(patterns, text)
+
+
+@given(
+    st.lists(st.sampled_from(COUNTED + SIMPLE), min_size=2, max_size=6, unique=True),
+    st.text(alphabet="abAx1{2},0] \n", max_size=30),
+)
+def test_a_set_without_counts_finds_what_single_searches_find(patterns: list[str], string: str) -> None:
+    text = Text(string)
+    found = one_by_one(patterns, text)
+    assert make(patterns).found(text) == found
+    assert one_by_one([without_counts(one) for one in patterns], text) >= found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "without"),
+    [
+        ("a.{30}b", "a.+b"),
+        ("a{0,5}?b{2,}", "a*?b+"),
+        (r"[{2}]{3}\{2}\x{41}{2}", r"[{2}]+\{2}\x{41}+"),
+        (r"\Qa{2}\E{3}[[:alpha:]{2}]{4}", r"\Qa{2}\E+[[:alpha:]{2}]+"),
+        ("a{01}{,3}{x}", "a{01}{,3}{x}"),
+        (r"\p{Greek}{2}\\{2}", r"\p{Greek}+\\+"),
+        ("[]{2}]{2}[^]{2}]", "[]{2}]+[^]{2}]"),
+    ],
+)
+def test_counts_are_told_from_what_looks_like_them(pattern: str, without: str) -> None:
+    assert without_counts(pattern) == without
+    compiled(pattern)
+    compiled(without)
+
+
+def test_counts_cost_a_set_nothing_on_a_hostile_text() -> None:
+    # With their counts in one automaton this takes half a minute.
+    patterns = [rf"[{letter}-x].{{30}}{number}" for letter in "abcdefghij" for number in range(5)]
+    letters = "".join(chr(ord("a") + (number * number // 7 + number // 3) % 25) for number in range(2**20))
+    assert make(patterns).found(Text(letters)) == set()
 
 
 @pytest.mark.parametrize("max_mem", [1, 20_000, 300_000, 3_000_000])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from routebench.messages import estimate_input_tokens, has_images, has_unread, spoken
 from routebench.rules.conditions.patterns import PatternSet
 from routebench.rules.reading.keywords import fold, words_of
 from routebench.rules.reading.language import _SCRIPTS, _SMALL_WORDS, LANGUAGES, language_of
@@ -86,6 +88,29 @@ def test_code_is_told_as_it_was_defined(text: str) -> None:
 @given(st.text(alphabet=st.one_of(st.sampled_from("a1 ٣²①é5"), st.characters()), max_size=30))
 def test_digits_are_counted_as_they_were_defined(text: str) -> None:
     assert Text(text).digits == sum(character.isdigit() for character in text) / max(1, len(text))
+
+
+@given(st.text(alphabet=[chr(code) for code in range(128)], max_size=40))
+def test_words_of_ascii_are_those_that_a_pattern_finds(text: str) -> None:
+    assert words_of(text) == re.findall(r"\w+", text, re.ASCII)
+
+
+parts = st.builds(
+    lambda kind, text: {"type": kind, "text": text},
+    st.sampled_from(["text", "input_text", "image_url", "odd", None]),
+    st.sampled_from(["", "a", "b\\n c", '{"a": "\\u0062"}', 1, None]),
+)
+
+
+@given(st.sampled_from(["user", "tool"]), st.lists(parts, max_size=3) | st.sampled_from(["", "a", '"\\u0061"']))
+def test_a_message_of_plain_texts_is_read_like_any_other(role: str, content: Any) -> None:
+    plain = {"role": role, "content": content}
+    # One key more, and each part is looked at closely.
+    other = {**plain, "name": "x"}
+    assert spoken(plain) == spoken(other)
+    assert estimate_input_tokens([plain]) == estimate_input_tokens([other])
+    assert has_images([plain]) == has_images([other])
+    assert has_unread([plain]) == has_unread([other])
 
 
 @given(st.text(max_size=40))

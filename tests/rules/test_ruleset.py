@@ -108,7 +108,7 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         (
             "default:",
             "complexity: {classifier: {kind: pickle, artifact: a.pkl}, tiers: [{route: [small]}]}\ndefault:",
-            "input should be 'heuristic' or 'logistic'",
+            "`kind` is 'pickle'; it is one of 'heuristic' or 'logistic'",
         ),
         (
             "default:",
@@ -121,10 +121,145 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         ("at_least: large", "regions: [eu], only: [large]", "needs one of `only`, `never`, `at_least`, `regions`"),
         ("name: support\n", "name: support\nsticky: maybe\n", "'conversation' or 'none'"),
         ("prompt: draw a table", "digest: abc", "r.yaml:13:6: `digest`"),
+        ("route: [large]}\ndefault", "route: large}\ndefault", "r.yaml:10:69: `route` is a list; write [large]"),
+        (
+            "words: {gt: 20}",
+            "words: 20",
+            "r.yaml:10:25: `words` is the number 20, and keys with values should stand there, such as `words: {gt: 500}`",
+        ),
+        (
+            "[contract]",
+            "[yes, 42, '']",
+            (
+                "r.yaml:7:40: entry 1 of `any_keyword` is read as true; put it in quotes if it is a text\n"
+                "r.yaml:7:45: entry 2 of `any_keyword` is read as the number 42; put it in quotes if it is a text\n"
+                "r.yaml:7:49: entry 3 of `any_keyword` is an empty text; write one, or take it out"
+            ),
+        ),
+        (
+            "any_keyword: [contract]",
+            "metadta.tenant: a",
+            "r.yaml:7:26: unknown key 'metadta.tenant' (did you mean 'metadata.tenant'?)",
+        ),
+        (
+            "any_keyword: [contract]",
+            "tenant: a",
+            "a value that the caller sends is metadata.tenant; known here: in, any",
+        ),
+        (
+            "any_keyword: [contract]",
+            "metadata.tenant: {not: a}",
+            "r.yaml:7:26: `metadata.tenant` is keys with values; write a text, a number, true or false, or a list of these",
+        ),
+        (
+            "any_keyword: [contract]",
+            "metadata: {tenant: }",
+            "r.yaml:7:37: `tenant` is empty; write a text, a number, true or false, or a list of these",
+        ),
+        ("any_keyword: [contract]", "metadata.: a", "r.yaml:7:19: `metadata.` lacks the name of the value"),
+        ("name: support\n", "name: 42\n", "r.yaml:2:1: `name` is read as the number 42; put it in quotes"),
+        ("  small: {", "  7: {", "r.yaml:4:3: the name 7 is no text as it is written; put it in quotes"),
+        ("model: s,", "model: s, api_key: sk-123,", "r.yaml:4:39: a key does not stand in a file"),
+        ("model: s,", "model: s, key_env: sk-123,", "r.yaml:4:39: `key_env` names an environment variable"),
+        ("model: l}", "model: l, capabilities: [tool]}", "entry 1 of `capabilities` is 'tool' (did you mean 'tools'?)"),
+        ("share: 0.7", "share: 70", "r.yaml:11:18: `share` is 70; it is a share from 0 to 1, so 70 % is 0.7"),
+        ("default: {mix", "default: {route: [small], mix", "`default` needs one of `route`, `mix`; it has both"),
+        ("at_least: large", "at_least: large, never: [small]", "it has never and at_least: write a guard for each"),
+        ("at_least: large", "only: []", "r.yaml:7:52: `only` is empty; name at least one, or take it out"),
+        (
+            "at_least: large",
+            "regions: [ue]",
+            "r.yaml:7:52: nothing runs in ue: requests that guard 'legal' holds for would all fail; regions here: none",
+        ),
+        (
+            "rules/v1",
+            "rules/v2",
+            "r.yaml:1:1: this routebench reads 'routebench/rules/v1' and not 'routebench/rules/v2'",
+        ),
+        ("schema: routebench/rules/v1\n", "", "`schema` is missing; write it as in `schema: routebench/rules/v1`"),
+        (
+            "words: {gt: 20}",
+            "any: [{budget_pace: {gt: 1}}]",
+            "r.yaml:10:32: the pace of spending is unknown without a budget, so this never holds; add `budget:",
+        ),
+        (
+            "default:",
+            "cascade: {ok: {json: true}}\ndefault:",
+            "r.yaml:11:11: no route names check 'ok': add `cascade: ok` to one, or take it out",
+        ),
+        (
+            "default: {mix",
+            "cascade: {ok: {answer: {not: {has_tools: true}}}}\ndefault: {cascade: ok, mix",
+            "r.yaml:11:25: check 'ok' reads the text of an answer, which has no has_tools",
+        ),
+        ("route: [large]}\ndefault", "route: [large], cascade: {json: true}}\ndefault", "a route names its check"),
+        (
+            "default:",
+            "complexity: {classifier: {kind: logistic, artifact: a.json, sha256: "
+            + "1" * 64
+            + "}, tiers: [{route: [small]}]}\ndefault:",
+            "r.yaml:11:61: `sha256` is read as a number of 64 digits; put it in quotes",
+        ),
+        (
+            "default:",
+            "complexity: {classifier: {kind: logistic, artifact: a.json, sha256: abc}, tiers: [{route: [small]}]}\ndefault:",
+            "`sha256` is no SHA-256, which has 64 digits from 0 to f; `sha256sum FILE` prints it",
+        ),
+        (
+            "default:",
+            (
+                "complexity: {classifier: {kind: heuristic, weights: {digits: 1}}, tiers: [{below: 0.5, route: [small]}, "
+                "{below: 0.4, route: [small]}, {route: [large]}]}\ndefault:"
+            ),
+            "the thresholds do not grow: 0.5, 0.4; put the tier with the lowest `below` first",
+        ),
+        (
+            "models:\n",
+            "models:\n\ttiny: {}\n",
+            "r.yaml:4:1: not valid YAML: found character that cannot start any token",
+        ),
+        ("models:\n", "models:\n\ttiny: {}\n", "; indent with spaces, never with tabs"),
+        ("regex: 'a table'", 'regex: "\\d"', "; put patterns in single quotes, in which a backslash is itself"),
+        ("at_least: large}", "at_least: large", "; close the bracket before it"),
+        ("name: support\n", "name support\n", "; a key is followed by a colon and a space"),
+        ("name: support\n", "name: support\n...\n---\n", "; a file is one rule set"),
     ],
 )
 def test_every_mistake_is_named_with_its_place_and_mend(old: str, new: str, words: str) -> None:
     assert words in broken((old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "r.yaml:1:1: the file is empty; it begins with `schema: routebench/rules/v1`"),
+        (
+            "{}",
+            (
+                "r.yaml:1:1: `schema` is missing; write it as in `schema: routebench/rules/v1`\n"
+                "r.yaml:1:1: `name` is missing; write it as in `name: support-bot`\n"
+                "r.yaml:1:1: `models` is missing;"
+            ),
+        ),
+        ("- a", "r.yaml:1:1: the file is a list, and a rule set is keys; it begins with `schema: routebench/rules/v1`"),
+        ("hello", "r.yaml:1:1: the file is the text 'hello', and a rule set is keys"),
+        (TEXT + "#" * 5_000_000, "r.yaml: 5000554 characters is too long"),
+    ],
+)
+def test_what_is_no_rule_set_at_all(text: str, words: str) -> None:
+    with pytest.raises(RulesError) as caught:
+        RuleSet.parse(text, name="r.yaml")
+    assert words in str(caught.value)
+
+
+def test_ends_of_lines_and_a_byte_order_mark_make_no_difference() -> None:
+    for text in (TEXT.replace("\n", "\r\n"), "\ufeff" + TEXT):
+        assert RuleSet.parse(text) == RuleSet.parse(TEXT)
+
+
+def test_a_key_that_stands_in_a_file_is_not_repeated() -> None:
+    assert "sk-123" not in broken(("model: s,", "model: s, key_env: sk-123,"))
+    assert "sk-123" not in broken(("model: s,", "model: s, api_key: sk-123,"))
 
 
 @pytest.mark.parametrize(

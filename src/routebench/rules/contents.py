@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from routebench.rules.budget import Budget
 from routebench.rules.deployments import Deployment, only_place
-from routebench.rules.health import HealthPolicy
+from routebench.rules.health.health import HealthPolicy
 from routebench.types import Model, Request
 
 if TYPE_CHECKING:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from routebench.errors import NoEligibleModelError
+from routebench.messages import estimate_input_tokens
 from routebench.rules.conditions.lineup import Lineup
 from routebench.rules.reading.request import Reading
 from routebench.types import Model
@@ -118,10 +120,12 @@ def admitted(guard: Guard, ruleset: Contents) -> frozenset[str]:
 def exceeds(model: Model, reading: Reading) -> str | None:
     """Returns why a request is surely too much for a model; None where it is not, or where that is unknown."""
     request = reading.request
-    asked = request.params.get("max_completion_tokens") or request.params.get("max_tokens")
-    asked = asked if isinstance(asked, int) else 0
-    if model.context_window is not None and reading.input_tokens + asked > model.context_window:
-        return f"its context holds {model.context_window} tokens"
+    asked = _answer_tokens(request.params)
+    if model.context_window is not None:
+        # Demonstrations are sent along with every request. The model's own cap on answers is no demand of the caller's.
+        shown = estimate_input_tokens(model.few_shot)
+        if reading.input_tokens + shown + asked > model.context_window:
+            return f"its context holds {model.context_window} tokens"
     if model.max_output is not None and asked > model.max_output:
         return f"it answers {model.max_output} tokens at most"
     if model.capabilities is None:
@@ -133,6 +137,15 @@ def exceeds(model: Model, reading: Reading) -> str | None:
     }
     lacking = [name for name, wanted in needed.items() if wanted and name not in model.capabilities]
     return f"it has no {', '.join(lacking)}" if lacking else None
+
+
+def _answer_tokens(params: Mapping[str, Any]) -> int:
+    """How many tokens the answer may have; 0 where nothing usable is said, for a number below it would make room."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        said = params.get(name)
+        if isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < math.inf:
+            return math.ceil(said)
+    return 0
 
 
 def _has_limits(model: Model) -> bool:

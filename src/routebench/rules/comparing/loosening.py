@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from routebench.rules.comparing.identity import (
+    identity,
+    is_in,
+    known_as,
+    places,
+    servers,
+    spelled_alike,
+    stands_for,
+    stays,
+)
 from routebench.rules.conditions.condition import Condition
 from routebench.rules.conditions.covering import covered
 from routebench.rules.contents import Guard
 from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import RuleSet
-from routebench.types import Model, Request
+from routebench.rules.runtime import mentions
+from routebench.types import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +47,14 @@ def loosened(old: RuleSet, new: RuleSet) -> tuple[Loosening, ...]:
 
     A guard is held where the new guards that admit no model more surely match every request that it matched; whatever
     they are called, for guards hold together. What cannot be shown counts as loosened. A model that `old` does not
-    know is admitted by its `never`, and by its `at_least` where `new` orders it above the weakest admitted model that
-    is left; never by its `only`.
+    know is admitted by its `never`, by its `regions` where a server that `old` does not know runs there, and by its
+    `at_least` where `new` orders it above the weakest admitted model that is left; never by its `only`. A name that
+    stands for another model or another place now is none that `old` knew.
     """
     found = []
     for guard in old.guards:
         strict = [one for one in new.guards if not _more(guard, one, old, new)]
-        if not covered(guard.when, [one.when for one in strict]):
+        if not covered(guard.when, [one.when for one in strict if _asks_alike(one, old, new)]):
             found.append(Loosening(guard.name, _sentence(guard, old, new)))
     return tuple(found)
 
@@ -67,6 +79,16 @@ def newly_admitted(old: RuleSet, new: RuleSet) -> Callable[[Request | Reading], 
     return find
 
 
+def _asks_alike(guard: Guard, old: RuleSet, new: RuleSet) -> bool:
+    """Whether a guard asks the same of a request in both: the pace of spending is measured by the budget."""
+    return _day(old) == _day(new) or not mentions(guard.when, ("budget_pace",))
+
+
+def _day(ruleset: RuleSet) -> tuple[float, str] | None:
+    budget = ruleset.budget
+    return None if budget is None else (budget.usd_per_day, budget.timezone)
+
+
 _Sets = tuple[Condition, frozenset[str]]
 
 
@@ -84,16 +106,16 @@ def _more(guard: Guard, other: Guard, old: RuleSet, new: RuleSet) -> list[str]:
     after = _admitted(other, new, new)
     if guard.regions is not None:
         # By its own places, not by the model: one of them outside suffices.
-        regions = set(guard.regions)
-        return [name for name in new.order if name in after and not _regions(name, other, new) <= regions]
+        return [name for name in new.order if name in after and not _stays_in(guard.regions, name, other, old, new)]
     before = _admitted(guard, old, new)
     return [name for name in new.order if name in after and name not in before]
 
 
-def _regions(name: str, guard: Guard, ruleset: RuleSet) -> set[str | None]:
-    """Where a guard lets a model run."""
-    found = {one.region for one in ruleset.deployments_of(name)}
-    return found if guard.regions is None else found & set(guard.regions)
+def _stays_in(regions: Sequence[str], name: str, other: Guard, old: RuleSet, new: RuleSet) -> bool:
+    """Whether everywhere that a guard of `new` lets a model run is in regions of `old`."""
+    some = frozenset(regions)
+    permitted = [one for one in places(name, new) if other.regions is None or one.region in other.regions]
+    return all(is_in(one, name, some, old) for one in permitted)
 
 
 def _admitted(guard: Guard, ruleset: RuleSet, among: RuleSet) -> frozenset[str]:
@@ -103,52 +125,25 @@ def _admitted(guard: Guard, ruleset: RuleSet, among: RuleSet) -> frozenset[str]:
 
 def _admits(guard: Guard, ruleset: RuleSet, name: str, among: RuleSet) -> bool:
     if guard.only is not None:
-        return name in guard.only and _stays(name, ruleset, among)
+        return name in guard.only and stays(name, ruleset, among)
     if guard.regions is not None:
-        return bool(_regions(name, guard, among))
+        return any(is_in(one, name, frozenset(guard.regions), ruleset) for one in places(name, among))
     if guard.never is not None:
-        return name not in guard.never and not _is_forbidden(name, guard.never, ruleset, among)
-    known = name if name in ruleset.models else _renamed_from(among.models[name], ruleset.models)
+        return name not in guard.never and not stands_for(name, guard.never, ruleset, among)
     assert guard.at_least is not None
     admitted = ruleset.order[ruleset.order.index(guard.at_least) :]
+    known = known_as(name, ruleset, among)
     if known is not None:
-        return known in admitted
+        return known in admitted and servers([name], among) <= servers([known], ruleset)
+    if name in ruleset.models:
+        # Another model under a name that was strong enough: nothing shows that it is.
+        return False
+    alike = spelled_alike(name, ruleset, among)
+    if alike and alike.isdisjoint(admitted):
+        return False
     # A model that the rule set does not know: it is stronger than the floor where the other's order says so.
     left = [one for one in admitted if one in among.models]
     return bool(left) and among.order.index(name) > among.order.index(left[0])
-
-
-def _stays(name: str, before: RuleSet, after: RuleSet) -> bool:
-    """Whether requests to a model still go to the same places: `only` is how a team says where data may go."""
-
-    def places(ruleset: RuleSet) -> set[tuple[str, str | None, str | None]]:
-        provider = ruleset.models[name].provider
-        return {(provider, one.base_url, one.region) for one in ruleset.deployments_of(name)}
-
-    return places(after) <= places(before)
-
-
-def _is_forbidden(name: str, never: Sequence[str], ruleset: RuleSet, among: RuleSet) -> bool:
-    """Whether a name now stands for a model that was forbidden under another one."""
-    model, before = among.models[name], ruleset.models.get(name)
-    if before is not None and _identity(before) == _identity(model):
-        return False
-    if before is None and _renamed_from(model, ruleset.models) not in (None, *never):
-        return False
-    return any(_identity(ruleset.models[one]) == _identity(model) for one in never)
-
-
-def _identity(model: Model) -> tuple[str | None, ...]:
-    return model.provider, model.model, model.base_url
-
-
-def _renamed_from(model: Model, models: Mapping[str, Model]) -> str | None:
-    """The name of the same model in another rule set: a guard is not escaped by another name."""
-    return next((name for name, one in models.items() if _asked(one) == _asked(model)), None)
-
-
-def _asked(model: Model) -> tuple[Any, ...]:
-    return model.provider, model.model, model.base_url, model.region, model.params, model.system, model.few_shot
 
 
 def _sentence(guard: Guard, old: RuleSet, new: RuleSet) -> str:
@@ -162,6 +157,8 @@ def _sentence(guard: Guard, old: RuleSet, new: RuleSet) -> str:
     more = _more(guard, other, old, new)
     if more:
         return f"guard {guard.name!r} now admits {', '.join(more)}: {_why(guard, other, old, new, more)}"
+    if not _asks_alike(other, old, new):
+        return f"guard {guard.name!r} asks for the pace of spending, and the budget that it is measured by changed"
     if covered(other.when, [guard.when]):
         return f"guard {guard.name!r} holds for fewer requests: {_became(guard, other)}"
     return (
@@ -173,9 +170,12 @@ def _sentence(guard: Guard, old: RuleSet, new: RuleSet) -> str:
 def _why(guard: Guard, other: Guard, old: RuleSet, new: RuleSet, more: Sequence[str]) -> str:
     if _demand(guard) != _demand(other):
         return f"{_demand(guard)} became {_demand(other)}"
-    moved = [name for name in more if guard.only is not None and name in old.models and not _stays(name, old, new)]
+    others = [name for name in more if name in old.models and identity(old.models[name]) != identity(new.models[name])]
+    moved = [name for name in more if name in old.models and name not in others and not stays(name, old, new)]
+    if others:
+        return f"{_demand(guard)} stands, but {', '.join(others)} is another model, provider or base_url now"
     if moved:
-        return f"{_demand(guard)} stands, but {', '.join(moved)} goes to another provider, base_url or region"
+        return f"{_demand(guard)} stands, but {', '.join(moved)} goes to another base_url, key or region"
     return f"{_demand(guard)} stands, but the models or their `order` changed"
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
+from routebench.errors import nearest
 from routebench.rules.conditions.covering import matches_always, unreached
 from routebench.rules.contents import RESERVED
 from routebench.rules.file.dangling import dangling
 from routebench.rules.file.schema import RulesSettings
+from routebench.rules.file.unknowable import unknowable
 from routebench.yaml_source import Path
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 Problem = tuple[Path, str]
 """Where in the document, and one sentence with the mend."""
 
@@ -20,6 +24,9 @@ def problems_of(settings: RulesSettings) -> list[Problem]:
         *_few_shot_files(settings),
         *_order(settings),
         *dangling(settings),
+        *unknowable(settings),
+        *_key_names(settings),
+        *_regions(settings),
         *_duplicates("guards", [guard.name for guard in settings.guards]),
         *_duplicates("rules", [rule.name for rule in settings.rules]),
         *_reserved(settings),
@@ -42,6 +49,30 @@ def _order(settings: RulesSettings) -> Iterator[Problem]:
         missing = [name for name in settings.models if name not in settings.order]
         listed = f"; it lacks {', '.join(missing)}" if missing else ""
         yield ("order",), f"`order` names every model once, from weakest to strongest{listed}"
+
+
+def _key_names(settings: RulesSettings) -> Iterator[Problem]:
+    for name, model in settings.models.items():
+        places: list[tuple[Path, str | None]] = [(("models", name, "key_env"), model.key_env)]
+        places += [
+            (("models", name, "deployments", index, "key_env"), one.key_env)
+            for index, one in enumerate(model.deployments or ())
+        ]
+        for path, key_env in places:
+            if key_env is not None and not _VARIABLE.fullmatch(key_env):
+                # It may be a key: the sentence does not repeat it.
+                yield path, "`key_env` names an environment variable, such as OPENAI_KEY; the key stays out of files"
+
+
+def _regions(settings: RulesSettings) -> Iterator[Problem]:
+    known = {model.region for model in settings.models.values()}
+    known |= {one.region for model in settings.models.values() for one in model.deployments or ()}
+    named = sorted(region for region in known if region is not None)
+    for index, guard in enumerate(settings.guards):
+        if guard.regions is not None and known.isdisjoint(guard.regions):
+            near = next((said for one in guard.regions if (said := nearest(one, named))), "")
+            said = f"nothing runs in {' or '.join(guard.regions)}{near}: requests that guard {guard.name!r} holds for"
+            yield ("guards", index, "regions"), f"{said} would all fail; regions here: {', '.join(named) or 'none'}"
 
 
 def _duplicates(section: str, names: Sequence[str]) -> Iterator[Problem]:

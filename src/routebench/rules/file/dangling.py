@@ -1,4 +1,4 @@
-"""Names in a rules.yaml that point nowhere."""
+"""Names in a rules.yaml that point nowhere, or that nothing points at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from routebench.yaml_source import Path
 
 
 def dangling(settings: RulesSettings) -> Iterator[tuple[Path, str]]:
-    """Yields the place of every model or check that the file does not have, or that stands twice in one list."""
+    """Yields the place of every name that the file does not have, of models twice in a list, and of idle checks."""
     known = ", ".join(settings.models)
     for path, names in _model_names(settings):
         for name in names:
@@ -23,6 +23,11 @@ def dangling(settings: RulesSettings) -> Iterator[tuple[Path, str]]:
             there = f"; checks here: {', '.join(settings.cascade)}" if settings.cascade else ""
             mend = there or "; describe it under the key `cascade` of the file"
             yield path, f"no check {name!r}{nearest(name, settings.cascade)}{mend}"
+    used = {name for _, name in _check_names(settings)}
+    for name in settings.cascade:
+        # A name that points nowhere was said already, and is likely this check's.
+        if name not in used and used <= settings.cascade.keys():
+            yield ("cascade", name), f"no route names check {name!r}: add `cascade: {name}` to one, or take it out"
 
 
 def _model_names(settings: RulesSettings) -> Iterator[tuple[Path, Sequence[str]]]:

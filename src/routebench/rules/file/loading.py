@@ -23,7 +23,7 @@ from routebench.rules.file.schema import (
     RulesSettings,
 )
 from routebench.rules.file.wording import shape, syntax
-from routebench.rules.health import HealthPolicy
+from routebench.rules.health.health import HealthPolicy
 from routebench.types import Request
 from routebench.yaml_source import YamlSource, parse_yaml
 
@@ -45,7 +45,7 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise RulesError(shape(error, source)) from None
     except InputError as error:
-        raise RulesError([syntax(line) for line in str(error).split("\n")]) from None
+        raise RulesError(syntax(str(error))) from None
     found = [f"{source.where(path)}: {sentence}" for path, sentence in problems_of(settings)]
     if found:
         raise RulesError(found)

@@ -53,8 +53,10 @@ class GuardSettings(Settings):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        if sum(value is not None for value in (self.only, self.never, self.at_least, self.regions)) != 1:
-            raise ValueError(f"guard {self.name!r} needs one of `only`, `never`, `at_least`, `regions`")
+        said = [key for key in ("only", "never", "at_least", "regions") if getattr(self, key) is not None]
+        if len(said) != 1:
+            rest = f"; it has {' and '.join(said)}: write a guard for each" if said else ""
+            raise ValueError(f"guard {self.name!r} needs one of `only`, `never`, `at_least`, `regions`{rest}")
         return self
 
 
@@ -93,7 +95,7 @@ class DefaultSettings(Settings):
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         if (self.route is None) == (self.mix is None):
-            raise ValueError("`default` needs either `route` or `mix`")
+            raise ValueError("`default` needs one of `route`, `mix`" + ("; it has both" if self.mix else ""))
         total = sum(part.share for part in self.mix or ())
         if self.mix and abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of `mix` add up to {total:g}, not to 1")
@@ -128,7 +130,10 @@ class ComplexitySettings(Settings):
         if len(known) < len(thresholds):
             raise ValueError("a tier without `below` takes everything; only the last one may lack it")
         if known != sorted(set(known)):
-            raise ValueError(f"the thresholds do not grow: {', '.join(f'{one:g}' for one in known)}")
+            raise ValueError(
+                f"the thresholds do not grow: {', '.join(f'{one:g}' for one in known)}; put the tier with the lowest "
+                "`below` first"
+            )
         return self
 
 

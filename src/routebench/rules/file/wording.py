@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from routebench.config import describe
 from routebench.errors import nearest
+from routebench.rules.conditions.when import WhenSettings
 from routebench.rules.file.schema import RulesSettings
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ _SYNTAX = (
     ("another document", "a file is one rule set; take the line `---` out, or what follows it"),
 )
 """What the YAML reader says, and the mend."""
+_LONGEST = 40
+"""Of a value that a sentence repeats."""
 
 
 def syntax(sentence: str) -> str:
@@ -65,13 +69,70 @@ def syntax(sentence: str) -> str:
 
 def shape(error: ValidationError, source: YamlSource) -> list[str]:
     """Returns one sentence a mistake, each with its place in the file and the mend."""
-    found: dict[tuple[str | int, ...], str] = {}
+    found: dict[tuple[str | int | None, ...], str] = {}
     for problem, plain in zip(error.errors(include_url=False), describe(error, source, RulesSettings), strict=True):
-        place = tuple(_place(problem["loc"], source))
-        said = _sentence(problem, source)
+        mistake = _Mistake.of(problem, source)
+        said = mistake.sentence()
         # Of a value that fits none of several shapes each shape has its own complaint: the first tells them all.
-        found.setdefault(place if said else (*place, plain), f"{source.where(place)}: {said}" if said else plain)
+        apart = said if mistake.kind == "missing" else None if said else plain
+        found.setdefault((*mistake.place, apart), f"{source.where(mistake.place)}: {said}" if said else plain)
     return list(dict.fromkeys(found.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """What pydantic found.
+
+    Attributes:
+        kind: its name for the mistake.
+        key: the last part of where it is.
+        place: where that is, as far as the document has it.
+        context: what it adds, such as a bound.
+    """
+
+    kind: str
+    key: str
+    place: tuple[str | int, ...]
+    value: Any
+    context: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, problem: Any, source: YamlSource) -> Self:
+        location = problem["loc"]
+        key = str(location[-1]) if location else ""
+        return cls(problem["type"], key, tuple(_place(location, source)), problem["input"], problem.get("ctx") or {})
+
+    def sentence(self) -> str | None:
+        """What is wrong in plain words; None where the usual sentence says it well."""
+        if not self.key and self.kind != "extra_forbidden":
+            return _whole(self.value)
+        if self.key == "[key]":
+            return f"the name {self.value!r} is no text as it is written; put it in quotes"
+        if self._is_no_metadata:
+            return f"{self.name} is {_shown(self.value)}; write a text, a number, true or false, or a list of these"
+        says = _SAYS.get(self.kind)
+        return None if says is None else says(self)
+
+    @property
+    def name(self) -> str:
+        """What to call the value: its key, or which entry of a list it is."""
+        last = self.place[-1] if self.place else self.key
+        if isinstance(last, str):
+            return f"`{last}`"
+        owner = next((part for part in reversed(self.place) if isinstance(part, str)), "list")
+        return f"entry {last + 1} of `{owner}`"
+
+    @property
+    def example(self) -> str:
+        """What to write there, with what leads to it; empty where none is known."""
+        written = _EXAMPLES.get(str(self.place[-1])) if self.place else None
+        return "" if written is None else f", such as `{written}`"
+
+    @property
+    def _is_no_metadata(self) -> bool:
+        """Whether it is a value of `metadata` that has none of the shapes that such a value may have."""
+        is_of_shape = self.kind.endswith("_type") and self.kind != "dict_type"
+        return is_of_shape and any(str(part).startswith("metadata") for part in self.place[-2:])
 
 
 def _place(location: tuple[str | int, ...], source: YamlSource) -> Iterator[str | int]:
@@ -101,46 +162,6 @@ def _keys_at(path: tuple[str | int, ...], source: YamlSource) -> Mapping[Any, An
     return value if isinstance(value, Mapping) else {}
 
 
-def _sentence(problem: Any, source: YamlSource) -> str | None:
-    """What is wrong in plain words; None where the usual sentence says it well."""
-    kind, value, location = problem["type"], problem["input"], tuple(problem["loc"])
-    place = tuple(_place(location, source))
-    key = _named(place)
-    if not location:
-        return _whole(value)
-    if kind == "missing":
-        missing = str(location[-1])
-        example = f", such as `{_EXAMPLES[missing]}`" if missing in _EXAMPLES else ""
-        return f"`{missing}` is missing{example}"
-    if kind == "extra_forbidden":
-        return _unknown(str(location[-1]), location)
-    if location[-1] == "[key]":
-        return f"the name {value!r} is no text as it is written; put it in quotes"
-    if kind == "literal_error" and place == ("schema",):
-        return f"this routebench reads {problem['ctx']['expected']} and not {value!r}; is it a typo, or a newer format?"
-    if kind == "literal_error":
-        expected = str(problem["ctx"]["expected"])
-        near = nearest(str(value), [one for one in expected.split("'") if one.isidentifier()])
-        return f"{key} is {value!r}{near}; it is one of {expected}"
-    if any(str(part).startswith("metadata") for part in place[-2:]) and kind != "dict_type":
-        return f"{key} is {_shown(value)}; a value is a text, a number, true or false, or a list of these"
-    if kind == "string_type" and isinstance(value, (bool, int, float)):
-        return f"{key} is read as {_read_as(value)}; put it in quotes if it is a text"
-    if kind == "list_type" and isinstance(value, str):
-        return f"{key} is a list; write [{value}]"
-    if kind in ("list_type", "dict_type", "model_type", "model_attributes_type", "string_type"):
-        wanted = {"list_type": "a list", "string_type": "a text"}.get(kind, "keys with values")
-        example = f", such as `{_EXAMPLES[str(place[-1])]}`" if place and place[-1] in _EXAMPLES else ""
-        return f"{key} is {_shown(value)}, and {wanted} should stand there{example}"
-    if kind == "too_short":
-        return f"{key} is empty; name at least one, or take it out"
-    if kind == "string_pattern_mismatch" and place[-1:] == ("sha256",):
-        return f"{key} is no SHA-256, which has 64 digits from 0 to f; `sha256sum FILE` prints it"
-    if kind == "less_than_equal" and problem["ctx"]["le"] == 1 and 1 < value <= 100:
-        return f"{key} is {value:g}; it is a share from 0 to 1, so {value:g} % is {value / 100:g}"
-    return None
-
-
 def _whole(value: Any) -> str | None:
     first = f"it begins with `{_EXAMPLES['schema']}`"
     if value is None:
@@ -148,43 +169,93 @@ def _whole(value: Any) -> str | None:
     return None if isinstance(value, Mapping) else f"the file is {_shown(value)}, and a rule set is keys; {first}"
 
 
-def _unknown(key: str, location: tuple[str | int, ...]) -> str | None:
+def _missing(mistake: _Mistake) -> str:
+    example = f"; write it as in `{_EXAMPLES[mistake.key]}`" if mistake.key in _EXAMPLES else ""
+    return f"`{mistake.key}` is missing{example}"
+
+
+def _unknown(mistake: _Mistake) -> str | None:
+    key = mistake.key
     if key == "api_key":
         return "a key does not stand in a file: name the environment variable that holds it, as `key_env`"
-    owner = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
-    if owner not in _CONDITIONS:
+    owner = next((part for part in reversed(mistake.place[:-1]) if isinstance(part, str)), None)
+    known = [field.alias or name for name, field in WhenSettings.model_fields.items()]
+    first, _, name = key.partition(".")
+    if owner not in _CONDITIONS or (not name and nearest(key, known)):
         return None
-    name = key.partition(".")[2]
-    if name and nearest(key.partition(".")[0], ["metadata"]):
+    if name and nearest(first, ["metadata"]):
         return f"unknown key {key!r} (did you mean 'metadata.{name}'?)"
-    return None
+    return f"unknown key {key!r}; a value that the caller sends is metadata.{key}; known here: {', '.join(known)}"
 
 
-def _named(place: tuple[str | int, ...]) -> str:
-    """What to call a value: its key, and which entry of a list it is."""
-    if not place:
-        return "the file"
-    last = place[-1]
-    if isinstance(last, int):
-        owner = next((part for part in reversed(place) if isinstance(part, str)), "list")
-        return f"entry {last + 1} of `{owner}`"
-    return f"`{last}`"
+def _choice(mistake: _Mistake) -> str:
+    expected = str(mistake.context["expected"])
+    if mistake.place == ("schema",):
+        return f"this routebench reads {expected} and not {mistake.value!r}; is it a typo, or a newer format?"
+    near = nearest(str(mistake.value), [one for one in expected.split("'") if one.isidentifier()])
+    return f"{mistake.name} is {mistake.value!r}{near}; it is one of {expected}"
+
+
+def _no_text(mistake: _Mistake) -> str:
+    if isinstance(mistake.value, (bool, int, float)):
+        return f"{mistake.name} is read as {_shown(mistake.value)}; put it in quotes if it is a text"
+    if mistake.place[-1:] == ("cascade",):
+        return "a route names its check; describe the check under the key `cascade` of the file"
+    return f"{mistake.name} is {_shown(mistake.value)}, and a text should stand there"
+
+
+def _no_list(mistake: _Mistake) -> str:
+    if isinstance(mistake.value, str):
+        return f"{mistake.name} is a list; write [{mistake.value}]"
+    return f"{mistake.name} is {_shown(mistake.value)}, and a list should stand there{mistake.example}"
+
+
+def _no_mapping(mistake: _Mistake) -> str:
+    return f"{mistake.name} is {_shown(mistake.value)}, and keys with values should stand there{mistake.example}"
+
+
+def _pattern(mistake: _Mistake) -> str | None:
+    if mistake.key != "sha256":
+        return None
+    return f"{mistake.name} is no SHA-256, which has 64 digits from 0 to f; `sha256sum FILE` prints it"
+
+
+def _share(mistake: _Mistake) -> str | None:
+    value = mistake.value
+    if mistake.context["le"] != 1 or not isinstance(value, (int, float)) or value > 100:
+        return None
+    return f"{mistake.name} is {value:g}; it is a share from 0 to 1, so {value:g} % is {value / 100:g}"
+
+
+_SAYS: Mapping[str, Callable[[_Mistake], str | None]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "literal_error": _choice,
+    "string_type": _no_text,
+    "list_type": _no_list,
+    "dict_type": _no_mapping,
+    "model_type": _no_mapping,
+    "model_attributes_type": _no_mapping,
+    "int_type": lambda mistake: f"{mistake.name} is {_shown(mistake.value)}, and a number should stand there",
+    "float_type": lambda mistake: f"{mistake.name} is {_shown(mistake.value)}, and a number should stand there",
+    "too_short": lambda mistake: f"{mistake.name} is empty; name at least one, or take it out",
+    "string_too_short": lambda mistake: f"{mistake.name} is an empty text; write one, or take it out",
+    "string_pattern_mismatch": _pattern,
+    "less_than_equal": _share,
+}
+"""By pydantic's names; of the others the usual sentence says enough."""
 
 
 def _shown(value: Any) -> str:
     if value is None:
         return "empty"
-    if isinstance(value, Mapping):
-        return "keys with values"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return f"the text {value!r}" if isinstance(value, str) and len(value) <= 60 else f"{_read_as(value)}"
-
-
-def _read_as(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         text = repr(value)
-        return f"the number {text}" if len(text) <= 20 else f"a number of {len(text)} digits"
-    return "a text" if isinstance(value, str) else f"a {type(value).__name__}"
+        return f"the number {text}" if len(text) <= _LONGEST else f"a number of {len(text)} digits"
+    if isinstance(value, str):
+        return f"the text {value!r}" if len(value) <= _LONGEST else "a text"
+    if isinstance(value, Mapping):
+        return "keys with values"
+    return "a list" if isinstance(value, (list, tuple)) else f"a {type(value).__name__}"

