@@ -62,7 +62,7 @@ wheel: install
 	$(BIN)/python -m hatchling build --target wheel
 
 benchmarks: install
-	@for name in deciding harness crash; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in decide harness crash; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf .venv .venv-interop build dist .mypy_cache .ruff_cache .pytest_cache

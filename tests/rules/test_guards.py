@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from routebench.errors import NoEligibleModelError
-from routebench.rules import Default, Deployment, Guard, Reading, Router, Rule, RuleSet
+from routebench.rules import Budget, Default, Deployment, Guard, Reading, Router, Rule, RuleSet
 from routebench.rules.guards import Gatekeeper, exceeds
 from routebench.rules.health.health import HealthPolicy
 from routebench.types import Answer, Request
@@ -284,3 +284,10 @@ def test_a_guard_that_begins_meanwhile_holds_for_the_rest_of_the_chain() -> None
     assert decision.chain == NAMES
     at += timedelta(minutes=1)
     assert router.next(decision, Answer(error_kind="timeout")).chain == ("large",)
+
+
+def test_a_spent_budget_makes_no_model_cheap_enough_to_be_let_in() -> None:
+    router = Router(ruleset(Guard("g", {}, never=("small",)), budget=Budget(1.0)))
+    router.observe("large", Answer("ok", cost_usd=2.0))
+    decision = router.route([USER])
+    assert (decision.rule, set(decision.chain)) == ("budget", {"mid", "large"})

@@ -34,8 +34,11 @@ class RuleSet(Contents):
             text = Path(path).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise RulesError(f"{path}: no such file; `routebench tune` writes one") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RulesError(f"{path}: cannot be read: {error}") from None
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise RulesError(f"{path}:{line}: a sign that is not UTF-8; save the file as UTF-8") from None
+        except OSError as error:
+            raise RulesError(f"{path}: cannot be read: {error.strerror or error}") from None
         return cls.parse(text, name=str(path), folder=Path(path).parent)
 
     @classmethod

@@ -14,10 +14,11 @@ from routebench.rules.budget import Ledger, cheapest_first
 from routebench.rules.cascade import Check, advance
 from routebench.rules.contents import BUDGET, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
-from routebench.rules.deployments import Deployment, by_weight, rotated
+from routebench.rules.deployments import Deployment
 from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.health.health import BLAMELESS_KINDS, Health, Ticket
 from routebench.rules.phases import Choice, draw, phases
+from routebench.rules.places import Places
 from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
@@ -59,10 +60,10 @@ class Router:
         self._now = now
         whens = [*(guard.when for guard in ruleset.guards), *(rule.when for rule in ruleset.rules)]
         self._asks = any(mentions(when, ("time", "budget_pace")) for when in whens)
-        self._places = {name: ruleset.deployments_of(name) for name in ruleset.order}
-        self._single = all(len(places) == 1 for places in self._places.values())
-        places = [one.name for name in ruleset.order for one in self._places[name]]
-        self.health = None if ruleset.health is None else Health(ruleset.health, places, clock)
+        deployments = {name: ruleset.deployments_of(name) for name in ruleset.order}
+        names = [one.name for places in deployments.values() for one in places]
+        self.health = None if ruleset.health is None else Health(ruleset.health, names, clock)
+        self._places = Places(deployments, self.health)
         self.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
 
     @classmethod
@@ -149,11 +150,11 @@ class Router:
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         check = None if decision.cascade is None else self.checks[decision.cascade]
-        several = decision.model is not None and len(self._places[decision.model]) > 1
+        several = decision.model is not None and self._places.are_several(decision.model)
         if several and deployment is None:
             deployment = self.deployment(decision).name if ticket is None else ticket.name
         failed = answer.error_kind is not None and answer.error_kind not in BLAMELESS_KINDS
-        left = {one.name for one in self._left(decision)} if several and failed else set()
+        left = {one.name for one in self._places.left(decision, self._regions(decision))} if several and failed else ()
         # One that was not left has failed before: an application that asks it again does not go round for ever.
         elsewhere = deployment in left and len(left) > 1
         after = advance(decision, decision.request, answer, check, deployment=deployment, elsewhere=elsewhere)
@@ -169,7 +170,7 @@ class Router:
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         admission = self._guards.admit(self._read(decision.request))
-        return replace(decision, chain=self._healthy(admission.keep(decision.chain), admission))
+        return replace(decision, chain=self._places.order(admission.keep(decision.chain), admission.regions))
 
     def observe(
         self,
@@ -192,7 +193,7 @@ class Router:
         if self.health is not None and ticket is not None:
             self.health.ended(ticket, error_kind=answer.error_kind, latency_s=answer.latency_s)
         elif self.health is not None:
-            place = self._places[model][0].name if deployment is None else deployment
+            place = self._places.first(model).name if deployment is None else deployment
             self.health.observe(place, latency_s=answer.latency_s, error_kind=answer.error_kind, kind=kind)
         if self.ledger is not None:
             self.ledger.add(answer.cost_usd)
@@ -207,28 +208,13 @@ class Router:
         """
         if decision.model is None or decision.request is None:
             raise ValueError("this decision has no model to ask")
-        places = self._left(decision) or self._admitted_places(decision)
-        if len(places) == 1:
-            return places[0]
-        if self.health is not None:
-            health = self.health
-            places = tuple(one for one in places if health.state(one.name) == "closed") or places
-        return by_weight(places, rotated(draw(self.ruleset.name, decision.request), decision.model))
+        if not self._places.are_several(decision.model):
+            return self._places.first(decision.model)
+        return self._places.choose(decision, self._regions(decision), draw(self.ruleset.name, decision.request))
 
-    def _left(self, decision: Decision) -> tuple[Deployment, ...]:
-        """The places where a decision's model may be asked and has not failed yet."""
-        failed = {one.deployment for one in decision.tried if one.model == decision.model}
-        places = self._admitted_places(decision)
-        return tuple(one for one in places if one.name not in failed) if failed else places
-
-    def _admitted_places(self, decision: Decision) -> tuple[Deployment, ...]:
-        assert decision.model is not None
+    def _regions(self, decision: Decision) -> frozenset[str] | None:
         assert decision.request is not None
-        places = self._places[decision.model]
-        if len(places) == 1:
-            return places
-        regions = self._guards.admit(self._read(decision.request)).regions
-        return places if regions is None else tuple(one for one in places if one.region in regions)
+        return self._guards.admit(self._read(decision.request)).regions
 
     def explain(self, messages: Sequence[Message], **known: Any) -> Decision:
         """As `route`, and says what would decide otherwise: without a rule, a guard, a word; and what nearly fired."""
@@ -242,9 +228,9 @@ class Router:
     ) -> Iterator[str]:
         reading = self._read(request)
 
-        def without(what: str, other: Request, name: str | None = None) -> str | None:
+        def without(what: str, other: Request, **left_out: str) -> str | None:
             try:
-                found = self._decide(self._read(other), previous, model, without=name, probe=False)
+                found = self._decide(self._read(other), previous, model, probe=False, **left_out)
             except (NoEligibleModelError, BudgetSpentError) as error:
                 return f"without {what}: no model ({error})"
             if (found.chain, found.rule) == (decision.chain, decision.rule):
@@ -257,8 +243,8 @@ class Router:
         held = admission.held
         fired = [rule for rule, _ in self._rules.rules if rule.name == decision.rule]
         guards = [guard for guard in self.ruleset.guards if guard.name in held]
-        said = [without(f"rule {rule.name}", request, rule.name) for rule in fired]
-        said += [without(f"guard {guard.name}", request, guard.name) for guard in guards]
+        said = [without(f"rule {rule.name}", request, rule=rule.name) for rule in fired]
+        said += [without(f"guard {guard.name}", request, guard=guard.name) for guard in guards]
         words = [*words_of(fired, reading, "user"), *words_of(guards, reading, "conversation")]
         said += [without(f"{word!r}", removed(word, request)) for word in dict.fromkeys(words)]
         yield from (sentence for sentence in said if sentence is not None)
@@ -280,15 +266,17 @@ class Router:
         previous: str | None,
         model: str | None,
         *,
-        without: str | None = None,
+        rule: str | None = None,
+        guard: str | None = None,
         probe: bool = True,
     ) -> Decision:
-        admission = self._guards.admit(reading, without)
-        choice = self._choose(reading, admission, previous, model, without)
+        """Decides; `rule` and `guard` name one to leave out."""
+        admission = self._guards.admit(reading, guard)
+        choice = self._choose(reading, admission, previous, model, rule)
         chain = choice.chain
         if self.health is not None and len(chain) > 1:
             # Whatever health did to it, no model gets in that may not take the request.
-            chain = admission.keep(self._healthy(chain, admission, probe=probe))
+            chain = admission.keep(self._places.order(chain, admission.regions, probe=probe))
         return Decision(chain, choice.rule, choice.why, reading.features(), (), choice.cascade, (), reading.request)
 
     def _choose(
@@ -331,23 +319,6 @@ class Router:
         models = self.ruleset.models
         chain = cheapest_first(admission.models, models, reading.request, reading.input_tokens)
         return Choice(tuple(chain), BUDGET, f"{spent}: the cheapest first{admission.because}")
-
-    def _healthy(self, chain: tuple[str, ...], admission: Admission, *, probe: bool = True) -> tuple[str, ...]:
-        """The chain with the models that are doing badly behind the others."""
-        if self.health is None or len(chain) < 2:
-            return chain
-        if self._single:
-            return self.health.order(chain, probe=probe)
-        names = {self._best_place(name, admission): name for name in chain}
-        return tuple(names[place] for place in self.health.order(tuple(names), probe=probe))
-
-    def _best_place(self, model: str, admission: Admission) -> str:
-        assert self.health is not None
-        regions = admission.regions
-        places = [one.name for one in self._places[model] if regions is None or one.region in regions]
-        ranks = {"closed": 0, "half_open": 1, "open": 2}
-        health = self.health
-        return min(places, key=lambda place: ranks[health.state(place)])
 
 
 def mentions(when: Mapping[str, Any], keys: Sequence[str]) -> bool:

@@ -62,8 +62,7 @@ def compiled(pattern: str) -> Any:
         found = re2.compile(pattern, _options())
     except re2.error as error:
         reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
-        mend = "rules use RE2 syntax, which has no look-around and no back references"
-        raise ValueError(f"regex {pattern!r}: {reason}; {_LOWER if 'too large' in reason else mend}") from None
+        raise ValueError(f"regex {pattern!r}: {reason}; {_mend(reason)}") from None
     except UnicodeEncodeError:
         raise ValueError(f"regex {pattern!r}: it holds half a character; write the whole one") from None
     if found.programsize > _MOST_INSTRUCTIONS:
@@ -80,6 +79,14 @@ def _options(max_mem: int | None = None) -> re2.Options:
     if max_mem is not None:
         options.max_mem = max_mem
     return options
+
+
+def _mend(reason: str) -> str:
+    if "too large" in reason or "repetition size" in reason:
+        return _LOWER
+    if "perl operator" in reason or "escape sequence" in reason:
+        return "rules use RE2 syntax, which has no look-around and no back references"
+    return "mend the pattern, or put \\ before a sign that is meant as itself"
 
 
 class PatternSet:

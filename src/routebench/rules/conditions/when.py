@@ -48,7 +48,19 @@ def _clock(value: Any) -> Any:
 
 _Words = Annotated[list[Annotated[str, Field(min_length=1), AfterValidator(_keyword)]], Field(min_length=1)]
 _OneOrMore = str | Annotated[list[str], Field(min_length=1)]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"no time zone {name!r}; write one such as Europe/Berlin or UTC") from None
+    return name
+
+
 _Clock = Annotated[str, BeforeValidator(_clock)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""The name of a time zone, such as Europe/Berlin."""
 _Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -84,17 +96,8 @@ class TimeSettings(Settings):
     """Until this time of day, such as "18:00", which is outside."""
     days: Annotated[list[_Day], Field(min_length=1)] | None = None
     """On these days; what goes on over midnight belongs to the day on which it begins."""
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     """Whose clock it is, such as Europe/Berlin."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError, LookupError):
-            raise ValueError(f"no time zone {name!r}; write one such as Europe/Berlin or UTC") from None
-        return name
 
     @model_validator(mode="after")
     def _is_a_part_of_the_week(self) -> Self:

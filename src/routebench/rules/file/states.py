@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from routebench.config import Settings
-from routebench.rules.conditions.when import WhenSettings
+from routebench.rules.conditions.when import TimeZone, WhenSettings
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(gt=0, le=1)]
@@ -68,14 +67,5 @@ class BudgetSettings(Settings):
     """US dollars."""
     when_spent: Literal["cheapest", "refuse"] = "cheapest"
     """Then requests go to the cheapest model that may take them, or fail."""
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     """Whose midnight ends the day, such as Europe/Berlin."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError, LookupError):
-            raise ValueError(f"no time zone {name!r}; write one such as Europe/Berlin or UTC") from None
-        return name
