@@ -27,8 +27,7 @@ from routebench.pricing import (
     worst_case_usd,
 )
 from routebench.providers import Keys, model_key, priced_models, with_defaults
-from routebench.rules import RuleSet
-from routebench.rules.ruleset import Default
+from routebench.rules import Default, RuleSet
 from routebench.store.cases import model_from_row, model_row
 from routebench.types import Completion, Price, PriceTier, Request, Usage
 from tests.conftest import make_model

@@ -17,6 +17,21 @@ _KINDS_READ = frozenset(
 )
 """Types of parts whose whole meaning is text that `spoken` returns."""
 _PLAIN_KINDS = ("text", "input_text", "output_text")
+_KEYS_KNOWN = frozenset(
+    (
+        "role",
+        "content",
+        "name",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "tool_call_id",
+        "id",
+        "cache_control",
+        "audio",
+    )
+)
+"""Keys of a message that are read, or that hold no text of anybody's."""
 _IMAGES = frozenset(("image_url", "input_image", "image"))
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_AROUND_MESSAGE = 16
@@ -53,7 +68,23 @@ def spoken(message: Message) -> str:
 
 def has_unread(messages: Iterable[Message]) -> bool:
     """Whether a message has a part that `spoken` cannot read: an image, audio, a file, or anything unknown."""
-    return any(not part.is_read for message in messages if _plain(message) is None for part in _parts(message))
+    return any(
+        _says_elsewhere(message) or any(not part.is_read for part in _parts(message))
+        for message in messages
+        if _plain(message) is None
+    )
+
+
+def _says_elsewhere(message: Message) -> bool:
+    """Whether a message says something under a key, or in a call, that `spoken` does not look at."""
+    calls: Any = message.get("tool_calls") or ()
+    called: Any = message.get("function_call")
+    return (
+        any(value is not None and value != [] for key, value in message.items() if key not in _KEYS_KNOWN)
+        or not isinstance(calls, (list, tuple))
+        or not all(isinstance(one, Mapping) and (one.get("function") or one.get("custom")) for one in calls)
+        or not (called is None or isinstance(called, Mapping))
+    )
 
 
 def has_images(messages: Iterable[Message]) -> bool:

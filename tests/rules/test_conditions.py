@@ -444,3 +444,17 @@ def test_conditions_say_what_they_ask_for() -> None:
         "not (pattern x in any and has_unread)"
     )
     assert str(Condition.parse({})) == "always"
+
+
+def test_of_several_values_one_suffices_and_inside_a_not_all_are_needed() -> None:
+    def holds(when: dict[str, Any], value: Any) -> bool:
+        return Condition.parse(when).matches(Request((), metadata={"class": value}))
+
+    one, none = {"metadata.class": ["eu", "ch"]}, {"not": {"metadata.class": ["public", "us"]}}
+    assert [holds(one, value) for value in ("eu", ["eu"], ("us", "ch"), {"us"}, [], None, {"eu": 1}, [["eu"]])] == [
+        True, True, True, False, False, False, False, False,
+    ]  # fmt: skip
+    assert [holds(none, value) for value in ("us", ["us", "public"], ["us", "eu"], [], None)] == [
+        False, False, True, True, True,
+    ]  # fmt: skip
+    assert holds({"not": {"not": {"any": [one]}}}, ["eu", "us"])

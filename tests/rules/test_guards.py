@@ -291,3 +291,25 @@ def test_a_spent_budget_makes_no_model_cheap_enough_to_be_let_in() -> None:
     router.observe("large", Answer("ok", cost_usd=2.0))
     decision = router.route([USER])
     assert (decision.rule, set(decision.chain)) == ("budget", {"mid", "large"})
+
+
+def test_a_guard_that_begins_to_hold_later_holds_for_what_is_left() -> None:
+    now = [datetime(2026, 6, 1, 12, tzinfo=UTC)]
+    night = Guard("night", {"time": {"after": "18:00"}}, only=("large",))
+    router = Router(ruleset(night), now=lambda: now[0])
+    decision = router.route([{"role": "user", "content": "hi"}])
+    first = decision.model
+    assert first != "large"
+    now[0] += timedelta(hours=8)
+    with pytest.raises(NoEligibleModelError, match="night"):
+        router.deployment(decision)
+    # The answer that came is an answer; a failure goes on with what the guard allows by now.
+    assert router.next(decision, Answer("yes")).answered_by == first
+    assert router.next(decision, Answer(error_kind="server")).chain == ("large",)
+    assert router.hold(decision).chain == ("large",)
+
+
+def test_one_tag_is_one_tag() -> None:
+    router = Router(ruleset(Guard("legal", {"tag": "legal"}, only=("large",))))
+    messages = [{"role": "user", "content": "hi"}]
+    assert router.route(messages, tags="legal", tools=None).chain == ("large",)  # type: ignore[arg-type]

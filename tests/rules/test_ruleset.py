@@ -71,6 +71,7 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         ("name: support\n", "name: support\nname: again\n", "key 'name' stands twice"),
         ("name: support\n", "name: [\n", "not valid YAML"),
         ("regex: 'a table'", "", "matches every request"),
+        ("words: {gt: 20}", "metadata: eu, metadata.x: 1", "r.yaml:10:"),
         ("name: long,", "name: default,", "r.yaml:10:6: a rule cannot be called 'default'"),
         (
             "- {name: long, when: {words: {gt: 20}, not: {is_question: true}}",

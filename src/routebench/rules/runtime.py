@@ -103,7 +103,9 @@ class Router:
             NoEligibleModelError: guards and limits leave no model, or not the one that was named.
             BudgetSpentError: today's budget is used up, and the rule set says to refuse.
         """
-        request = Request(tuple(messages), tuple(tools), response_format, params or {}, metadata or {}, tuple(tags))
+        # A text is a sequence of letters: one tag must not become five.
+        words = (tags,) if isinstance(tags, str) else tuple(tags)
+        request = Request(tuple(messages), tuple(tools or ()), response_format, params or {}, metadata or {}, words)
         return self.decide(request, previous, model)
 
     def decide(self, request: Request | Reading, previous: str | None = None, model: str | None = None) -> Decision:
@@ -151,10 +153,12 @@ class Router:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         check = None if decision.cascade is None else self.checks[decision.cascade]
         several = decision.model is not None and self._places.are_several(decision.model)
+        regions = self._regions(decision) if several else None
         if several and deployment is None:
-            deployment = self.deployment(decision).name if ticket is None else ticket.name
+            drawn = draw(self.ruleset.name, decision.request)
+            deployment = self._places.choose(decision, regions, drawn).name if ticket is None else ticket.name
         failed = answer.error_kind is not None and answer.error_kind not in BLAMELESS_KINDS
-        left = {one.name for one in self._places.left(decision, self._regions(decision))} if several and failed else ()
+        left = {one.name for one in self._places.left(decision, regions)} if several and failed else set()
         # One that was not left has failed before: an application that asks it again does not go round for ever.
         elsewhere = deployment in left and len(left) > 1
         after = advance(decision, decision.request, answer, check, deployment=deployment, elsewhere=elsewhere)
@@ -170,7 +174,12 @@ class Router:
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
         admission = self._guards.admit(self._read(decision.request))
-        return replace(decision, chain=self._places.order(admission.keep(decision.chain), admission.regions))
+        chain = admission.keep(decision.chain)
+        if not chain and decision.rule != NAMED:
+            # Guards on the time may have left nothing of it: then all that they allow, as where no rule names one.
+            tried = {one.model for one in decision.tried}
+            chain = tuple(name for name in admission.models if name not in tried)
+        return replace(decision, chain=self._places.order(chain, admission.regions))
 
     def observe(
         self,
@@ -205,16 +214,28 @@ class Router:
 
         Raises:
             ValueError: the decision has no model to ask, or was made by hand.
+            NoEligibleModelError: a guard that holds by now forbids its model.
         """
         if decision.model is None or decision.request is None:
             raise ValueError("this decision has no model to ask")
+        admission = self._guards.admit(self._read(decision.request))
+        if decision.model not in admission.models:
+            # A guard on the time may hold by now that did not when the request was decided.
+            raise NoEligibleModelError(
+                f"model {decision.model!r} may not take this request{admission.because}; `hold` leaves those that may"
+            )
         if not self._places.are_several(decision.model):
             return self._places.first(decision.model)
-        return self._places.choose(decision, self._regions(decision), draw(self.ruleset.name, decision.request))
+        return self._places.choose(decision, admission.regions, draw(self.ruleset.name, decision.request))
 
     def _regions(self, decision: Decision) -> frozenset[str] | None:
+        """Where a decision's model was to be asked; None where guards have come to forbid it since."""
         assert decision.request is not None
-        return self._guards.admit(self._read(decision.request)).regions
+        try:
+            admission = self._guards.admit(self._read(decision.request))
+        except NoEligibleModelError:
+            return None
+        return admission.regions if decision.model in admission.models else None
 
     def explain(self, messages: Sequence[Message], **known: Any) -> Decision:
         """As `route`, and says what would decide otherwise: without a rule, a guard, a word; and what nearly fired."""

@@ -32,7 +32,7 @@ def read_json(text: str) -> Any:
 
 def schema_of(request: Request) -> Mapping[str, Any] | None:
     """Returns the JSON Schema that a request wants its answer to follow, None where it wants none."""
-    asked = request.response_format or {}
+    asked = request.response_format if isinstance(request.response_format, Mapping) else {}
     inner = asked.get("json_schema") if asked.get("type") == "json_schema" else None
     schema = inner.get("schema") if isinstance(inner, Mapping) else None
     return schema if isinstance(schema, Mapping) else None
@@ -60,7 +60,7 @@ def misfit_of_calls(calls: tuple[ToolCall, ...], request: Request) -> str | None
     """Returns why calls do not fit the tools that a request offers, None where every one does."""
     offered = {}
     for tool in request.tools:
-        function = tool.get("function")
+        function = tool.get("function") if isinstance(tool, Mapping) else None
         if isinstance(function, Mapping):
             offered[function.get("name")] = function.get("parameters")
     for call in calls:

@@ -9,7 +9,7 @@ room would cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -137,7 +137,7 @@ def _fewest(lists: Iterable[_Signs | None]) -> _Signs | None:
     return min((signs for signs in lists if signs is not None), key=len, default=None)
 
 
-def _tests(when: WhenSettings, scope: Scope, patterns: Patterns) -> list[_Test]:
+def _tests(when: WhenSettings, scope: Scope, patterns: Patterns, *, negated: bool = False) -> list[_Test]:
     where = "" if scope == "user" else f" in {scope}"
     tests: list[_Test] = []
     if when.any_keyword is not None:
@@ -170,14 +170,20 @@ def _tests(when: WhenSettings, scope: Scope, patterns: Patterns) -> list[_Test]:
         tests.append(_time(when.time.window()))
     if when.tag is not None:
         tests.append(_tag(_many(when.tag)))
-    tests += [_metadata(name, value) for name, value in when.metadata.items()]
+    tests += [_metadata(name, value, every=negated) for name, value in when.metadata.items()]
+    return [*tests, *_inner(when, scope, patterns, negated=negated)]
+
+
+def _inner(when: WhenSettings, scope: Scope, patterns: Patterns, *, negated: bool) -> Iterator[_Test]:
+    def build(settings: WhenSettings, *, under_not: bool) -> Condition:
+        return Condition(tuple(_tests(settings, settings.in_ or scope, patterns, negated=under_not)))
+
     if when.any is not None:
-        tests.append(_any([Condition.build(one, scope, patterns) for one in when.any]))
+        yield _any([build(one, under_not=negated) for one in when.any])
     if when.all is not None:
-        tests.append(_all([Condition.build(one, scope, patterns) for one in when.all]))
+        yield _all([build(one, under_not=negated) for one in when.all])
     if when.not_ is not None:
-        tests.append(_not(Condition.build(when.not_, scope, patterns)))
-    return tests
+        yield _not(build(when.not_, under_not=not negated))
 
 
 def _any_keyword(keywords: Sequence[str], scope: Scope, where: str) -> _Test:
@@ -252,12 +258,25 @@ def _tag(tags: Sequence[str]) -> _Test:
     return _Test(lambda reading: any(tag in reading.request.tags for tag in tags), f"tag {_listed(tags)}")
 
 
-def _metadata(name: str, wanted: Any) -> _Test:
+def _metadata(name: str, wanted: Any, *, every: bool) -> _Test:
+    """Compares a value that the caller sent; of several values one suffices, and inside a `not` all are needed.
+
+    So a guard holds where any value asks for it, and a guard for all but some where any value is not among them.
+    """
     values = wanted if isinstance(wanted, list) else [wanted]
-    return _Test(
-        lambda reading: name in reading.request.metadata and reading.request.metadata[name] in values,
-        f"metadata.{name} is {_listed([str(value) for value in values])}",
-    )
+    quantifier = all if every else any
+
+    def holds(reading: Reading) -> bool:
+        said = reading.request.metadata.get(name)
+        several = list(said) if isinstance(said, (list, tuple, set, frozenset)) else [said]
+        return bool(several) and quantifier(_is_among(one, values) for one in several)
+
+    return _Test(holds, f"metadata.{name} is {_listed([str(value) for value in values])}")
+
+
+def _is_among(said: Any, values: Sequence[Any]) -> bool:
+    # What a caller sends may be anything, and some things cannot be compared.
+    return isinstance(said, (str, int, float)) and said in values
 
 
 def _any(parts: Sequence[Condition]) -> _Test:

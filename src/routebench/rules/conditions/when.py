@@ -182,4 +182,6 @@ class WhenSettings(Settings):
             return data
         found = {str(key)[len(_METADATA) :]: value for key, value in data.items() if str(key).startswith(_METADATA)}
         rest = {key: value for key, value in data.items() if not str(key).startswith(_METADATA)}
-        return {**rest, "metadata": {**rest.get("metadata", {}), **found}} if found else rest
+        known = rest.get("metadata", {})
+        # What is no mapping is told by its own check.
+        return {**rest, "metadata": {**known, **found}} if found and isinstance(known, dict) else rest

@@ -29,6 +29,7 @@ def problems_of(settings: RulesSettings) -> list[Problem]:
         *_regions(settings),
         *_duplicates("guards", [guard.name for guard in settings.guards]),
         *_duplicates("rules", [rule.name for rule in settings.rules]),
+        *_places(settings),
         *_reserved(settings),
         *_empty(settings),
         *_unreachable(settings),
@@ -84,6 +85,17 @@ def _duplicates(section: str, names: Sequence[str]) -> Iterator[Problem]:
                 f"{section[:-1]} {name!r} stands twice; decisions name it, so it must be one",
             )
         seen.add(name)
+
+
+def _places(settings: RulesSettings) -> Iterator[Problem]:
+    """Deployments are called after their model, so no other model may have such a name."""
+    for name, model in settings.models.items():
+        for number in range(1, len(model.deployments or ()) + 1):
+            if f"{name}#{number}" in settings.models:
+                yield (
+                    ("models", f"{name}#{number}"),
+                    f"a deployment of {name!r} has the same name; call this model otherwise",
+                )
 
 
 def _reserved(settings: RulesSettings) -> Iterator[Problem]:
