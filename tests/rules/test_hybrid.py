@@ -47,9 +47,14 @@ default: {route: [cheap, large]}
 KEYS = {"CHEAP_EU_KEY": "key-eu", "CHEAP_US_KEY": "key-us", "GATEWAY_KEY": "key-gateway"}
 
 
-# fmt: off
 class HybridClient:
-    ERRORS: Mapping[int, ErrorKind] = {400: "bad_request", 401: "auth", 403: "auth", 408: "timeout", 429: "rate_limited"}
+    ERRORS: Mapping[int, ErrorKind] = {
+        400: "bad_request",
+        401: "auth",
+        403: "auth",
+        408: "timeout",
+        429: "rate_limited",
+    }
 
     def __init__(self, router: Router, direct: set[str], timeout_s: float = 60) -> None:
         self.router, self.direct, self.http = router, direct, httpx.Client(timeout=timeout_s)
@@ -64,7 +69,7 @@ class HybridClient:
         return decision
 
     def ask(self, model: str, place: Deployment, request: Mapping[str, Any]) -> Answer:
-        body = {**request, "model": model}     # a gateway knows models by their names in the rules
+        body = {**request, "model": model}  # a gateway knows models by their names in the rules
         if model in self.direct:
             settings = self.router.ruleset.models[model]
             body = {**settings.params, **request, "model": settings.model}
@@ -84,11 +89,10 @@ class HybridClient:
                 choice["message"]["content"],
                 tuple(ToolCall(one["id"], one["function"]["name"], one["function"]["arguments"]) for one in calls),
                 choice["finish_reason"],
-                latency_s=said.elapsed.total_seconds(),   # for `health`; `cost_usd` would be for `budget`
+                latency_s=said.elapsed.total_seconds(),  # for `health`; `cost_usd` would be for `budget`
             )
         except (ValueError, LookupError):
             return Answer(error_kind="malformed")
-# fmt: on
 
 
 def says(text: str) -> Reply:
