@@ -15,6 +15,7 @@ from routebench.messages import estimate_input_tokens, has_images, has_unread, s
 from routebench.rules.conditions.patterns import PatternSet
 from routebench.rules.reading.keywords import fold, words_of
 from routebench.rules.reading.language import _SCRIPTS, _SMALL_WORDS, LANGUAGES, language_of
+from routebench.rules.reading.once import once
 from routebench.rules.reading.request import Reading, Text
 from routebench.types import Request
 
@@ -150,3 +151,18 @@ def test_features_are_a_mapping_that_is_computed_when_it_is_looked_at() -> None:
     for copied in (pickle.loads(pickle.dumps(features)), copy.deepcopy(features)):
         assert copied == expected
         assert type(copied) is dict
+
+
+def test_what_is_worked_out_once_is_kept() -> None:
+    worked_out: list[int] = []
+
+    class Slow:
+        @once
+        def value(self) -> int:
+            """A value."""
+            worked_out.append(1)
+            return len(worked_out)
+
+    first, second = Slow(), Slow()
+    assert (first.value, first.value, second.value, first.value) == (1, 1, 2, 1)
+    assert Slow.value.__doc__ == "A value."

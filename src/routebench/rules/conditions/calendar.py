@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 from zoneinfo import ZoneInfo
+
+from routebench.rules.reading.once import once
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
@@ -44,7 +45,7 @@ class TimeWindow:
             data.get("timezone") or "UTC",
         )
 
-    @cached_property
+    @once
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Literal, Self
 
 import re2
@@ -15,6 +14,7 @@ import re2
 from routebench.messages import estimate_input_tokens, has_images, has_unread, spoken
 from routebench.rules.reading.keywords import fold, spaced, vocabulary_of, words_of
 from routebench.rules.reading.language import language_of
+from routebench.rules.reading.once import once
 from routebench.types import Message, Request
 
 Scope = Literal["user", "system", "history", "conversation", "any"]
@@ -62,32 +62,32 @@ class Text:
         self.found: tuple[object, frozenset[int]] = (None, frozenset())
         """The set of patterns that was searched for latest, and what it found; only one, so that nothing piles up."""
 
-    @cached_property
+    @once
     def data(self) -> bytes:
         """The text in UTF-8; halves of characters are question marks."""
         return self.text.encode(errors="replace")
 
-    @cached_property
+    @once
     def folded(self) -> str:
         """The text without differences of case and of Unicode forms, as keywords are compared."""
         return fold(self.text)
 
-    @cached_property
+    @once
     def spaced(self) -> str:
         """The folded text with one space for every run of white space."""
         return spaced(self.folded)
 
-    @cached_property
+    @once
     def words(self) -> list[str]:
         """Runs of letters, digits, underscores and marks, folded."""
         return words_of(self.folded)
 
-    @cached_property
+    @once
     def vocabulary(self) -> frozenset[str]:
         """The distinct words that keywords are looked up in; of scripts without spaces there are none."""
         return vocabulary_of(self.folded, self.words)
 
-    @cached_property
+    @once
     def digits(self) -> float:
         """The share of characters that are digits, 0 for an empty text."""
         plain = self.data if self.text.isascii() else self.text.encode("ascii", "ignore")
@@ -96,17 +96,17 @@ class Text:
             number += sum(map(str.isdigit, _ASCII.sub("", self.text)))
         return number / max(1, len(self.text))
 
-    @cached_property
+    @once
     def language(self) -> str | None:
         """A two-letter code, None where it does not show."""
         return language_of(self.text, self.words)
 
-    @cached_property
+    @once
     def has_code(self) -> bool:
         """Whether a line looks like program code."""
         return _CODE.search(self.data) is not None
 
-    @cached_property
+    @once
     def is_question(self) -> bool:
         """Whether the text ends in a question mark."""
         return self.text.rstrip().endswith(_QUESTION_MARKS)
@@ -199,19 +199,19 @@ class _Content:
             if message.get("role") not in _SYSTEM and (scope == "conversation" or place != last)
         ]
 
-    @cached_property
+    @once
     def input_tokens(self) -> int:
         return estimate_input_tokens(self._messages)
 
-    @cached_property
+    @once
     def turns(self) -> int:
         return sum(message.get("role") == "user" for message in self._messages)
 
-    @cached_property
+    @once
     def has_images(self) -> bool:
         return has_images(self._messages)
 
-    @cached_property
+    @once
     def has_unread(self) -> bool:
         return has_unread(self._messages)
 
