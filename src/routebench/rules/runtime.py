@@ -12,6 +12,7 @@ from typing import Any, Self
 from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, nearest
 from routebench.rules.budget import Ledger, cheapest_first
 from routebench.rules.cascade import Check, advance
+from routebench.rules.conditions.parts import mentions
 from routebench.rules.contents import BUDGET, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment
@@ -340,12 +341,6 @@ class Router:
         models = self.ruleset.models
         chain = cheapest_first(admission.models, models, reading.request, reading.input_tokens)
         return Choice(tuple(chain), BUDGET, f"{spent}: the cheapest first{admission.because}")
-
-
-def mentions(when: Mapping[str, Any], keys: Sequence[str]) -> bool:
-    """Whether a condition, or a part of it, has one of some keys."""
-    inner = [*(when.get("any") or ()), *(when.get("all") or ()), *([when["not"]] if when.get("not") else ())]
-    return any(key in when for key in keys) or any(mentions(one, keys) for one in inner)
 
 
 def _ends_in_tool_result(request: Request) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from routebench.evaluate.choices import Choices
 from routebench.rules import Reading, RuleSet
 from routebench.rules.conditions.calendar import situations, windows_of
+from routebench.rules.conditions.parts import mentions
 from routebench.rules.reading.request import Situation
-from routebench.rules.runtime import mentions
 from routebench.types import Request
 
 _AT = "at"

@@ -18,10 +18,10 @@ from routebench.rules.comparing.identity import (
 )
 from routebench.rules.conditions.condition import Condition
 from routebench.rules.conditions.covering import covered
+from routebench.rules.conditions.parts import mentions
 from routebench.rules.contents import Guard
 from routebench.rules.reading.request import Reading
 from routebench.rules.ruleset import RuleSet
-from routebench.rules.runtime import mentions
 from routebench.types import Request
 
 

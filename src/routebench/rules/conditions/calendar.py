@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from routebench.rules.conditions.parts import parts_of
 from routebench.rules.reading.once import once
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -94,9 +95,7 @@ def windows_of(when: Mapping[str, Any]) -> tuple[TimeWindow, ...]:
     Args:
         when: the YAML form of a condition that is known to be right.
     """
-    found = [TimeWindow.parse(when["time"])] if when.get("time") else []
-    inner = [*(when.get("any") or ()), *(when.get("all") or ()), *([when["not"]] if when.get("not") else ())]
-    return tuple(dict.fromkeys([*found, *(window for one in inner for window in windows_of(one))]))
+    return tuple(dict.fromkeys(TimeWindow.parse(part["time"]) for part in parts_of(when) if part.get("time")))
 
 
 def situations(windows: Sequence[TimeWindow]) -> tuple[tuple[float, datetime], ...]:
