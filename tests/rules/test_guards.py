@@ -313,3 +313,4 @@ def test_one_tag_is_one_tag() -> None:
     router = Router(ruleset(Guard("legal", {"tag": "legal"}, only=("large",))))
     messages = [{"role": "user", "content": "hi"}]
     assert router.route(messages, tags="legal", tools=None).chain == ("large",)  # type: ignore[arg-type]
+    assert router.explain(messages, tags="legal", tools=None).chain == ("large",)

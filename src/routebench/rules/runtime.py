@@ -104,10 +104,10 @@ class Router:
             NoEligibleModelError: guards and limits leave no model, or not the one that was named.
             BudgetSpentError: today's budget is used up, and the rule set says to refuse.
         """
-        # A text is a sequence of letters: one tag must not become five.
-        words = (tags,) if isinstance(tags, str) else tuple(tags)
-        request = Request(tuple(messages), tuple(tools or ()), response_format, params or {}, metadata or {}, words)
-        return self.decide(request, previous, model)
+        asked = _asked(
+            messages, tools=tools, response_format=response_format, params=params, metadata=metadata, tags=tags
+        )
+        return self.decide(asked, previous, model)
 
     def decide(self, request: Request | Reading, previous: str | None = None, model: str | None = None) -> Decision:
         """As `route`, for a request that is one already.
@@ -241,7 +241,7 @@ class Router:
     def explain(self, messages: Sequence[Message], **known: Any) -> Decision:
         """As `route`, and says what would decide otherwise: without a rule, a guard, a word; and what nearly fired."""
         previous, model = known.pop("previous", None), known.pop("model", None)
-        request = Request(tuple(messages), **known)
+        request = _asked(messages, **known)
         decision = self._decide(self._read(request), previous, model, probe=False)
         return replace(decision, counterfactuals=tuple(self._otherwise(decision, request, previous, model)))
 
@@ -341,6 +341,21 @@ class Router:
         models = self.ruleset.models
         chain = cheapest_first(admission.models, models, reading.request, reading.input_tokens)
         return Choice(tuple(chain), BUDGET, f"{spent}: the cheapest first{admission.because}")
+
+
+def _asked(
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    response_format: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+) -> Request:
+    """A request of what a caller gives, however it leaves a part of it out."""
+    # A text is a sequence of letters: one tag must not become five.
+    words = (tags,) if isinstance(tags, str) else tuple(tags)
+    return Request(tuple(messages), tuple(tools or ()), response_format, params or {}, metadata or {}, words)
 
 
 def _ends_in_tool_result(request: Request) -> bool:
