@@ -258,6 +258,15 @@ def _characters(message: Message) -> int:
     return sum(pieces) + max(0, len(pieces) - 1)
 
 
+def most_output_tokens(params: Mapping[str, Any]) -> int | None:
+    """Returns how many tokens a request lets its answer have, None where it says nothing usable, as with -1."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        said = params.get(name)
+        if isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < math.inf:
+            return math.ceil(said)
+    return None
+
+
 def most_input_tokens(request: Request) -> int | None:
     """Returns a bound on the input tokens of a rendered request, None where there is none, as for images.
 

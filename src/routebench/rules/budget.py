@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
+from routebench.messages import most_output_tokens
 from routebench.types import Model, Request, Usage
 
 _ANSWER_TOKENS = 256
@@ -106,12 +107,9 @@ def cheapest_first(names: tuple[str, ...], models: Mapping[str, Model], request:
         request: for its cap on the answer.
         tokens: of input.
     """
-    asked: Any = request.params.get("max_completion_tokens") or request.params.get("max_tokens")
-    output = asked if isinstance(asked, int) else _ANSWER_TOKENS
-
     from routebench.pricing import list_cost_usd
 
-    usage = Usage(tokens, output)
+    usage = Usage(tokens, most_output_tokens(request.params) or _ANSWER_TOKENS)
 
     def cost(name: str) -> float:
         found = list_cost_usd(usage, models[name].price)

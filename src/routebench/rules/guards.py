@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from routebench.errors import NoEligibleModelError
-from routebench.messages import estimate_input_tokens
+from routebench.messages import estimate_input_tokens, most_output_tokens
 from routebench.rules.conditions.lineup import Lineup
 from routebench.rules.reading.request import Reading
 from routebench.types import Model
@@ -120,7 +119,7 @@ def admitted(guard: Guard, ruleset: Contents) -> frozenset[str]:
 def exceeds(model: Model, reading: Reading) -> str | None:
     """Returns why a request is surely too much for a model; None where it is not, or where that is unknown."""
     request = reading.request
-    asked = _answer_tokens(request.params)
+    asked = most_output_tokens(request.params) or 0
     if model.context_window is not None:
         # Demonstrations are sent along with every request. The model's own cap on answers is no demand of the caller's.
         shown = estimate_input_tokens(model.few_shot)
@@ -137,15 +136,6 @@ def exceeds(model: Model, reading: Reading) -> str | None:
     }
     lacking = [name for name, wanted in needed.items() if wanted and name not in model.capabilities]
     return f"it has no {', '.join(lacking)}" if lacking else None
-
-
-def _answer_tokens(params: Mapping[str, Any]) -> int:
-    """How many tokens the answer may have; 0 where nothing usable is said, for a number below it would make room."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        said = params.get(name)
-        if isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < math.inf:
-            return math.ceil(said)
-    return 0
 
 
 def _has_limits(model: Model) -> bool:
