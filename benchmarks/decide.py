@@ -7,6 +7,7 @@ python benchmarks/decide.py --peers-python PYTHON      LiteLLM and semantic-rout
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -22,11 +23,15 @@ from typing import Any
 import numpy as np
 from decide_hostile import hostile
 
-from routebench.rules import Budget, Default, Guard, HealthPolicy, Reading, Router, Rule, RuleSet
+from routebench.embedding import find_embedder
+from routebench.errors import MissingDependencyError
+from routebench.rules import Budget, Default, Guard, HealthPolicy, Learned, Reading, Router, Rule, RuleSet
 from routebench.rules.conditions.patterns import PatternSet
-from routebench.rules.learned.classifier import LinearHead
+from routebench.rules.learned.embedded import EmbedderSpec
 from routebench.rules.learned.features import FeatureSpec
-from routebench.rules.learned.library import build_library
+from routebench.rules.learned.head import LinearHead
+from routebench.rules.learned.library import Library, Usage, build_library
+from routebench.rules.learned.utility import UtilityHead
 from routebench.types import Answer, Model, Request
 
 HERE = Path(__file__).parent
@@ -37,6 +42,7 @@ ASKED_RATIO = 5
 N_RULES = 50
 PATTERNS = [rf"(?i)\bword{number}\s+[a-z]+ing\b" for number in range(N_RULES)]
 ANSWER = Answer("well", latency_s=1.0, cost_usd=0.001)
+NINE = tuple(f"m{number}" for number in range(9))
 MODELS = {name: Model(name, "openai", name) for name in ("small", "large")}
 
 
@@ -147,13 +153,86 @@ default: {{route: [small]}}
 """
     router = Router(RuleSet.parse(text, folder=folder))
     line("Router.route with that classifier", *both(lambda request: router.route(request.messages)))
-    words = [f"word{number}" for number in range(4000)]
-    past = [Reading(asking(" ".join(rng.choice(words, 60)) + SENTENCE)) for _ in range(10_000)]
-    scores = rng.random((len(past), 2))
-    library = build_library(
-        past, scores, np.array([0.001, 0.01]), ("small", "large"), FeatureSpec(hashed_words=1024, surface=False)
+    many = UtilityHead(
+        LinearHead(rng.normal(size=(len(NINE), spec.width)), np.zeros(len(NINE)), spec, "identity"), NINE
     )
-    line("similarity over 10,000 past prompts", *both(lambda request: library.rank(Reading(request)), 20))
+    models = {name: Model(name, "openai", name) for name in NINE}
+    nine = Router(RuleSet("b", models, Default(route=NINE[:1]), learned=Learned({}, many.halved())))
+    line("Router.route with a head of nine models", *both(lambda request: nine.route(request.messages)), 300)
+    words = " ".join(f"word{number}" for number in rng.integers(0, 4000, 130))
+    alone = microseconds(lambda: nine.route([{"role": "user", "content": words}]))
+    print(f"  {'    130 words of which hardly two are the same':<56}{alone:9.1f} us")
+    n_bytes = many.save(folder / "many.safetensors") and (folder / "many.safetensors").stat().st_size
+    print(f"  {'    its artifact':<56}{n_bytes / 1024:9.1f} KiB   asked: 16 KiB")
+
+
+def similar() -> None:
+    title("similarity, on one thread")
+    rng = np.random.default_rng(0)
+    # As words are in texts: the n-th most frequent one comes n times as seldom as the first.
+    words = np.array([f"word{number}" for number in range(30_000)])
+    often = 1 / np.arange(1, len(words) + 1)
+    texts = [" ".join(one) for one in rng.choice(words, (100_000, 60), p=often / often.sum())]
+    asked = (asking(" ".join(texts[:2])), asking(" ".join(texts[:20])))
+    readings = [Reading(asking(text)) for text in texts]
+    for n in (10_000, 100_000):
+        library = build_library(readings[:n], rng.random((n, 9)), (None,) * 9, NINE)
+        searched(f"hashed words, {n:,} past prompts", library, asked)
+    learning(library, readings[0])
+    rows = directions(100_000, rng)
+    spec, unknown = EmbedderSpec("r", "r", 384), np.full(9, np.nan)
+    for k in (24, 192):
+        library = Library.of(rows, rng.random((len(rows), 9)), unknown, NINE, spec, Usage(k=k), Rows(rows))
+        searched(f"384 numbers by an embedder, 100,000 past prompts, k={k}", library, asked)
+    embedded(asked)
+
+
+def searched(what: str, library: Library, asked: Sequence[Request]) -> None:
+    short, long = (microseconds(partial(ranked, library, one), 20) for one in asked)
+    line(what, short, long, note=f"asked: 6000 us{'' if short <= 6000 else '   NOT MET'}")
+
+
+def ranked(library: Library, request: Request) -> object:
+    return library.rank(Reading(request))
+
+
+def learning(library: Library, reading: Reading) -> None:
+    grown = library.opened()
+    began = time.perf_counter()
+    grown.learn(reading, {"m0": 1.0})
+    first = time.perf_counter() - began
+    each = microseconds(partial(grown.learn, reading, {"m0": 1.0}), 50)
+    print(f"    learning one more {each:.0f} us; the first, which copies the library, {first * 1e3:.0f} ms")
+
+
+def directions(n: int, rng: np.random.Generator) -> Any:
+    """Rows that lie as sentences' vectors do: around a few hundred topics, with less and less in each axis."""
+    scale = np.arange(1, 385) ** -0.35
+    topics = rng.normal(size=(500, 384)) * scale
+    rows = (topics[rng.integers(500, size=n)] + rng.normal(size=(n, 384)) * scale).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+class Rows:
+    """Answers with one row after the other, so that searching alone is measured."""
+
+    name, key, dim = "r", "r", 384
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = itertools.cycle(rows[::997])
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        return np.array([next(self._rows) for _ in texts])
+
+
+def embedded(asked: Sequence[Request]) -> None:
+    try:
+        minilm = find_embedder("minilm")
+    except MissingDependencyError as error:
+        print(f"  {error}")
+        return
+    texts = [Reading(one).text("user").text for one in asked]
+    line("MiniLM, one text", *(microseconds(partial(minilm.embed, [text]), 3) for text in texts), note="no bar")
 
 
 def threads() -> None:
@@ -251,6 +330,7 @@ def main() -> None:
     matching()
     with tempfile.TemporaryDirectory() as folder:
         learned(Path(folder))
+    similar()
     threads()
     loading()
     hostile()

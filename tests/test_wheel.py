@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routebench.rules.learned.classifier import LinearHead
+from routebench.rules.learned.head import LinearHead
 from routebench.rules.learned.features import FeatureSpec
 from routebench.rules.learned.surface import SURFACE
 

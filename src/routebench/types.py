@@ -320,6 +320,7 @@ class Decision:
         cascade: the name of the check that answers have to pass; None where any answer is accepted.
         tried: the models asked so far.
         request: what was decided; needed to go on, and shown nowhere.
+        consulted: what models answered that were asked before it was decided, such as a classifier; paid for like any.
     """
 
     chain: tuple[str, ...]
@@ -330,6 +331,7 @@ class Decision:
     cascade: str | None = None
     tried: tuple[Tried, ...] = ()
     request: Request | None = field(default=None, repr=False, compare=False)
+    consulted: tuple[Answer, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def model(self) -> str | None:

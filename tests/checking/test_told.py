@@ -71,6 +71,21 @@ def test_a_test_case_a_gate_and_one_a_golden_decision(tmp_path: Path) -> None:
     assert failure.attrib["message"] == "expected large by law, now small > large by default"
 
 
+def test_a_decision_that_a_model_has_a_say_in_is_not_made_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    asked = "complexity: {classifier: {kind: llm, model: small}, tiers: [{route: [small, large]}]}\ngolden:"
+    path.write_text(RULES.replace("golden:", asked))
+    checked = check_rules(path, at=AT)
+    (golden,) = [gate.reading for gate in checked.gates if gate.name == "golden"]
+    assert golden == (
+        "golden: 1 of 1 golden decisions hold; 1 wait for what a classifier's model answers, which is not asked here"
+    )
+    assert checked.as_dict()["golden"] | {"failed": []} == {"n": 2, "n_unseen": 0, "n_unasked": 1, "failed": []}
+    write_junit(tmp_path / "junit.xml", checked)
+    (suite,) = ET.parse(tmp_path / "junit.xml").getroot()
+    assert [case[0].tag for case in suite if case.attrib["name"].startswith("2. ")] == ["skipped"]
+
+
 def test_the_page_of_a_job_shows_first_what_fails(tmp_path: Path) -> None:
     path, page = tmp_path / "rules.yaml", tmp_path / "page.md"
     path.write_text(RULES)

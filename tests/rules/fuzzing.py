@@ -21,6 +21,7 @@ import yaml
 
 from routebench.errors import NoEligibleModelError, RulesError
 from routebench.rules import Router, RuleSet, check_golden
+from routebench.types import Answer
 
 SEEDS = sorted((Path(__file__).parent / "v1").glob("*.yaml"))
 _SLOW_S = 0.5
@@ -66,7 +67,7 @@ def try_one(text: str, folder: Path) -> str:
         ruleset = RuleSet.parse(text, folder=folder)
     except RulesError:
         return "refused"
-    router = Router(ruleset)
+    router = Router(ruleset, ask=lambda *_: Answer("7"))
     for request in ({}, {"tools": [{"type": "function"}]}, {"metadata": {"tenant": "acme", "x": [1]}}):
         with contextlib.suppress(NoEligibleModelError):
             router.route([{"role": "user", "content": "Please generate a table of 12 contracts\n\ud800"}], **request)

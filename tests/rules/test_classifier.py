@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from routebench.errors import RulesError
 from routebench.rules.learned.artifact import write_artifact
-from routebench.rules.learned.classifier import Heuristic, LinearHead, Logistic, load_classifier, logistic
+from routebench.rules.learned.classifier import Heuristic, Logistic, load_classifier
 from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.head import LinearHead, logistic
 from routebench.rules.learned.settings import ClassifierSettings
 from routebench.rules.learned.surface import SURFACE
 from routebench.rules.reading.request import Reading
@@ -181,7 +182,10 @@ def test_the_logistic_function_never_overflows(total: float) -> None:
         ({"kind": "logistic", "artifact": "a.json"}, "needs `artifact` and its `sha256`"),
         ({"kind": "logistic", "artifact": "a.json", "sha256": "..."}, "sha256"),
         ({"kind": "logistic", "artifact": "", "sha256": "0" * 64}, "artifact"),
-        ({"kind": "logistic", "artifact": "a.json", "sha256": "0" * 64, "bias": 0}, "leave `weights`, `bias` out"),
+        (
+            {"kind": "logistic", "artifact": "a.json", "sha256": "0" * 64, "bias": 0},
+            "a logistic classifier has no bias: leave it out",
+        ),
         ({"kind": "heuristic"}, "needs `weights`, such as"),
         ({"kind": "heuristic", "weights": {}}, "weights"),
         ({"kind": "heuristic", "weights": {"log_word": 1}}, "no surface feature 'log_word' .did you mean 'log_words'"),

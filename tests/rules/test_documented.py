@@ -12,6 +12,7 @@ import yaml
 
 from routebench.cli import main
 from routebench.rules import RuleSet, rules_json_schema
+from routebench.rules.learned.llm_classifier import DEFAULT_PROMPT
 from routebench.rules.learned.surface import SURFACE
 from routebench.types import Answer, ErrorKind
 
@@ -29,7 +30,7 @@ def test_a_whole_file_loads_and_survives_being_written(text: str) -> None:
 
 def test_there_are_files_and_parts_and_code_to_look_at() -> None:
     assert [yaml.safe_load(text)["name"] for text in FILES] == ["support-bot", "extraction", "office"]
-    assert (len(PARTS), len(CODE)) == (3, 3)
+    assert (len(PARTS), len(CODE)) == (5, 3)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda text: next(iter(yaml.safe_load(text))))
@@ -38,12 +39,15 @@ def test_a_part_of_a_file_fits_into_one(part: str, tmp_path: Path) -> None:
     models = {name: {"provider": "openai", "model": name} for name in ("small", "large", "local")}
     models["local"]["region"] = "eu"
     whole = {"schema": "routebench/rules/v1", "name": "t", "models": models, "default": {"route": ["small"]}}
+    whole["cascade"] = {"usable": {"finish": ["stop"]}}
+    whole["default"]["cascade"] = "usable"
     text = yaml.safe_dump({**whole, **yaml.safe_load(part.replace("…", "0" * 64))})
     if "artifact" in part:
-        with pytest.raises(Exception, match=r"(rules\.artifact|past)\.safetensors"):
+        with pytest.raises(Exception, match=r"(rules\.artifact|rules\.learned|past)\.safetensors"):
             RuleSet.parse(text, folder=tmp_path)
     else:
-        assert RuleSet.parse(text).guards
+        ruleset = RuleSet.parse(text)
+        assert ruleset.guards or ruleset.complexity
 
 
 def test_the_code_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +88,23 @@ def test_the_command_runs_as_printed(
     assert "large is asked at https://eu.example.com/v1 in region eu, with the key in EU_KEY" in said
 
 
+def test_the_prompt_of_a_classifier_is_the_one_that_is_asked() -> None:
+    (block,) = re.findall(r"```text\n(.*?)```", DOCS, re.DOTALL)
+    assert block.split() == DEFAULT_PROMPT.split()
+
+
 def test_every_key_is_explained() -> None:
     schema = rules_json_schema()
     named = set(re.findall(r"[\w.]+", DOCS))
-    for settings in ("WhenSettings", "CheckSettings", "HealthSettings", "GuardSettings", "TimeSettings"):
+    for settings in (
+        "WhenSettings",
+        "CheckSettings",
+        "ClassifierSettings",
+        "HealthSettings",
+        "GuardSettings",
+        "LearnedSettings",
+        "TimeSettings",
+    ):
         assert set(schema["$defs"][settings]["properties"]) - named == set()
     assert set(schema["properties"]) - named == set()
     assert {*SURFACE, *get_args(ErrorKind)} - named == set()

@@ -575,3 +575,72 @@ def test_of_many_threads_one_gets_the_probe() -> None:
     for thread in threads:
         thread.join()
     assert (sum(granted), len(granted)) == (1, 1_600)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(InputError, match="window_s is 90 and max_window_s 60: the window is stretched to that"):
+        HealthPolicy(window_s=90.0)
+    with pytest.raises(InputError, match="reopen_bad is 30 of the last reopen_of 30: a model that fails every probe"):
+        HealthPolicy(reopen_bad=30)
+
+
+def test_who_is_ill_is_told_in_one_look() -> None:
+    health, watch = make()
+    assert health.ill() == {}
+    tell(health, watch, 5, "server")
+    assert health.ill() == {"a": "open"}
+    watch.at += 10.0
+    assert health.ill() == {"a": "half_open"}
+
+
+def bimodal(health: Health, watch: Watch, n: int, factor: float = 1.0, retried: int = 7) -> None:
+    """Calls of half a second, one of so many of them nine times as long: a provider that tries again by itself."""
+    for number in range(n):
+        tell(health, watch, 1, latency_s=factor * (4.5 if number % retried == 0 else 0.5), every_s=0.1)
+
+
+def test_a_slow_down_is_seen_where_a_tenth_of_the_calls_takes_far_longer_at_all_times() -> None:
+    health, watch = make()
+    bimodal(health, watch, 1_400)
+    began = watch.at
+    while health.state("a") == "closed":
+        bimodal(health, watch, 1, 5.0, retried=8)
+        bimodal(health, watch, 6, 4.9)
+        assert watch.at - began < 10.0
+    # On probation a model that still is slow stays out, though no probe is over the limit of the p90.
+    watch.at += 13.0
+    assert health.state("a") == "half_open"
+    tell(health, watch, 3, latency_s=2.5)
+    assert health.state("a") == "half_open"
+    tell(health, watch, 1, latency_s=2.5)
+    assert health.state("a") == "open"
+
+
+def test_more_outliers_than_usual_are_no_slow_down() -> None:
+    health, watch = make()
+    bimodal(health, watch, 1_400)
+    bimodal(health, watch, 3_000, retried=2)
+    assert health.state("a") == "closed"
+
+
+def test_the_long_calls_that_end_last_when_requests_stop_are_no_slow_down() -> None:
+    health, watch = make()
+    bimodal(health, watch, 1_400)
+    started = watch.at
+    # Twenty a second for six seconds, one of four over the median by far and under what is slow; then none.
+    sent = [(started + 0.05 * number, 6.5 if number % 4 == 0 else 0.5) for number in range(120)]
+    events = sorted([(at, -1.0, at) for at, _ in sent] + [(at + took_s, took_s, at) for at, took_s in sent])
+    tickets = {}
+    for at, took_s, began in events:
+        watch.at = at
+        if took_s < 0:
+            tickets[began] = health.started("a")
+        else:
+            health.ended(tickets.pop(began), latency_s=took_s)
+    report = health.report()["a"]
+    assert (report["state"], tickets) == ("closed", {})
+    # The same while requests go on is one.
+    for _ in range(60):
+        watch.at += 0.1
+        health.ended(health.started("a"), latency_s=4.4)
+    assert health.state("a") == "open"

@@ -92,6 +92,9 @@ class Ranking:
 
     names: tuple[str, ...]
 
+    def opened(self, *_: Any, **__: Any) -> Ranking:
+        return self
+
     def rank(self, _reading: Reading) -> tuple[tuple[str, ...], float] | None:
         return (self.names, 0.9) if self.names else None
 

@@ -123,3 +123,25 @@ def test_abandoned_calls_are_forgotten_after_ten_minutes() -> None:
     for _ in range(30_000):
         pace.wait(Ticket("a", pace, 6_000.0))
     assert len(pace.waiting) == 10_000
+
+
+def test_calls_far_over_the_median_are_sluggish_however_long_the_outliers_take() -> None:
+    # Retries inside a provider: one call of seven takes nine times as long.
+    pace = taught([4.5 if number % 7 == 0 else 0.5 for number in range(1_400)])
+    assert pace.p50_s == pytest.approx(0.5, rel=0.031)
+    assert pace.p90_s == pytest.approx(4.5, rel=0.031)
+    assert (pace.is_slow(2.5), pace.is_sluggish(2.5)) == (False, True)
+    # As far over it as `slow_factor` is, with a spread of 7/3.
+    assert (pace.is_sluggish(1.5 * 7 / 3 * 0.49), pace.is_sluggish(1.5 * 7 / 3 * 0.53)) == (False, True)
+    patient = taught([0.5] * 20, pace=Pace(4.0, 20))
+    assert not patient.is_sluggish(4.0)
+
+
+def test_the_median_is_unknown_until_it_was_seen_and_then_moves_as_slowly_as_the_p90() -> None:
+    known = Pace(1.5, 20, 2.0, of_kind=True)
+    assert (known.p50_s, known.is_sluggish(1e6)) == (None, False)
+    pace = taught(lognormal(1280))
+    before_s = pace.p50_s
+    pace = taught(lognormal(1201, 3.0), every_s=0.5, now=1000.0, pace=pace)
+    assert before_s is not None
+    assert before_s < pace.p50_s <= 1.1001 * before_s

@@ -22,9 +22,10 @@ from routebench.importing import import_outcomes
 from routebench.matrix import open_outcomes
 from routebench.packing import pack
 from routebench.rules import Reading, Router, RuleSet
-from routebench.rules.learned.classifier import LinearHead
 from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.head import LinearHead, sparse_rows
 from routebench.rules.learned.library import build_library
+from routebench.rules.learned.utility import UtilityHead
 from routebench.store import Store, open_store
 from routebench.strategies import RecordedRules, RulesFile
 from routebench.types import Answer, Case, Decision
@@ -245,6 +246,37 @@ def test_learned_phases_decide_alike_in_replay_and_in_another_process(shared: Sh
         env={**os.environ, "PYTHONHASHSEED": "12345"},
     )  # fmt: skip
     assert [tuple(chain) for chain in json.loads(done.stdout)] == chains[:500]
+
+
+def test_predicted_utilities_decide_alike_in_replay_and_all_at_once(shared: Shared, tmp_path: Path) -> None:
+    outcomes, known = shared.outcomes, shared.outcomes.models[:-1] or shared.outcomes.models
+    spec = FeatureSpec(128)
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=(len(known), spec.width)) / np.where(np.arange(spec.width) < 128, 1, 20)
+    head = UtilityHead(LinearHead(weights, rng.normal(size=len(known)), spec, "identity"), known)
+    digest = head.save(tmp_path / "worth.safetensors")
+    path, last = tmp_path / "predicted.yaml", json.dumps(outcomes.models[-1])
+    models = ", ".join(f"{json.dumps(name)}: {{provider: recorded, model: m}}" for name in outcomes.models)
+    path.write_text(f"""
+schema: routebench/rules/v1
+name: predicted
+models: {{{models}}}
+guards:
+  - {{name: units, when: {{any_keyword: [which, what]}}, only: [{last}]}}
+learned: {{head: {{artifact: worth.safetensors, sha256: "{digest}"}}}}
+default: {{route: [{last}]}}
+""")
+    chains = chains_of(decided(RulesFile(path).fit(outcomes), outcomes)[0])
+    router = Router.load(path)
+    decisions = [routed(router, case) for case in outcomes.cases]
+    assert [decision.chain for decision in decisions] == chains
+    assert {decision.rule for decision in decisions} == {"learned", "default"}
+    # All at once, as a strategy does it.
+    ranked = head.halved().rank_rows(sparse_rows(spec, [Reading(case.request) for case in outcomes.cases]))
+    at_once = [tuple(known[place] for place in row) for row in ranked]
+    assert [one for one, decision in zip(at_once, decisions, strict=True) if decision.rule == "learned"] == [
+        decision.chain for decision in decisions if decision.rule == "learned"
+    ]
 
 
 def test_scores_are_those_of_the_accepted_answers(shared: Shared) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,21 @@ def test_rules_come_first_then_similarity_then_complexity() -> None:
     rule, why, told = explained("learned.yaml", "Write a poem about the legal code of Rome")
     assert (rule, why) == ("complexity", "complexity 0.753 is above every threshold")
     assert told[1] == "0.153 from 0.6: below it, large > small"
+
+
+def test_what_was_learned_comes_after_similarity_and_before_complexity() -> None:
+    learned, predicted = (RuleSet.load(PUBLISHED / f"{name}.yaml") for name in ("learned", "predicted"))
+    both = RuleSet(
+        "t", {**learned.models, **predicted.models}, learned.default, learned.rules,
+        similarity=learned.similarity, learned=predicted.learned, complexity=learned.complexity,
+        checks=predicted.checks,
+    )  # fmt: skip
+    by = {text: Router(both).route([{"role": "user", "content": text}]).rule for text in ("Name three colours.", "Hi")}
+    assert by == {"Name three colours.": "similarity", "Hi": "learned"}
+    # Where the head knows none of the models that are left, complexity decides.
+    only = Guard("only", {}, only=("local",))
+    left = replace(both, guards=(only,), learned=predicted.learned, similarity=None)
+    assert Router(left).route([{"role": "user", "content": "Hi"}]).rule == "default"
 
 
 def test_what_a_score_comes_from() -> None:

@@ -95,6 +95,16 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
             "budget: {usd_per_day: 5, timezone: Europe/Berln}\ndefault:",
             "r.yaml:11:26: no time zone 'Europe/Berln'",
         ),
+        (
+            "default:",
+            "health: {window_s: 30, max_window_s: 20}\ndefault:",
+            "r.yaml:11:1: `window_s` is 30 and `max_window_s` 20: the window is stretched to that, so it must be the",
+        ),
+        (
+            "default:",
+            "health: {reopen_of: 3}\ndefault:",
+            "r.yaml:11:1: `reopen_bad` is 3 of the last `reopen_of` 3: a model that fails every probe would count as",
+        ),
         ("default:", "health: {p90_s: {smal: 2}}\ndefault:", "r.yaml:11:18: no model 'smal' (did you mean 'small'?)"),
         (
             "default:",
@@ -109,7 +119,7 @@ def test_golden_decisions_hold_until_one_is_edited() -> None:
         (
             "default:",
             "complexity: {classifier: {kind: pickle, artifact: a.pkl}, tiers: [{route: [small]}]}\ndefault:",
-            "`kind` is 'pickle'; it is one of 'heuristic' or 'logistic'",
+            "`kind` is 'pickle'; it is one of 'heuristic', 'logistic' or 'llm'",
         ),
         (
             "default:",

@@ -56,6 +56,7 @@ class Checked:
             "golden": {
                 "n": self.golden.n,
                 "n_unseen": len(self.golden.unseen),
+                "n_unasked": len(self.golden.unasked),
                 "failed": [failure.as_dict() for failure in self.golden.failed],
             },
             "gates": [gate.as_dict() for gate in self.gates],
@@ -137,9 +138,11 @@ def check_rules(
 def _golden_gate(golden: GoldenCheck) -> Gate:
     if not golden.n:
         return Gate("golden", None, "golden: the file holds no golden decisions")
-    seen = golden.n - len(golden.unseen)
-    unseen = f"; {golden.n - seen} are of private requests, which --store may hold" if golden.unseen else ""
+    seen = golden.n - len(golden.unseen) - len(golden.unasked)
+    rest = f"; {len(golden.unseen)} are of private requests, which --store may hold" if golden.unseen else ""
+    if golden.unasked:
+        rest += f"; {len(golden.unasked)} wait for what a classifier's model answers, which is not asked here"
     if not seen:
-        return Gate("golden", None, f"golden: none of {golden.n} golden decisions can be made here{unseen}")
+        return Gate("golden", None, f"golden: none of {golden.n} golden decisions can be made here{rest}")
     kept = seen - len(golden.failed)
-    return Gate("golden", not golden.failed, f"golden: {kept} of {seen} golden decisions hold{unseen}")
+    return Gate("golden", not golden.failed, f"golden: {kept} of {seen} golden decisions hold{rest}")

@@ -34,6 +34,8 @@ def write_junit(path: Path, checked: Checked) -> None:
         case = _case(suite, f"{_SUITE}.golden", f"{number}. {name_of(golden)}")
         if number in checked.golden.unseen:
             ET.SubElement(case, "skipped", message="its request is private, and was not given")
+        if number in checked.golden.unasked:
+            ET.SubElement(case, "skipped", message="a classifier's model has a say in it, and is not asked here")
         if number in failures:
             found = failures[number]
             chain, rule = " > ".join(found.got) or "no model", found.got_rule

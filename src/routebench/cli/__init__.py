@@ -20,6 +20,7 @@ from routebench.cli.diffing import add_diffing
 from routebench.cli.explaining import add_explaining
 from routebench.cli.keeping import add_keeping
 from routebench.cli.output import BAD, DONE, SHORT, Command
+from routebench.cli.simulating import add_simulating
 from routebench.errors import RoutebenchError
 
 
@@ -74,5 +75,6 @@ def make_parser() -> argparse.ArgumentParser:
     add_explaining(add)
     add_checking(add)
     add_diffing(add)
+    add_simulating(add)
     add_asking(add)
     return parser

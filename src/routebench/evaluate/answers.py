@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from routebench.types import Answer
 
@@ -17,11 +18,15 @@ class Answers:
 
     Args:
         read: takes names of models and returns the answers of each; those of which nothing was kept are left out.
+
+    Attributes:
+        derived: what was worked out from single answers, by name.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Mapping[str, AnswersOfModel]]) -> None:
         self._read = read
         self._held: dict[str, AnswersOfModel] = {}
+        self.derived: dict[str, Any] = {}
 
     def want(self, models: Iterable[str]) -> None:
         """Reads the answers of some models in one go, as far as they are not held yet."""

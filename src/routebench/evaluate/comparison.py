@@ -209,6 +209,7 @@ def _row(comparison: Comparison, one: Evaluation) -> dict[str, Any]:
         "decision_latency_p95_s": one.decision_latency_s(0.95),
         "decision_cost_usd_per_1k": one.decision_cost_usd_per_1k,
         "failed_share": one.failed_share,
+        "escalated_share": one.escalated_share,
         "cells_share": one.mean([measured.cells_share for measured in one.measured]),
         "noise_share": one.noise_share,
         "worst_slice": _slice(one.worst_slice),

@@ -197,6 +197,15 @@ class Evaluation:
         return float(np.mean([one.failed_share for one in self.measured]))
 
     @property
+    def escalated_share(self) -> float | None:
+        """Share of requests whose first answer is refused, over seeds; None where no answer is checked."""
+        shares = [
+            None if one.replayed.escalated is None else weighted_mean(one.replayed.escalated, one.weight)
+            for one in self.measured
+        ]
+        return self.mean(shares)
+
+    @property
     def score_when_answered(self) -> float | None:
         """Mean score of the requests that were answered, over seeds; None where none was."""
         answered = 1 - self.failed_share

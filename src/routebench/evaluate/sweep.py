@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -39,6 +40,9 @@ def curve_points(outcomes: Outcomes, curve: Sequence[Choices]) -> Points:
     """Returns what every point of a curve reaches, on the cases where its cells are known."""
     if isinstance(curve, LambdaSweep):
         return curve.points(outcomes)
+    if isinstance(curve, Joined):
+        found = [curve_points(outcomes, part) for part in curve.curves]
+        return Points(*(np.concatenate([getattr(one, name) for one in found]) for name in Points.__slots__))
     weight = outcomes.weight / outcomes.weight.sum()
     rows = []
     for choices in curve:
@@ -52,6 +56,8 @@ def curve_missing(outcomes: Outcomes, curve: Sequence[Choices]) -> BoolArray:
     """Returns which cases cannot be scored at some point of a curve, shape (n,)."""
     if isinstance(curve, LambdaSweep):
         return curve.missing(outcomes)
+    if isinstance(curve, Joined):
+        return np.any([curve_missing(outcomes, part) for part in curve.curves], axis=0)
     missing: BoolArray = np.any([replay(outcomes, choices).missing for choices in curve], axis=0)
     return missing
 
@@ -59,8 +65,31 @@ def curve_missing(outcomes: Outcomes, curve: Sequence[Choices]) -> BoolArray:
 def curve_take(curve: Sequence[Choices], index: IntArray) -> Sequence[Choices]:
     """Returns the curve for some of its requests."""
     if isinstance(curve, LambdaSweep):
-        return replace(curve, predicted=curve.predicted[index])
+        costs = curve.costs if curve.costs.ndim == 1 else curve.costs[index]
+        return replace(curve, predicted=curve.predicted[index], costs=costs)
+    if isinstance(curve, Joined):
+        return Joined(tuple(curve_take(part, index) for part in curve.curves))
     return [choices.take(index) for choices in curve]
+
+
+@dataclass(frozen=True)
+class Joined(Sequence[Choices]):
+    """The operating points of several curves for the same requests, one after the other."""
+
+    curves: tuple[Sequence[Choices], ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.curves))
+
+    def __iter__(self) -> Iterator[Choices]:
+        return chain.from_iterable(self.curves)
+
+    def __getitem__(self, place: int) -> Choices:  # type: ignore[override]  # a curve is never sliced
+        for curve in self.curves:
+            if place < len(curve):
+                return curve[place]
+            place -= len(curve)
+        raise IndexError(place)
 
 
 @dataclass(frozen=True)
@@ -73,7 +102,7 @@ class LambdaSweep(Sequence[Choices]):
     Attributes:
         models: their names.
         predicted: expected score of every model on every request, shape (n, m).
-        costs: expected cost of a model in US dollars, shape (m,).
+        costs: expected cost in US dollars, of a model, shape (m,), or of every model on every request, shape (n, m).
         rates: the cost weights, rising, shape (r,).
     """
 
@@ -90,28 +119,33 @@ class LambdaSweep(Sequence[Choices]):
 
     def __getitem__(self, place: int) -> Choices:  # type: ignore[override]  # a curve is never sliced
         rate = self.rates[place]
-        order = np.argsort(self.costs, kind="stable")
+        order = self._by_cost
         chosen = order[np.argmax((self.predicted - rate * self.costs)[:, order], axis=1)]
         return Choices.single(self.models, chosen, label=f"lambda={rate:.3g}")
+
+    @property
+    def _by_cost(self) -> IntArray:
+        return np.argsort(self.costs if self.costs.ndim == 1 else self.costs.mean(axis=0), kind="stable")
 
     @cached_property
     def _steps(self) -> tuple[IntArray, list[tuple[IntArray, IntArray, IntArray]]]:
         """The models chosen at the first rate, and moves: (rows, their new models, first rate at which that holds)."""
-        order = np.argsort(self.costs, kind="stable")
-        predicted, costs = self.predicted[:, order], self.costs[order]
+        order = self._by_cost
+        predicted = self.predicted[:, order]
+        costs = np.broadcast_to(self.costs, self.predicted.shape)[:, order]
         n = len(predicted)
         start = np.argmax(predicted - self.rates[0] * costs, axis=1)
         rows, at = np.arange(n), start.copy()
         moves: list[tuple[IntArray, IntArray, IntArray]] = []
-        cheaper = costs[None, :] < costs[:, None]
         while len(rows):
-            own = predicted[rows, at]
+            saved = costs[rows, at][:, None] - costs[rows]
             with np.errstate(divide="ignore", invalid="ignore"):
                 # The weight from which on a cheaper model is worth as much as the present one.
-                rate = (own[:, None] - predicted[rows]) / (costs[at][:, None] - costs[None, :])
-            rate[~cheaper[at]] = np.inf
+                rate = (predicted[rows, at][:, None] - predicted[rows]) / saved
+            rate[~(saved > 0)] = np.inf
             # Of models that become worth it at one weight, the cheapest: it stays the best for longest.
-            best = np.argmin(rate, axis=1)
+            earliest = rate == rate.min(axis=1, keepdims=True)
+            best = np.argmax(np.where(earliest, saved, -np.inf), axis=1)
             first = np.searchsorted(self.rates, rate[np.arange(len(rows)), best], side="left")
             moved = first < len(self.rates)
             rows, at, first = rows[moved], best[moved], first[moved]
@@ -120,11 +154,25 @@ class LambdaSweep(Sequence[Choices]):
 
     def points(self, outcomes: Outcomes) -> Points:
         """Returns what every rate reaches."""
-        start, moves = self._steps
         columns = np.array([outcomes.models.index(name) for name in self.models], dtype=np.intp)
+        found = self.reached(
+            outcomes.expected_scores()[:, columns], outcomes.expected_costs()[:, columns], outcomes.weight
+        )
+        shares = np.zeros((len(self.rates), len(outcomes.models)))
+        shares[:, columns] = found.first
+        return replace(found, first=shares)
+
+    def reached(self, score: FloatArray, cost: FloatArray, weight: FloatArray) -> Points:
+        """Returns what every rate reaches on true scores and costs of the sweep's own models.
+
+        Args:
+            score: NaN while unknown, shape (n, m).
+            cost: in US dollars, NaN while unknown, shape (n, m).
+            weight: shape (n,).
+        """
+        start, moves = self._steps
         n, m, r = len(start), len(self.models), len(self.rates)
-        weight = outcomes.weight / outcomes.weight.sum()
-        score, cost = outcomes.expected_scores()[:, columns], outcomes.expected_costs()[:, columns]
+        weight = weight / weight.sum()
         priced, scored = ~np.isnan(cost) * weight[:, None], ~np.isnan(score) * weight[:, None]
         # One table a quantity: its weighted value wherever a request could go.
         tables = (np.nan_to_num(score) * weight[:, None], scored, np.nan_to_num(cost) * weight[:, None], priced)
@@ -143,9 +191,7 @@ class LambdaSweep(Sequence[Choices]):
         gained, told, spent, known = totals
         quality = np.divide(gained, told, out=np.full(r, np.nan), where=told > 1e-12)
         mean_cost = np.divide(spent, known, out=np.full(r, np.nan), where=known > 1e-12)
-        shares = np.zeros((r, len(outcomes.models)))
-        shares[:, columns] = np.cumsum(first[:r], axis=0)
-        return Points(mean_cost, quality, shares)
+        return Points(mean_cost, quality, np.cumsum(first[:r], axis=0))
 
     def missing(self, outcomes: Outcomes) -> BoolArray:
         """Returns which cases cannot be scored at some rate, shape (n,)."""

@@ -16,6 +16,7 @@ from routebench.providers.base import (
     render,
     stream,
 )
+from routebench.providers.embeddings import Embeddings, EmbeddingSpend
 from routebench.providers.events import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta
 from routebench.providers.recorded import Recorded, completion_from_json, completion_to_json, write_recording
 from routebench.providers.registry import (
@@ -31,6 +32,8 @@ from routebench.providers.registry import (
 __all__ = [
     "Call",
     "Done",
+    "EmbeddingSpend",
+    "Embeddings",
     "Event",
     "Gateway",
     "Keys",

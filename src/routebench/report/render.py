@@ -28,11 +28,20 @@ def write_report(path: str | Path, comparison: Comparison, **about: Any) -> Path
     Raises:
         InputError: the file cannot be written, or its name says no format.
     """
+    return write_page(path, make_page(Told(comparison, **about)))
+
+
+def write_page(path: str | Path, page: Page) -> Path:
+    """Writes a page and returns its path.
+
+    Raises:
+        InputError: the file cannot be written, or its name says no format.
+    """
     path = Path(path)
     template = _TEMPLATES.get(path.suffix.lower())
     if template is None:
         raise InputError(f"{path}: a report is HTML or Markdown; call it report.html or report.md")
-    text = render(make_page(Told(comparison, **about)), template)
+    text = render(page, template)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from routebench.rules.asking import Ask
 from routebench.rules.budget import Budget
 from routebench.rules.cascade import Check, Verdict
 from routebench.rules.conditions.condition import Condition
-from routebench.rules.contents import Complexity, Default, Golden, Guard, Rule, Similarity, Tier
+from routebench.rules.contents import Complexity, Default, Golden, Guard, Learned, Rule, Similarity, Tier
 from routebench.rules.deployments import Deployment
 from routebench.rules.golden import GoldenCheck, GoldenFailure, check_golden, make_golden
 from routebench.rules.health.health import Health, HealthPolicy
@@ -14,6 +15,7 @@ from routebench.rules.ruleset import RuleSet, rules_json_schema
 from routebench.rules.runtime import Router
 
 __all__ = [
+    "Ask",
     "Budget",
     "Check",
     "Complexity",
@@ -26,6 +28,7 @@ __all__ = [
     "Guard",
     "Health",
     "HealthPolicy",
+    "Learned",
     "Reading",
     "Router",
     "Rule",

@@ -12,16 +12,20 @@ from routebench.rules.health.health import HealthPolicy
 from routebench.types import Model, Request
 
 if TYPE_CHECKING:
+    from routebench.rules.answers.head import AnswerHead
     from routebench.rules.learned.classifier import Classifier
     from routebench.rules.learned.library import Library
+    from routebench.rules.learned.llm_classifier import LlmClassifier
+    from routebench.rules.learned.utility import UtilityHead
 
 BUDGET = "budget"
 COMPLEXITY = "complexity"
 DEFAULT = "default"
+LEARNED = "learned"
 NAMED = "named"
 SIMILARITY = "similarity"
 STICKY = "sticky"
-RESERVED = frozenset({BUDGET, COMPLEXITY, DEFAULT, NAMED, SIMILARITY, STICKY, "none"})
+RESERVED = frozenset({BUDGET, COMPLEXITY, DEFAULT, LEARNED, NAMED, SIMILARITY, STICKY, "none"})
 """What decisions that no rule made are called by."""
 
 
@@ -78,7 +82,7 @@ class Complexity:
 
     settings: Mapping[str, Any]
     tiers: tuple[Tier, ...]
-    classifier: Classifier = field(compare=False, repr=False)
+    classifier: Classifier | LlmClassifier = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,19 @@ class Similarity:
 
     settings: Mapping[str, Any]
     library: Library = field(compare=False, repr=False)
+    cascade: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Predicted utilities of the models.
+
+    Attributes:
+        settings: as in the file.
+    """
+
+    settings: Mapping[str, Any]
+    head: UtilityHead = field(compare=False, repr=False)
     cascade: str | None = None
 
 
@@ -119,6 +136,7 @@ class Contents:
         models: by name.
         order: the names from weakest to strongest.
         checks: what answers must be like, by the name that a route's `cascade` gives; in their YAML form.
+        heads: what a check's `head` names, by the check's name.
         deployments: model name -> the places that serve it, for models that have several or say so.
         evidence: what was measured; written by routebench.
         source: the file it was read from, for messages.
@@ -132,7 +150,9 @@ class Contents:
     order: tuple[str, ...] = ()
     sticky: Literal["conversation", "none"] = "conversation"
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    heads: Mapping[str, AnswerHead] = field(default_factory=dict, compare=False, repr=False)
     similarity: Similarity | None = None
+    learned: Learned | None = None
     complexity: Complexity | None = None
     health: HealthPolicy | None = None
     budget: Budget | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from routebench.errors import NoEligibleModelError
 from routebench.messages import last_user_text
+from routebench.rules.asking import Ask, NobodyAsksError
 from routebench.rules.contents import Golden
 from routebench.rules.file.writing import plain
 from routebench.rules.reading.request import Reading
@@ -63,27 +64,33 @@ class GoldenCheck:
     Attributes:
         n: of all.
         unseen: numbers of those that could not be checked, because their request is private and was not given.
+        unasked: numbers of those that a model has a say in, which nobody asks.
     """
 
     n: int
     failed: tuple[GoldenFailure, ...]
     unseen: tuple[int, ...] = ()
+    unasked: tuple[int, ...] = ()
 
 
-def make_golden(ruleset: RuleSet, requests: Sequence[Request], salt: str | None = None) -> tuple[Golden, ...]:
+def make_golden(
+    ruleset: RuleSet, requests: Sequence[Request], salt: str | None = None, *, ask: Ask | None = None
+) -> tuple[Golden, ...]:
     """Returns the decisions of a rule set on some requests, to be written beside it.
 
     Args:
         ruleset: whose.
-        requests: what is decided; one that no model may take is left out.
+        requests: what is decided; one that no model may take is left out, and one that a model has a say in without
+            `ask`.
         salt: hexadecimal digits, where the requests are private: then their digests and features are kept instead.
+        ask: asks a model that has a say in decisions.
     """
-    router = Router(ruleset, now=lambda: _AT)
+    router = Router(ruleset, now=lambda: _AT, ask=ask)
     made = []
     for request in requests:
         try:
             decision = router.decide(request)
-        except NoEligibleModelError:
+        except (NoEligibleModelError, NobodyAsksError):
             continue
         if salt is None:
             made.append(Golden(request, decision.chain, decision.rule))
@@ -93,16 +100,17 @@ def make_golden(ruleset: RuleSet, requests: Sequence[Request], salt: str | None 
     return tuple(made)
 
 
-def check_golden(ruleset: RuleSet, requests: Iterable[Request] = ()) -> GoldenCheck:
+def check_golden(ruleset: RuleSet, requests: Iterable[Request] = (), *, ask: Ask | None = None) -> GoldenCheck:
     """Decides every golden request again.
 
     Args:
         ruleset: whose.
         requests: where private ones are looked for.
+        ask: asks a model that has a say in decisions.
     """
-    router = Router(ruleset, now=lambda: _AT)
+    router = Router(ruleset, now=lambda: _AT, ask=ask)
     private = _private(ruleset, requests)
-    failed, unseen = [], []
+    failed, unseen, unasked = [], [], []
     for number, golden in enumerate(ruleset.golden, start=1):
         request = golden.request or private.get(golden.digest or "")
         if request is None:
@@ -111,11 +119,14 @@ def check_golden(ruleset: RuleSet, requests: Iterable[Request] = ()) -> GoldenCh
         try:
             decision = router.decide(request)
             chain, rule = decision.chain, decision.rule
+        except NobodyAsksError:
+            unasked.append(number)
+            continue
         except NoEligibleModelError:
             chain, rule = (), "none"
         if (chain, rule) != (golden.decision, golden.rule):
             failed.append(GoldenFailure(number, name_of(golden), golden.decision, golden.rule, chain, rule))
-    return GoldenCheck(len(ruleset.golden), tuple(failed), tuple(unseen))
+    return GoldenCheck(len(ruleset.golden), tuple(failed), tuple(unseen), tuple(unasked))
 
 
 def name_of(golden: Golden) -> str:

@@ -6,23 +6,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, nearest
+from routebench.embedding.embedder import Embedder
+from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, RulesError, nearest
+from routebench.rules.answers.judge import AnswerJudge
+from routebench.rules.asking import Ask, NobodyAsksError
 from routebench.rules.budget import Ledger, cheapest_first
 from routebench.rules.cascade import Check, advance
 from routebench.rules.conditions.parts import mentions
-from routebench.rules.contents import BUDGET, NAMED, STICKY
+from routebench.rules.contents import BUDGET, COMPLEXITY, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment
 from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.health.health import BLAMELESS_KINDS, Health, Ticket
+from routebench.rules.health.kinds import kind_of
+from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.rules.phases import Choice, draw, phases
 from routebench.rules.places import Places
 from routebench.rules.reading.request import Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
+
+if TYPE_CHECKING:
+    from routebench.rules.learned.library import Library
 
 
 def _utc_now() -> datetime:
@@ -32,19 +41,23 @@ def _utc_now() -> datetime:
 class Router:
     """Decides requests by a rule set; safe to use from many threads.
 
-    A decision depends on the request, on the time where a condition asks for it, and on what `observe` and `next` told
-    of calls: without these the same request is decided the same way for ever.
+    A decision depends on the request, on the time where a condition asks for it, on what `observe` and `next` told of
+    calls, and on what `learn` told of answers: without these the same request is decided the same way for ever.
 
     Args:
         ruleset: the policy.
         now: the time with its zone, for conditions on it and for the budget.
         clock: seconds that only grow, for health.
+        ask: asks a model that has a say in decisions, such as a classifier of `kind: llm`; needed by rule sets that
+            have one. Its calls count for health and for the budget.
+        embedders: by name, for a `similarity` whose `embedder` no installed package offers.
 
     Attributes:
         ruleset: the policy.
         health: how the models and their deployments are doing; None where the rule set has no `health`.
         ledger: what was spent today; None where the rule set has no `budget`.
         checks: what answers must be like, by name.
+        library: the past prompts of `similarity`, with those that were learned since; None where the rule set has none.
     """
 
     def __init__(
@@ -53,11 +66,18 @@ class Router:
         *,
         now: Callable[[], datetime] = _utc_now,
         clock: Callable[[], float] = time.monotonic,
+        ask: Ask | None = None,
+        embedders: Mapping[str, Embedder] | None = None,
     ) -> None:
         self.ruleset = ruleset
-        self.checks = {name: Check.parse(check) for name, check in ruleset.checks.items()}
+        self.checks = {name: Check.parse(check, ruleset.heads.get(name)) for name, check in ruleset.checks.items()}
         self._guards = Gatekeeper(ruleset)
-        self._rules, self._later = phases(ruleset)
+        self._ask = ask
+        self._consults = ruleset.complexity is not None and isinstance(ruleset.complexity.classifier, LlmClassifier)
+        similar = ruleset.similarity
+        where = "similarity" if ruleset.source is None else f"{ruleset.source}: similarity"
+        self.library: Library | None = None if similar is None else similar.library.opened(embedders, where=where)
+        self._rules, self._later = phases(ruleset, self._consult, self.library)
         self._now = now
         whens = [*(guard.when for guard in ruleset.guards), *(rule.when for rule in ruleset.rules)]
         self._asks = any(mentions(when, ("time", "budget_pace")) for when in whens)
@@ -68,13 +88,18 @@ class Router:
         self.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, *, ask: Ask | None = None, embedders: Mapping[str, Embedder] | None = None) -> Self:
         """Reads a rules.yaml and returns its router.
+
+        Args:
+            path: of the file.
+            ask: as above.
+            embedders: as above.
 
         Raises:
             RulesError: the file cannot be used.
         """
-        return cls(RuleSet.load(path))
+        return cls(RuleSet.load(path), ask=ask, embedders=embedders)
 
     def route(
         self,
@@ -103,6 +128,7 @@ class Router:
         Raises:
             NoEligibleModelError: guards and limits leave no model, or not the one that was named.
             BudgetSpentError: today's budget is used up, and the rule set says to refuse.
+            RulesError: a model has a say in the decision, and the router was given no `ask`.
         """
         asked = _asked(
             messages, tools=tools, response_format=response_format, params=params, metadata=metadata, tags=tags
@@ -131,7 +157,7 @@ class Router:
         """
         if self.health is None:
             return None
-        return self.health.started(deployment or self.deployment(decision).name, decision.rule)
+        return self.health.started(deployment or self.deployment(decision).name, kind_of(decision))
 
     def next(
         self, decision: Decision, answer: Answer, *, deployment: str | None = None, ticket: Ticket | None = None
@@ -149,6 +175,7 @@ class Router:
 
         Raises:
             ValueError: the decision has no model to ask, or was made by hand.
+            RulesError: a check asks a judge, and the router was given no `ask`.
         """
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
@@ -162,8 +189,17 @@ class Router:
         left = {one.name for one in self._places.left(decision, regions)} if several and failed else set()
         # One that was not left has failed before: an application that asks it again does not go round for ever.
         elsewhere = deployment in left and len(left) > 1
-        after = advance(decision, decision.request, answer, check, deployment=deployment, elsewhere=elsewhere)
-        self.observe(after.tried[-1].model, answer, kind=decision.rule, deployment=deployment, ticket=ticket)
+        after = advance(
+            decision,
+            decision.request,
+            answer,
+            check,
+            deployment=deployment,
+            elsewhere=elsewhere,
+            opinion=partial(self._opinion, decision.request),
+        )
+        kind = kind_of(decision) if ticket is None else ""
+        self.observe(after.tried[-1].model, answer, kind=kind, deployment=deployment, ticket=ticket)
         return self.hold(after) if after.chain else after
 
     def hold(self, decision: Decision) -> Decision:
@@ -207,6 +243,26 @@ class Router:
             self.health.observe(place, latency_s=answer.latency_s, error_kind=answer.error_kind, kind=kind)
         if self.ledger is not None:
             self.ledger.add(answer.cost_usd)
+
+    def learn(
+        self, request: Request, scores: Mapping[str, float], costs_usd: Mapping[str, float] | None = None
+    ) -> None:
+        """Adds what became of a request to the past prompts: similar ones are decided with it in mind from now on.
+
+        They are kept in this router alone; `router.library.save(path)` writes them.
+
+        Args:
+            request: what was asked; a decision has it as `request`.
+            scores: model name -> score in [0, 1], of the models whose answers were graded.
+            costs_usd: model name -> US dollars that the answer cost, where they are known.
+
+        Raises:
+            RulesError: the rule set has no `similarity`.
+            InputError: a model is unknown, or a number out of bounds; nothing was added.
+        """
+        if self.library is None:
+            raise RulesError(f"{self.ruleset.name!r} learns nothing: it has no `similarity`, which needs a library")
+        self.library.learn(self._read(request), scores, costs_usd)
 
     def deployment(self, decision: Decision) -> Deployment:
         """Returns where to ask a decision's model: by weight, the same place for a whole conversation while it is well.
@@ -299,7 +355,15 @@ class Router:
         if self.health is not None and len(chain) > 1:
             # Whatever health did to it, no model gets in that may not take the request.
             chain = admission.keep(self._places.order(chain, admission.regions, probe=probe))
-        return Decision(chain, choice.rule, choice.why, reading.features(), (), choice.cascade, (), reading.request)
+        return Decision(
+            chain,
+            choice.rule,
+            choice.why,
+            reading.features(),
+            cascade=choice.cascade,
+            request=reading.request,
+            consulted=choice.consulted,
+        )
 
     def _choose(
         self, reading: Reading, admission: Admission, previous: str | None, model: str | None, without: str | None
@@ -310,16 +374,56 @@ class Router:
         goes_on = stays and _ends_in_tool_result(reading.request)
         if self.ledger is not None and self.ledger.is_spent and not goes_on:
             return self._spent(reading, admission)
-        choice = self._rules(reading, admission, without)
-        for phase in self._later.values() if choice is None else ():
-            choice = phase(reading, admission, without)
-            if choice is not None:
-                break
-        assert choice is not None
         if previous is None or not stays or not (goes_on or self.ruleset.sticky == "conversation"):
-            return choice
+            return self._first(reading, admission, without)
+        # Nobody is paid for a say in what is decided already.
+        choice = self._first(reading, admission, COMPLEXITY if self._consults else without)
         chain = (previous, *(name for name in choice.chain if name != previous))
         return Choice(chain, STICKY, f"the conversation stays with {previous}{admission.because}", choice.cascade)
+
+    def _first(self, reading: Reading, admission: Admission, without: str | None) -> Choice:
+        """The choice of the rules, or of the first phase after them that has one."""
+        choice = self._rules(reading, admission, without)
+        if choice is not None:
+            return choice
+        silent: list[Choice] = []
+        for phase in self._later.values():
+            choice = phase(reading, admission, without)
+            if choice is not None and choice.chain:
+                break
+            silent += [] if choice is None else [choice]
+        assert choice is not None
+        if not silent:
+            return choice
+        why = "; ".join([choice.why, *(one.why for one in silent)])
+        consulted = tuple(answer for one in (*silent, choice) for answer in one.consulted)
+        return replace(choice, why=why, consulted=consulted)
+
+    def _consult(self, model: str, request: Request, admission: Admission) -> Answer:
+        """Asks a model that has a say in a decision, where the request in question may be processed."""
+        if self._ask is None:
+            raise NobodyAsksError(
+                f"{self.ruleset.name!r} has {model!r} asked before it decides, and nobody told its router how: give it "
+                "`ask`, as in Router(ruleset, ask=ask) with ask(model, deployment, request) -> Answer"
+            )
+        place = self._places.first(model)
+        if self._places.are_several(model):
+            asking = Decision((model,), COMPLEXITY, "", request=request)
+            place = self._places.choose(asking, admission.regions, draw(self.ruleset.name, request))
+        ticket = None if self.health is None else self.health.started(place.name, COMPLEXITY)
+        answer = self._ask(model, place, request)
+        self.observe(model, answer, kind=COMPLEXITY, deployment=place.name, ticket=ticket)
+        return answer
+
+    def _opinion(self, request: Request, judge: AnswerJudge, answer: Answer) -> str | None:
+        """What a judge finds wrong with an answer; one that may not see the request says nothing for the answer."""
+        try:
+            admission = self._guards.admit(self._read(request))
+        except NoEligibleModelError:
+            return f"its judge {judge.model} may not take this request"
+        if judge.model not in admission.models:
+            return f"its judge {judge.model} may not take this request{admission.because}"
+        return judge.wrong(self._consult(judge.model, judge.request(request, answer), admission))
 
     def _named(self, model: str, admission: Admission) -> Choice:
         if model not in self.ruleset.models:

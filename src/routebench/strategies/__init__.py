@@ -6,21 +6,32 @@ from collections.abc import Callable, Mapping, Sequence
 
 from routebench.errors import InputError, nearest
 from routebench.evaluate.protocol import Strategy
+from routebench.strategies.auto import Auto
 from routebench.strategies.base import Policy
 from routebench.strategies.baselines import Always, BestChain, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
+from routebench.strategies.cascade import Cascade
+from routebench.strategies.complexity import Complexity
+from routebench.strategies.cost_threshold import CostThreshold
 from routebench.strategies.decisions import Decisions
+from routebench.strategies.learned.strategy import Learned
+from routebench.strategies.llm_scores import LlmScores
 from routebench.strategies.recorded import RecordedRules
 from routebench.strategies.references import CategoryTable, KnnTfidf, LrTfidf
 from routebench.strategies.rules import Rules, RulesFile, decide_all
 from routebench.strategies.similarity import Similarity
 
 BY_NAME: Mapping[str, Callable[[], Policy]] = {
+    "auto": Auto,
     "best_chain": BestChain,
     "best_single": BestSingle,
+    "cascade": Cascade,
     "category_table": CategoryTable,
     "cheapest": Cheapest,
+    "complexity": Complexity,
+    "cost_threshold": CostThreshold,
     "fixed_mix": FixedMix,
     "knn_tfidf": KnnTfidf,
+    "learned": Learned,
     "lr_tfidf": LrTfidf,
     "oracle": Oracle,
     "random_mix": RandomMix,
@@ -32,11 +43,15 @@ BY_NAME: Mapping[str, Callable[[], Policy]] = {
 
 _WITH_ARGUMENT: Mapping[str, Callable[[str], Policy]] = {
     "always": Always,
+    "cascade": Cascade,
+    "complexity": Complexity,
+    "cost_threshold": CostThreshold.within,
     "decisions": Decisions,
     "rules": RulesFile,
+    "similarity": Similarity,
 }
 
-DEFAULT = ("rules", "similarity")
+DEFAULT = ("auto",)
 """What is compared when nothing else was asked for, besides the baselines."""
 
 
@@ -68,13 +83,19 @@ __all__ = [
     "BY_NAME",
     "DEFAULT",
     "Always",
+    "Auto",
     "BestChain",
     "BestSingle",
+    "Cascade",
     "CategoryTable",
     "Cheapest",
+    "Complexity",
+    "CostThreshold",
     "Decisions",
     "FixedMix",
     "KnnTfidf",
+    "Learned",
+    "LlmScores",
     "LrTfidf",
     "Oracle",
     "Policy",

@@ -14,7 +14,7 @@ from routebench.errors import OutcomesError
 from routebench.evaluate.answers import Answers
 from routebench.evaluate.choices import ACCEPTED, REFUSED, UNTOLD, Checks, Choices, IntArray
 from routebench.evaluate.outcomes import ERROR, MISSING, Outcomes
-from routebench.rules import Check, Router
+from routebench.rules import Router
 from routebench.types import Answer, Request
 
 _NO_TEXT = "no text is kept"
@@ -36,7 +36,7 @@ class AnswerChecks:
         self._settings = router.ruleset.checks
         self._name = name
         self._answers: Answers | None = None
-        self._seen: dict[tuple[str, str, str, int], tuple[int, str]] = {}
+        self._seen: dict[tuple[str, str, tuple[str, ...], int], tuple[int, str]] = {}
 
     def look(self, choices: Choices, outcomes: Outcomes) -> Choices:
         """Returns choices for the cases of some outcomes with the verdicts on their answers.
@@ -76,17 +76,19 @@ class AnswerChecks:
             name = checks.names[checks.by[row]]
             chain = [int(at) for at in chains[row] if at >= 0]
             for sample in range(k):
+                answered: tuple[str, ...] = ()
                 for number, at in enumerate(chain):
                     status = outcomes.status[row, place[at], sample]
                     if status == ERROR:
                         continue
+                    answered = (*answered, models[at])
                     if status == MISSING:
                         break
                     if number == len(chain) - 1 and accepts[checks.by[row]]:
                         # There is nothing to escalate to.
                         verdicts[row, number, sample] = ACCEPTED
                         break
-                    verdict, reason = self._verdict(name, outcomes, int(row), models[at], sample)
+                    verdict, reason = self._verdict(name, outcomes, int(row), answered, number, sample)
                     verdicts[row, number, sample] = verdict
                     reasons[reason] += 1
                     if verdict != REFUSED:
@@ -102,25 +104,35 @@ class AnswerChecks:
         looked = (asked >= 0) & (follows | ~accepts[checks.by[checks.by >= 0]][:, None])
         self._answers.want(models[at] for at in np.unique(asked[looked]))
 
-    def _verdict(self, name: str, outcomes: Outcomes, row: int, model: str, sample: int) -> tuple[int, str]:
-        """One verdict, and why it is unknown; an empty text where it is known."""
-        case_id = str(outcomes.cases.ids[row])
-        key = (name, case_id, model, sample)
+    def _verdict(
+        self, name: str, outcomes: Outcomes, row: int, answered: tuple[str, ...], place: int, sample: int
+    ) -> tuple[int, str]:
+        """The verdict on the last of some models' answers, and why it is unknown; an empty text where it is known."""
+        check, case_id = self._checks[name], str(outcomes.cases.ids[row])
+        looked = answered if check.compares else answered[-1:]
+        key = (f"{name} {place}" if check.compares else name, case_id, looked, sample)
         if key not in self._seen:
-            answer = None if self._answers is None else self._answers.get(case_id, model, sample)
+            answers = [None if self._answers is None else self._answers.get(case_id, one, sample) for one in looked]
+            known = [one for one in answers if one is not None]
             self._seen[key] = (
                 (UNTOLD, _NO_TEXT)
-                if answer is None
-                else self._judge(self._checks[name], name, outcomes.requests[row], answer)
+                if len(known) < len(answers)
+                else self._judge(name, outcomes.requests[row], known[-1], known[:-1], place)
             )
         return self._seen[key]
 
-    def _judge(self, check: Check, name: str, request: Request, answer: Answer) -> tuple[int, str]:
-        if check.verdict(request, answer).passed:
-            return ACCEPTED, ""
+    def _judge(
+        self, name: str, request: Request, answer: Answer, earlier: Sequence[Answer], place: int
+    ) -> tuple[int, str]:
+        check = self._checks[name]
+        if check.verdict(request, answer, earlier, place=place).passed:
+            # What a judge would say of it is not among the recorded answers.
+            return (
+                (ACCEPTED, "") if check.judge is None else (UNTOLD, f"what {check.judge.model} judges is not recorded")
+            )
         lacking = self._unrecorded(name, answer)
         # The most that could be hoped for of what was not recorded.
-        if lacking and check.verdict(request, replace(answer, **lacking)).passed:
+        if lacking and check.verdict(request, replace(answer, **lacking), earlier, place=place).passed:
             words = " and the ".join(lacking).replace("_", " ")
             return UNTOLD, f"the {words} is not recorded"
         return REFUSED, ""

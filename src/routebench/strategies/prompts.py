@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from routebench.embedding import Embedder
 from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import FloatArray
 from routebench.messages import last_user_text
 from routebench.rules import Reading
+from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.head import sparse_rows
 from routebench.types import Request
 
 _WORD = r"(?u)\b\w+\b"
@@ -44,19 +47,32 @@ def word_counts(requests: Sequence[Request]) -> Any:
     return rows_of(requests, "word counts", count)
 
 
-def pieces(requests: Sequence[Request]) -> Any:
-    """Returns hashed words, word pairs and character 3-4-grams of each text, rows of length 1, sparse."""
+def hashed_rows(requests: Sequence[Request], spec: FeatureSpec) -> Any:
+    """Returns the numbers that rules.yaml artifacts read of each request, a sparse array of shape (n, width)."""
 
-    def hashed(some: Sequence[Request]) -> Any:
+    def read(some: Sequence[Request]) -> Any:
         import scipy.sparse
-        from sklearn.feature_extraction.text import HashingVectorizer
 
-        words = HashingVectorizer(n_features=2**18, ngram_range=(1, 2), token_pattern=_WORD)
-        grams = HashingVectorizer(n_features=2**18, ngram_range=(3, 4), analyzer="char_wb")
-        parts = [vectorizer.transform(texts(some)) for vectorizer in (words, grams)]
-        return scipy.sparse.hstack(parts).tocsr() / np.sqrt(2)
+        rows = sparse_rows(spec, readings(some).tolist())
+        shape = (len(some), spec.width)
+        return scipy.sparse.csr_matrix((rows.values, rows.columns, rows.starts), shape=shape)
 
-    return rows_of(requests, "pieces", hashed)
+    return rows_of(requests, f"hashed rows {spec}", read)
+
+
+def embeddings(requests: Sequence[Request], embedder: Embedder) -> npt.NDArray[np.float32]:
+    """Returns each text as an embedder's vector, rows of length 1 or 0, shape (n, dim); once a suite and embedder.
+
+    A text that stands in a suite several times is embedded once.
+    """
+
+    def embed(some: Sequence[Request]) -> npt.NDArray[np.float32]:
+        place: dict[str, int] = {}
+        row = [place.setdefault(text, len(place)) for text in texts(some)]
+        return np.asarray(embedder.embed(list(place))[row], dtype=np.float32)
+
+    found: npt.NDArray[np.float32] = rows_of(requests, f"embeddings by {embedder.key}", embed)
+    return found
 
 
 class Tfidf:

@@ -14,14 +14,14 @@ from routebench.evaluate.choices import NOBODY, Checks, Choices, FloatArray, Int
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
-from routebench.rules import Default, Guard, Reading, Router, Rule, RuleSet
+from routebench.rules import Ask, Default, Guard, Reading, Router, Rule, RuleSet
 from routebench.strategies.answer_checks import AnswerChecks
 from routebench.strategies.base import Policy, lambda_grid
 from routebench.strategies.baselines import chains_to_try
 from routebench.strategies.induce import RuleList, candidates, induce
 from routebench.strategies.prompts import readings
 from routebench.strategies.times import at_time, merged, times_of
-from routebench.types import Decision, Model, Request
+from routebench.types import Answer, Decision, Model, Request
 
 
 class RulesFile(Policy):
@@ -34,12 +34,14 @@ class RulesFile(Policy):
 
     Args:
         rules: the path of a rules.yaml, or a RuleSet.
+        ask: where a model has a say in decisions: answers for it as was recorded, such as `LlmScores.ask`. What it
+            costs counts.
     """
 
-    def __init__(self, rules: str | Path | RuleSet) -> None:
+    def __init__(self, rules: str | Path | RuleSet, *, ask: Ask | None = None) -> None:
         self.ruleset = rules if isinstance(rules, RuleSet) else RuleSet.load(rules)
         self.name = f"rules:{self.ruleset.name if isinstance(rules, RuleSet) else rules}"
-        self._router = Router(self.ruleset)
+        self._router = Router(self.ruleset, ask=ask)
         self._answers = AnswerChecks(self._router, self.name)
 
     def _fit(self, outcomes: Outcomes) -> None:
@@ -166,31 +168,58 @@ def decide_all(
         return _decide(router, models, requests, label)
     read = [one if isinstance(one, Reading) else Reading(one) for one in requests]
     found = [_decide(router, models, (at_time(one, at) for one in read), label) for _, at in times]
-    return merged([share for share, _ in times], found)
+    shares = [share for share, _ in times]
+    return replace(
+        merged(shares, found),
+        decision_cost_usd=_expected(shares, [one.decision_cost_usd for one in found], len(read)),
+        decision_latency_s=_expected(shares, [one.decision_latency_s for one in found], len(read)),
+    )
 
 
 def _decide(router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str) -> Choices:
     place = {name: index for index, name in enumerate(models)}
     decided: list[list[int]] = []
     cascades: list[str | None] = []
+    consulted: list[tuple[Answer, ...]] = []
     for request in requests:
         try:
             found = router.decide(request)
         except NoEligibleModelError:
             decided.append([NOBODY])
             cascades.append(None)
+            consulted.append(())
             continue
         decided.append([place[name] for name in found.chain])
         cascades.append(found.cascade)
+        consulted.append(found.consulted)
     chains = np.full((len(decided), max([1, *map(len, decided)])), -1, dtype=np.intp)
     for row, chain in enumerate(decided):
         chains[row, : len(chain)] = chain
     choices = Choices.single(models, chains, label)
+    if any(consulted):
+        choices = replace(
+            choices,
+            decision_cost_usd=_sums([[one.cost_usd for one in answers] for answers in consulted]),
+            decision_latency_s=_sums([[one.latency_s for one in answers] for answers in consulted]),
+        )
     names = tuple(sorted({name for name in cascades if name is not None}))
     if not names:
         return choices
     by = np.array([-1 if name is None else names.index(name) for name in cascades], dtype=np.intp)
     return replace(choices, checks=(Checks(names, by),))
+
+
+def _expected(shares: Sequence[float], amounts: Sequence[FloatArray | None], n: int) -> FloatArray | None:
+    """The mean over kinds of time, shape (n,); None where nothing was asked at any."""
+    if all(one is None for one in amounts):
+        return None
+    parts = [share * (np.zeros(n) if one is None else one) for share, one in zip(shares, amounts, strict=True)]
+    return np.asarray(np.sum(parts, axis=0), dtype=float)
+
+
+def _sums(amounts: Sequence[Sequence[float | None]]) -> FloatArray:
+    """The sum of every request's amounts, NaN where one of them is unknown, shape (n,)."""
+    return np.array([sum(np.nan if one is None else one for one in some) for some in amounts], dtype=float)
 
 
 def with_fallback(chain: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:

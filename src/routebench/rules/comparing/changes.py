@@ -119,7 +119,7 @@ def _rest(old: RuleSet, new: RuleSet) -> Iterator[str]:
     for name in dict.fromkeys((*old.checks, *new.checks)):
         if old.checks.get(name) != new.checks.get(name):
             yield f"check {name} {_how(old.checks.get(name), new.checks.get(name))}"
-    for name in ("similarity", "complexity", "health", "budget"):
+    for name in ("similarity", "learned", "complexity", "health", "budget"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             yield f"{name} {_how(before, after)}"

@@ -38,8 +38,13 @@ def _model_names(settings: RulesSettings) -> Iterator[tuple[Path, Sequence[str]]
         yield ("guards", index, "at_least"), [] if guard.at_least is None else [guard.at_least]
     for index, rule in enumerate(settings.rules):
         yield ("rules", index, "route"), rule.route
+    if settings.complexity is not None and settings.complexity.classifier.model is not None:
+        yield ("complexity", "classifier", "model"), [settings.complexity.classifier.model]
     for index, tier in enumerate(settings.complexity.tiers if settings.complexity else []):
         yield ("complexity", "tiers", index, "route"), tier.route
+    for name, check in settings.cascade.items():
+        if check.judge is not None:
+            yield ("cascade", name, "judge", "model"), [check.judge.model]
     yield ("default", "route"), settings.default.route or []
     for index, part in enumerate(settings.default.mix or []):
         yield ("default", "mix", index, "route"), part.route
@@ -53,6 +58,8 @@ def _check_names(settings: RulesSettings) -> Iterator[tuple[Path, str]]:
     ]
     if settings.similarity is not None:
         named.append((("similarity", "cascade"), settings.similarity.cascade))
+    if settings.learned is not None:
+        named.append((("learned", "cascade"), settings.learned.cascade))
     if settings.complexity is not None:
         named += [
             (("complexity", "tiers", index, "cascade"), tier.cascade)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from routebench.config import to_model
 from routebench.errors import InputError, RulesError
 from routebench.rules.budget import Budget
-from routebench.rules.contents import Complexity, Default, Golden, Guard, Rule, Similarity, Tier
+from routebench.rules.contents import Complexity, Default, Golden, Guard, Learned, Rule, Similarity, Tier
 from routebench.rules.deployments import Deployment
 from routebench.rules.file.checks import problems_of
 from routebench.rules.file.schema import (
@@ -26,6 +26,9 @@ from routebench.rules.file.wording import shape, syntax
 from routebench.rules.health.health import HealthPolicy
 from routebench.types import Request
 from routebench.yaml_source import YamlSource, parse_yaml
+
+if TYPE_CHECKING:
+    from routebench.rules.answers.head import AnswerHead
 
 
 def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
@@ -66,7 +69,9 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
         "default": _default(settings.default),
         "sticky": settings.sticky,
         "checks": {name: dict(check) for name, check in (data.get("cascade") or {}).items()},
+        "heads": _heads(settings, source, folder),
         "similarity": _similarity(settings, source, folder),
+        "learned": _learned(settings, source, folder),
         "complexity": _complexity(settings, source, folder),
         "health": None if settings.health is None else HealthPolicy(**settings.health.model_dump()),
         "budget": None if settings.budget is None else Budget(**settings.budget.model_dump()),
@@ -124,6 +129,18 @@ def _deployments(name: str, model: RoutedModelSettings) -> tuple[Deployment, ...
     )
 
 
+def _heads(settings: RulesSettings, source: YamlSource, folder: Path) -> dict[str, AnswerHead]:
+    said = {name: check.head for name, check in settings.cascade.items() if check.head is not None}
+    if not said:
+        return {}
+    from routebench.rules.answers.head import load_head
+
+    return {
+        name: load_head(one.artifact, one.sha256, folder, where=source.where(("cascade", name, "head")))
+        for name, one in said.items()
+    }
+
+
 def _complexity(settings: RulesSettings, source: YamlSource, folder: Path) -> Complexity | None:
     said = settings.complexity
     if said is None:
@@ -144,6 +161,16 @@ def _similarity(settings: RulesSettings, source: YamlSource, folder: Path) -> Si
     library = load_library(said, folder, tuple(settings.models), where=source.where(("similarity", "library")))
     rest = {key: value for key, value in source.data["similarity"].items() if key != "cascade"}
     return Similarity(rest, library, said.cascade)
+
+
+def _learned(settings: RulesSettings, source: YamlSource, folder: Path) -> Learned | None:
+    said = settings.learned
+    if said is None:
+        return None
+    from routebench.rules.learned.utility import load_utility_head
+
+    head = load_utility_head(said, folder, tuple(settings.models), where=source.where(("learned", "head")))
+    return Learned({"head": source.data["learned"]["head"]}, head, said.cascade)
 
 
 def _golden(settings: GoldenSettings) -> Golden:

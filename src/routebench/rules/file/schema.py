@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from routebench.config import ModelSettings, Settings
 from routebench.rules.conditions.when import WhenSettings
 from routebench.rules.file.states import BudgetSettings, CheckSettings, HealthSettings
-from routebench.rules.learned.settings import ClassifierSettings, SimilaritySettings
+from routebench.rules.learned.settings import ClassifierSettings, LearnedSettings, SimilaritySettings
 
 _Chain = Annotated[list[str], Field(min_length=1)]
 _Name = Annotated[str, Field(min_length=1)]
@@ -196,8 +196,10 @@ class RulesSettings(Settings):
     """Checks of answers, by the name that routes give."""
     similarity: SimilaritySettings | None = None
     """Past prompts and what became of them; asked where no rule matches."""
+    learned: LearnedSettings | None = None
+    """Predicted worth of every model; asked where neither rules nor similarity decide."""
     complexity: ComplexitySettings | None = None
-    """A classifier and tiers; asked where neither rules nor similarity decide."""
+    """A classifier and tiers; asked where nothing before it decides."""
     default: DefaultSettings
     """Where the rest goes."""
     sticky: Literal["conversation", "none"] = "conversation"

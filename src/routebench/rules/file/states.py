@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from routebench.config import Settings
+from routebench.rules.answers.judge import ANSWER, PROMPT
 from routebench.rules.conditions.when import TimeZone, WhenSettings
+from routebench.rules.learned.settings import ArtifactSettings
 
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Share = Annotated[float, Field(gt=0, le=1)]
 _Count = Annotated[int, Field(gt=0)]
+
+
+class AgreeSettings(Settings):
+    """Models of the chain that came to the same answer."""
+
+    on: Literal["auto", "text", "number", "choice", "json", "tool_calls"] = "auto"
+    """What of the answers is compared."""
+    votes: Annotated[int, Field(ge=2)] = 2
+    """Answers that come down to the same, this one among them."""
+
+
+class JudgeSettings(Settings):
+    """A model that is asked of the answer."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """One of `models`; the application asks it."""
+    accept_from: Annotated[float, Field(gt=0, le=1)]
+    """The least of its scores, between 0 and 1, of an answer that passes."""
+    prompt: str | None = None
+    """What it is asked, with {prompt} and {answer} in it; the documented prompt when left out."""
+
+    @field_validator("prompt")
+    @classmethod
+    def _has_its_places(cls, prompt: str | None) -> str | None:
+        lacking = [place for place in (PROMPT, ANSWER) if prompt is not None and place not in prompt]
+        if lacking:
+            raise ValueError(f"the judge's prompt lacks {' and '.join(lacking)}: it must see both")
+        return prompt
+
+
+_Least = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 class CheckSettings(Settings):
@@ -29,8 +62,26 @@ class CheckSettings(Settings):
     """A condition on its text, in the form of a rule's `when`."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """The application gives its confidence, and that is at least this."""
+    agree: AgreeSettings | None = None
+    """Answers of earlier models of the chain come down to the same; the first model's answer is always held back."""
+    head: ArtifactSettings | None = None
+    """Learned weights that say how good it is to keep the answer."""
+    accept_from: _Least | Annotated[list[_Least], Field(min_length=1)] | None = None
+    """With `head`: the least of its values of an answer that passes, or one for each place of the chain."""
+    judge: JudgeSettings | None = None
+    """Another model's opinion; asked last, of answers that meet everything else."""
     otherwise: Literal["accept", "fail"] = "accept"
     """When no model of the chain passes: accept the latest answer, or fail."""
+
+    @model_validator(mode="after")
+    def _has_what_its_head_needs(self) -> Self:
+        if (self.head is None) != (self.accept_from is None):
+            raise ValueError(
+                "`head` needs `accept_from`, the least value of an answer that passes"
+                if self.head is not None
+                else "`accept_from` is for a `head`; name its artifact, or take `accept_from` out"
+            )
+        return self
 
 
 class HealthSettings(Settings):
@@ -58,6 +109,22 @@ class HealthSettings(Settings):
     """Requests that this looks back on."""
     p90_s: dict[str, _Seconds] = {}
     """Known 90th percentiles of latency, by model; learned where left out."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.window_s > self.max_window_s:
+            if "max_window_s" in self.model_fields_set:
+                raise ValueError(
+                    f"`window_s` is {self.window_s:g} and `max_window_s` {self.max_window_s:g}: the window is "
+                    "stretched to that, so it must be the longer one"
+                )
+            self.max_window_s = self.window_s
+        if self.reopen_bad >= self.reopen_of:
+            raise ValueError(
+                f"`reopen_bad` is {self.reopen_bad} of the last `reopen_of` {self.reopen_of}: a model that fails every "
+                "probe would count as healthy; let fewer of them be bad"
+            )
+        return self
 
 
 class BudgetSettings(Settings):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from routebench.rules.contents import Complexity, Contents, Default, Golden, Guard, Rule, Similarity
+    from routebench.rules.contents import Complexity, Contents, Default, Golden, Guard, Learned, Rule, Similarity
     from routebench.rules.deployments import Deployment
 
 SCHEMA = "routebench/rules/v1"
@@ -25,7 +25,8 @@ def to_yaml(ruleset: Contents) -> str:
         "guards": [_guard_dict(guard) for guard in ruleset.guards],
         "cascade": {name: plain(check) for name, check in ruleset.checks.items()},
         "rules": [_rule_dict(rule) for rule in ruleset.rules],
-        "similarity": _similarity_dict(ruleset.similarity),
+        "similarity": _phase_dict(ruleset.similarity),
+        "learned": _phase_dict(ruleset.learned),
         "complexity": _complexity_dict(ruleset.complexity),
         "default": _default_dict(ruleset.default),
         "sticky": ruleset.sticky,
@@ -68,10 +69,10 @@ def _complexity_dict(complexity: Complexity | None) -> dict[str, Any] | None:
     return {"classifier": plain(complexity.settings), "tiers": tiers}
 
 
-def _similarity_dict(similarity: Similarity | None) -> dict[str, Any] | None:
-    if similarity is None:
+def _phase_dict(phase: Similarity | Learned | None) -> dict[str, Any] | None:
+    if phase is None:
         return None
-    return {**plain(similarity.settings), **({} if similarity.cascade is None else {"cascade": similarity.cascade})}
+    return {**plain(phase.settings), **({} if phase.cascade is None else {"cascade": phase.cascade})}
 
 
 def _model_dict(name: str, ruleset: Contents) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import TypedDict
 
 from routebench.errors import InputError, nearest
 from routebench.rules.health.pace import Ticket
-from routebench.rules.health.standing import Cause, HealthPolicy, Standing, State
+from routebench.rules.health.policy import HealthPolicy
+from routebench.rules.health.standing import Cause, Standing, State
 from routebench.types import ErrorKind
 
 __all__ = ["Health", "HealthPolicy", "HealthReport", "State", "Ticket"]
@@ -87,8 +88,9 @@ class Health:
         """
         standing = self._standing(name)
         with self._lock:
-            pace = standing.pace(kind)
-            ticket = Ticket(name, pace, self._clock())
+            pace, now = standing.pace(kind), self._clock()
+            ticket = Ticket(name, pace, now)
+            standing.start(now)
             pace.wait(ticket)
             standing.due_s = min(standing.due_s, pace.due_s)
             self._tell(name, standing)
@@ -199,6 +201,10 @@ class Health:
         """
         self._standing(name)
         return self._now().ill.get(name, "closed")
+
+    def ill(self) -> Mapping[str, State]:
+        """Returns who is not well, by name; empty while all are."""
+        return self._now().ill
 
     def report(self) -> dict[str, HealthReport]:
         """Returns how everybody is doing, for panels and metrics."""

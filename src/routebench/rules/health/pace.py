@@ -16,6 +16,10 @@ _BLOCK_S = 600.0
 _MOST_CHANGE = 1.1
 """After that it moves by a tenth in ten minutes at most. A slow-down that creeps is over `slow_factor` 1.5 before the
 baseline has followed, unless it takes most of an hour: then it is no incident, but how the model is now."""
+_USUAL_SPREAD = 7 / 3
+"""How often the median the 90th percentile is, at most, where no call is an outlier. Where a tenth takes many times as
+long as all others, as with retries inside a provider, calls that take five times as long as they did are still far from
+`slow_factor` times the 90th percentile: then they are told by the median, as if it had this spread."""
 _ABANDONED_S = 600.0
 """A call that nobody has ended for so long is forgotten, without blame; its answer counts if it comes after all."""
 _MOST_WAITING = 10_000
@@ -41,10 +45,10 @@ class Ticket:
 
 
 class Pace:
-    """The 90th percentile of the latency of one kind of request to one model, learned in good times.
+    """The median and the 90th percentile of the latency of one kind of request to one model, learned in good times.
 
-    It is learned freely from its first calls and slowly ever after: in blocks of ten minutes at least, each of which
-    moves it by a tenth at most. Not safe to use from many threads; its `Health` holds the lock.
+    They are learned freely from the first calls and slowly ever after: in blocks of ten minutes at least, each of which
+    moves them by a tenth at most. Not safe to use from many threads; its `Health` holds the lock.
 
     Args:
         factor: a call is slow that takes so many times the 90th percentile.
@@ -53,6 +57,7 @@ class Pace:
         of_kind: `known_s` is of this very kind of request, not only of all together: then it is held to as if learned.
 
     Attributes:
+        p50_s: the median in seconds, None while unknown.
         p90_s: the 90th percentile in seconds, None while unknown.
         limit_s: a call that takes longer is slow.
         learned: it is of this very kind.
@@ -68,6 +73,7 @@ class Pace:
         "_next_n",
         "learned",
         "limit_s",
+        "p50_s",
         "p90_s",
         "settled",
         "waiting",
@@ -80,6 +86,7 @@ class Pace:
         self._n = 0
         self._begun_s = -math.inf
         self.settled = self.learned = of_kind and known_s is not None
+        self.p50_s: float | None = None
         self.p90_s = known_s
         self.limit_s = None if known_s is None else factor * known_s
         self.waiting: OrderedDict[Ticket, None] = OrderedDict()
@@ -87,6 +94,10 @@ class Pace:
     def is_slow(self, latency_s: float) -> bool:
         """Whether a call took too long; False while nothing is known to tell by."""
         return self.limit_s is not None and latency_s > self.limit_s
+
+    def is_sluggish(self, latency_s: float) -> bool:
+        """Whether a call took far longer than the median one; False while nothing is known to tell by."""
+        return self.p50_s is not None and latency_s > self._factor * _USUAL_SPREAD * self.p50_s
 
     def learn(self, latency_s: float, now: float, *, adopt: bool = True) -> bool:
         """Takes in the latency of a good call, and returns whether `limit_s` has changed.
@@ -107,22 +118,24 @@ class Pace:
             if self._n < _SETTLED_N or age_s < _BLOCK_S:
                 return False
             assert self.p90_s is not None
-            found = min(max(self._p90(), self.p90_s / _MOST_CHANGE), self.p90_s * _MOST_CHANGE)
+            found = _near(self._quantile(0.9), self.p90_s)
+            # Of a 90th percentile that is known from elsewhere, no median is.
+            median_s = self._quantile(0.5) if self.p50_s is None else _near(self._quantile(0.5), self.p50_s)
         elif self._n >= self._next_n:
             # At 20, 40, 80, ...: the first judgement comes early, and a better one soon.
             self._next_n = 2 * self._n
-            found = self._p90()
+            found, median_s = self._quantile(0.9), self._quantile(0.5)
         else:
             return False
         self.learned = True
-        self.p90_s, self.limit_s = found, self._factor * found
+        self.p50_s, self.p90_s, self.limit_s = median_s, found, self._factor * found
         if self.settled or (self._n >= _SETTLED_N and age_s >= _SETTLED_S):
             self.settled = True
             self.restart()
         return True
 
     def restart(self) -> None:
-        """Forgets the calls since the 90th percentile was last set: the times were not so good after all."""
+        """Forgets the calls since the percentiles were last set: the times were not so good after all."""
         if self.learned:
             self._counts.clear()
             self._n = 0
@@ -151,11 +164,16 @@ class Pace:
             return math.inf
         return next(iter(self.waiting)).started_s + self.limit_s
 
-    def _p90(self) -> float:
-        """The upper edge of the step that holds the 90th percentile: too long by 3 % at most."""
-        left = 0.9 * self._n
+    def _quantile(self, share: float) -> float:
+        """The upper edge of the step that holds a quantile: too long by 3 % at most."""
+        left = share * self._n
         for step in sorted(self._counts):
             left -= self._counts[step]
             if left <= 0:
                 break
         return math.exp((step + 1) * _STEP)
+
+
+def _near(found_s: float, before_s: float) -> float:
+    """A quantile, as far as it may move from what it was."""
+    return min(max(found_s, before_s / _MOST_CHANGE), before_s * _MOST_CHANGE)

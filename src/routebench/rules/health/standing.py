@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from routebench.rules.health.pace import Pace
+from routebench.rules.health.policy import HealthPolicy
+from routebench.rules.health.window import Window
 
 State = Literal["closed", "open", "half_open"]
 """Words of a circuit breaker: requests flow (closed), are cut off (open), or are let through one by one (half open)."""
@@ -18,9 +18,14 @@ Cause = Literal["errors", "slow"]
 
 _SLOW_SHARE = 0.5
 """Of the calls, this share being slow is a slow-down. In good times a few in a hundred are."""
-_STEPS = 50
-"""The window moves on in so many steps; all calls of one step are four numbers."""
-_MOST_KINDS = 32
+_SLUGGISH_SHARE = 0.8
+"""Of the calls, this share taking far longer than the median is one too. In good times it is at most a fifth, and half
+in a burst of a slow category that is of no kind of its own; five times slower, it is more than four fifths."""
+_STARTS = 256
+"""Of so many requests it is remembered when they were sent."""
+_NEARLY = 0.8
+"""Calls that are sent together do not end together: of those sent with a slow one, this part is counted by then."""
+_MOST_KINDS = 128
 """Kinds of request with a pace of their own; further ones share one, so that callers cannot fill the memory."""
 _COOLER = 1.1
 _COOLEST = 1.25
@@ -29,106 +34,6 @@ cost next to nothing, and a model that is well again must be back in 35 s: 12.5 
 rest for calls that were sent before, and for the answers."""
 _FEW = 5
 """Where requests are too few for all the probes, so many must do after the time that all would have taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthPolicy:
-    """When a model is passed over because it fails or slows down, and when it is tried again.
-
-    Attributes:
-        window_s: seconds that are looked back on.
-        min_requests: where the window holds fewer, it is stretched to the last so many; where these are not to be had,
-            the missing ones are taken to be good.
-        max_error_rate: share of failures that is too much.
-        min_errors: failures that there must be at least.
-        slow_factor: a call is slow that takes so many times the 90th percentile of its kind.
-        cooldown_s: seconds without requests before it is probed.
-        probe_per_s: probes in a second.
-        max_window_s: seconds that the window is stretched to at most.
-        reopen_bad: it is healthy again when at most so many of the last `reopen_of` were bad.
-        reopen_of: requests that this looks back on.
-        p90_s: known 90th percentiles of latency in seconds, by model. That of one kind of request is learned, and then
-            counts for that kind; requests without a kind are held to this one.
-    """
-
-    window_s: float = 10.0
-    min_requests: int = 20
-    max_error_rate: float = 0.2
-    min_errors: int = 5
-    slow_factor: float = 1.5
-    cooldown_s: float = 10.0
-    probe_per_s: float = 2.0
-    max_window_s: float = 60.0
-    reopen_bad: int = 3
-    reopen_of: int = 30
-    p90_s: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Step:
-    start_s: float
-    seen: int = 0
-    ended: int = 0
-    bad: int = 0
-    timed: int = 0
-    slow: int = 0
-
-
-class Window:
-    """Counts of the latest requests, in memory that does not grow with them.
-
-    Args:
-        span_s: seconds that are looked back on.
-        most_s: seconds that this is stretched to at most while fewer than `least` requests are in it.
-        least: requests that there should be.
-
-    Attributes:
-        seen: requests in all, each once.
-        ended: those whose end is known; `bad` of them failed.
-        timed: those whose latency is known, or known to be too long; `slow` of them are slow.
-    """
-
-    def __init__(self, span_s: float, most_s: float, least: int) -> None:
-        self._span_s = span_s
-        self._most_s = max(span_s, most_s)
-        self._least = least
-        self._steps: deque[_Step] = deque()
-        self.clear()
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
-    def clear(self) -> None:
-        """Forgets all."""
-        self._steps.clear()
-        self.seen = self.ended = self.bad = self.timed = self.slow = 0
-
-    def add(self, now: float, *, new: bool, ended: bool, bad: bool, timed: bool, slow: bool) -> None:
-        """Counts one request, or what has become known of one since it was counted (not `new`)."""
-        if not self._steps or now >= self._steps[-1].start_s + self._span_s / _STEPS:
-            self._steps.append(_Step(now))
-        last = self._steps[-1]
-        for counts in (last, self):
-            counts.seen += new
-            counts.ended += ended
-            counts.bad += bad
-            counts.timed += timed
-            counts.slow += slow
-        self.move(now)
-
-    def move(self, now: float) -> None:
-        """Forgets what is too old: older than the window while enough is left, or older than the longest window."""
-        while self._steps:
-            first = self._steps[0]
-            age_s = now - first.start_s
-            if age_s <= self._span_s or (age_s <= self._most_s and self.seen - first.seen < self._least):
-                break
-            self._steps.popleft()
-            self.seen -= first.seen
-            self.ended -= first.ended
-            self.bad -= first.bad
-            self.timed -= first.timed
-            self.slow -= first.slow
 
 
 class Standing:
@@ -155,6 +60,8 @@ class Standing:
         self._paces = {"": self._pace(of_kind=True)}
         self._others = self._pace()
         self._results: deque[Cause | None] = deque(maxlen=policy.reopen_of)
+        self._sluggish: deque[bool] = deque(maxlen=policy.reopen_of)
+        self._starts: deque[float] = deque(maxlen=_STARTS)
         self._until_s = math.inf
         self._next_probe_s = -math.inf
         self._well_s = -math.inf
@@ -177,6 +84,10 @@ class Standing:
             found = self._paces[kind] = self._pace()
         return found
 
+    def start(self, at_s: float) -> None:
+        """Notes when a request was sent."""
+        self._starts.append(at_s)
+
     def settle(self, now: float) -> None:
         """Lets time pass: a cool-down ends, calls that are under way become overdue."""
         if now < self.due_s:
@@ -185,10 +96,13 @@ class Standing:
             # Not `now`: when the probation began must not depend on who asked first.
             self.state, self.since_s, self._until_s = "half_open", self._until_s, math.inf
             self._results.clear()
+            self._sluggish.clear()
         paces = (*self._paces.values(), self._others)
         for pace in paces:
             for ticket in pace.overdue(now):
-                self._count(now, ticket.started_s, new=True, ended=False, bad=False, timed=True, slow=True)
+                self._count(
+                    now, ticket.started_s, new=True, ended=False, bad=False, timed=True, slow=True, sluggish=True
+                )
         self.due_s = min(self._until_s, *(pace.due_s for pace in paces))
 
     def count(
@@ -204,13 +118,15 @@ class Standing:
             bad: whether it failed through the fault of the provider.
             overdue: it was counted as slow already.
         """
-        slow = latency_s is not None and not overdue and pace.is_slow(latency_s)
+        told_s = None if overdue else latency_s
+        slow = told_s is not None and pace.is_slow(told_s)
+        sluggish = slow or (told_s is not None and not bad and pace.is_sluggish(told_s))
         if latency_s is not None and not bad and self._learns(pace, began_s, latency_s, now):
             # Calls under way may be overdue by the new limit.
             self.due_s = now
         # A quick failure is no sign of speed; a late one is a sign of slowness.
-        timed = slow or (latency_s is not None and not overdue and not bad)
-        self._count(now, began_s, new=not overdue, ended=True, bad=bad, timed=timed, slow=slow)
+        timed = slow or (told_s is not None and not bad)
+        self._count(now, began_s, new=not overdue, ended=True, bad=bad, timed=timed, slow=slow, sluggish=sluggish)
 
     def grant_probe(self, now: float) -> bool:
         """Returns whether one request may be sent to try it, and counts that it is sent."""
@@ -231,41 +147,66 @@ class Standing:
         # What comes while many calls are slow may be the beginning of a slow-down; or the first guess was too low,
         # and then leaving out what is slow would keep it there.
         later = self._later_half
-        calm = later.slow < 0.5 * _SLOW_SHARE * max(later.timed, self._policy.min_requests)
+        many = max(later.timed, self._policy.min_requests)
+        calm = later.slow < 0.5 * _SLOW_SHARE * many and later.sluggish < 0.75 * _SLUGGISH_SHARE * many
         return (calm or not pace.settled) and pace.learn(latency_s, now, adopt=calm)
 
-    def _count(self, now: float, began_s: float, *, new: bool, ended: bool, bad: bool, timed: bool, slow: bool) -> None:
+    def _count(
+        self,
+        now: float,
+        began_s: float,
+        *,
+        new: bool,
+        ended: bool,
+        bad: bool,
+        timed: bool,
+        slow: bool,
+        sluggish: bool,
+    ) -> None:
         if began_s < self._well_s:
             # Sent before it was found to be well again, such as a call that hung: that trouble is over and judged.
             return
         for window in (self.window, self._later_half):
-            window.add(now, new=new, ended=ended, bad=bad, timed=timed, slow=slow)
+            window.add(now, new=new, ended=ended, bad=bad, timed=timed, slow=slow, sluggish=sluggish)
         if self.state == "closed":
-            cause = self._trouble() if bad or slow else None
+            cause = self._trouble(now, began_s) if bad or slow or sluggish else None
             if cause is not None:
                 self._open(now, cause)
         elif self.state == "half_open" and new and began_s >= self.since_s:
             self._results.append("errors" if bad else "slow" if slow else None)
+            self._sluggish.append(sluggish)
             self._prove(now)
 
-    def _trouble(self) -> Cause | None:
+    def _trouble(self, now: float, began_s: float) -> Cause | None:
         policy, window, later = self._policy, self.window, self._later_half
         if window.bad >= max(policy.min_errors, policy.max_error_rate * max(window.ended, policy.min_requests)):
             return "errors"
-        if later.slow >= _SLOW_SHARE * max(later.timed, policy.min_requests):
+        many = max(later.timed, policy.min_requests)
+        if _is_slow(later.slow, later.sluggish, many) and self._are_most(now, began_s):
             return "slow"
         return None
+
+    def _are_most(self, now: float, began_s: float) -> bool:
+        """Whether the slow calls are many of those that were sent with the one at hand, and not what is left of them.
+
+        When requests stop coming, the last calls to end are the long ones, and tell nothing of the others.
+        """
+        later = self._later_half
+        earliest_s = began_s - (now - later.from_s)
+        sent = sum(earliest_s <= start_s <= began_s for start_s in self._starts)
+        return _is_slow(later.slow, later.sluggish, _NEARLY * sent)
 
     def _prove(self, now: float) -> None:
         """Ends the probation where the results so far suffice."""
         policy, results = self._policy, self._results
         n, errors, slow = len(results), results.count("errors"), results.count("slow")
+        sluggish = sum(self._sluggish)
         allowed = policy.reopen_bad
         if errors > allowed and errors >= policy.max_error_rate * n:
             self._open(now, "errors")
-        elif slow > allowed and slow >= _SLOW_SHARE * n:
+        elif max(slow, sluggish) > allowed and _is_slow(slow, sluggish, n):
             self._open(now, "slow")
-        elif self._proven(n, errors + slow, now):
+        elif sluggish <= _SLOW_SHARE * n and self._proven(n, errors + slow, now):
             self._close(now)
 
     def _proven(self, n: int, bad: int, now: float) -> bool:
@@ -306,3 +247,8 @@ class Standing:
         self._well_s = now
         self.window.clear()
         self._later_half.clear()
+
+
+def _is_slow(slow: int, sluggish: int, n: float) -> bool:
+    """Whether so many of n calls are a slow-down."""
+    return slow >= _SLOW_SHARE * n or sluggish >= _SLUGGISH_SHARE * n

@@ -1,0 +1,1 @@
+"""What is read of an answer before it is accepted."""

@@ -1,0 +1,137 @@
+"""Prompts as rows of numbers: the directions in which training prompts differ most, and their surface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from routebench.evaluate.cases import rows_of
+from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
+from routebench.rules import Reading
+from routebench.rules.learned.surface import SURFACE, surface
+from routebench.strategies.learned.grams import grams
+from routebench.strategies.prompts import readings
+from routebench.types import Request
+
+_DIRECTIONS = 160
+_MORE_DIRECTIONS = 30
+_ITERATIONS = 4
+_MAX_PROMPTS = 4_000
+_MAX_TERMS = 60_000
+_FARTHEST = 4.0
+"""Standard deviations beyond which a number of the surface counts no more: one huge prompt must not tilt a plane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n prompts as numbers.
+
+    Attributes:
+        surface: standardised, shape (n, 27).
+        joint: text and surface, at like scales, shape (n, d + 27).
+        unit: text alone, rows of length 1 (0 for a prompt without a known word), shape (n, d).
+    """
+
+    surface: FloatArray
+    joint: FloatArray
+    unit: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.surface)
+
+    def __getitem__(self, index: IntArray | BoolArray) -> Rows:
+        return Rows(self.surface[index], self.joint[index], self.unit[index])
+
+
+class Representation:
+    """Learns what to read of prompts from training prompts; labels and outcomes are not looked at.
+
+    Words, pairs of words and runs of three and four bytes, weighted by tf-idf, enter as their projections on the
+    160 directions of a truncated singular value decomposition.
+    """
+
+    def fit(self, requests: Sequence[Request]) -> Self:
+        """Learns from n prompts."""
+        self._weights = [_Weights.of(counts) for counts in grams(requests)]
+        terms = self._terms(requests)
+        self._axes = _directions(terms)
+        numbers = surfaces(requests)
+        self._mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
+        self._spread = np.where(spread > 1e-9, spread, 1.0)
+        text = np.asarray(terms @ self._axes)
+        variance = float(text.var(axis=0).sum())
+        # Text and surface weigh alike, whatever the number of their columns.
+        self._scale = float(np.sqrt(len(SURFACE) / variance)) if variance > 0 else 0.0
+        return self
+
+    def rows(self, requests: Sequence[Request]) -> Rows:
+        """Returns the numbers of n prompts, each from its own text alone."""
+        text = np.asarray(self._terms(requests) @ self._axes)
+        length = np.linalg.norm(text, axis=1, keepdims=True)
+        numbers = np.clip((surfaces(requests) - self._mean) / self._spread, -_FARTHEST, _FARTHEST)
+        return Rows(numbers, np.hstack([text * self._scale, numbers]), text / np.where(length > 0, length, 1.0))
+
+    def _terms(self, requests: Sequence[Request]) -> Any:
+        import scipy.sparse
+
+        parts = [weights.weighed(counts) for weights, counts in zip(self._weights, grams(requests), strict=True)]
+        return scipy.sparse.hstack(parts, format="csr") / np.sqrt(len(parts))
+
+
+def _directions(terms: Any) -> FloatArray:
+    """The right singular vectors of the largest singular values, shape (columns, d), by subspace iteration.
+
+    Of many prompts some thousands suffice; their products with each other are few numbers beside their terms.
+    """
+    from threadpoolctl import threadpool_limits
+
+    draw = np.random.default_rng(0)
+    if terms.shape[0] > _MAX_PROMPTS:
+        terms = terms[np.sort(draw.permutation(terms.shape[0])[:_MAX_PROMPTS])]
+    products = (terms @ terms.T).toarray()
+    # The products are short: a second thread mostly waits for the first, and for other programs.
+    with threadpool_limits(limits=1):
+        basis = draw.standard_normal((len(products), min(_DIRECTIONS + _MORE_DIRECTIONS, len(products))))
+        for _ in range(_ITERATIONS):
+            basis, _ = np.linalg.qr(products @ basis)
+        squares, turned = np.linalg.eigh(basis.T @ products @ basis)
+    largest = np.flatnonzero(squares > max(squares[-1], 0.0) * 1e-9)[::-1][:_DIRECTIONS]
+    left = basis @ turned[:, largest] / np.sqrt(squares[largest])
+    return np.asarray(terms.T @ left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Which columns count, and their inverse document frequency in training."""
+
+    columns: IntArray
+    idf: FloatArray
+
+    @classmethod
+    def of(cls, counts: Any) -> Self:
+        frequency = np.bincount(counts.indices, minlength=counts.shape[1])
+        # What stands in one prompt alone says nothing about others, unless there is nothing else.
+        seen = np.flatnonzero(frequency >= min(2, frequency.max(initial=0)))
+        kept = np.sort(seen[np.argsort(-frequency[seen], kind="stable")[:_MAX_TERMS]])
+        return cls(kept, np.log((1 + counts.shape[0]) / (1 + frequency[kept])) + 1)
+
+    def weighed(self, counts: Any) -> Any:
+        from sklearn.preprocessing import normalize
+
+        rows = counts[:, self.columns].astype(np.float64)
+        rows.data = (1 + np.log(rows.data)) * self.idf[rows.indices]
+        return normalize(rows, copy=False)
+
+
+def surfaces(requests: Sequence[Request]) -> FloatArray:
+    """Returns the numbers on the surface of each request, as the runtime reads them, shape (n, 27)."""
+
+    def read(some: Sequence[Request]) -> FloatArray:
+        found: Sequence[Reading] = readings(some)
+        return np.array([surface(one) for one in found], dtype=np.float64).reshape(len(some), len(SURFACE))
+
+    numbers: FloatArray = rows_of(requests, "surface", read)
+    return numbers
