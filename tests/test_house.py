@@ -19,7 +19,7 @@ PACKAGE = Path(routebench.__file__).parent
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
-    frozenset({"messages", "redact", "yaml_source"}),
+    frozenset({"classes", "messages", "redact", "yaml_source"}),
     frozenset({"pricing", "config", "embedding"}),
     frozenset({"suites", "providers", "store", "rules"}),
     frozenset({"run"}),

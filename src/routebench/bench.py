@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from routebench.classes import check_classes
 from routebench.config import BenchConfig, load_config
 from routebench.errors import ConfigError, RulesError, nearest
 from routebench.grade import (
@@ -110,6 +111,12 @@ class Bench:
         )
         check_graders(self.suite)
         check_privacy(self.suite, self.config.privacy)
+        check_classes(
+            self.config.protect,
+            self.config.stakes_where,
+            categories={case.category for case in self.suite if case.category},
+            tags={tag for case in self.suite for tag in case.tags},
+        )
         try:
             self.models = tuple(with_defaults(model, now()) for model in self.config.models)
             self.judges = tuple(with_defaults(model, now()) for model in self.config.judges)
@@ -280,9 +287,12 @@ class Bench:
 
     def outcomes(self) -> Outcomes:
         """Returns the outcome matrix of the suite, graded, with missing cells explicit."""
+        from routebench.evaluate import with_stakes
+
         self.grade()
         names = [model.name for model in self.models]
-        return open_outcomes(self.store, self.suite.name, models=names, prompts=self.suite, strict=False)
+        outcomes = open_outcomes(self.store, self.suite.name, models=names, prompts=self.suite, strict=False)
+        return with_stakes(outcomes, self.config.stakes_usd)
 
     def compare(
         self,

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from routebench.classes import Protection
 from routebench.errors import ConfigError, InputError, nearest
 from routebench.redact import Privacy, TextMode, load_redactor
 from routebench.types import Message, Model, Price
@@ -149,6 +150,33 @@ class LimitSettings(Settings):
     """Limits of single providers."""
 
 
+class ProtectSettings(Settings):
+    """A class of requests that only some models may answer, whatever a tuned rule set would do."""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    """Of the guard that keeps to it; the class's own name when left out."""
+    category: Annotated[str, Field(min_length=1)] | None = None
+    """The category of its cases; a guard that recognises them by their text is learned."""
+    tag: Annotated[str, Field(min_length=1)] | None = None
+    """A tag that callers send along with such requests."""
+    at_least: str | None = None
+    """The weakest model that may answer, by the order of `models`."""
+    only: Annotated[list[str], Field(min_length=1)] | None = None
+    """The models that may answer."""
+    min_recall: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Share of the class that the guard has to recognise, with 95 % confidence."""
+
+    @model_validator(mode="after")
+    def _is_one_class_and_one_demand(self) -> Self:
+        if (self.category is None) == (self.tag is None):
+            raise ValueError("a protected class is either a `category` or a `tag`")
+        if (self.at_least is None) == (self.only is None):
+            raise ValueError("a protected class says who may answer: either `at_least` or `only`")
+        if self.tag is not None and "min_recall" in self.model_fields_set:
+            raise ValueError("a tag is seen on every request that has it: leave `min_recall` out")
+        return self
+
+
 class BenchSettings(Settings):
     """A bench.yaml."""
 
@@ -164,6 +192,10 @@ class BenchSettings(Settings):
     """Models that grade answers for the grader `judge`; they are not candidates for routing."""
     guards: list[dict[str, Any]] = []
     """Guards that every tuned rule set must carry, in the form of a rules.yaml."""
+    stakes_usd: dict[str, _Usd] = {}
+    """Category or tag -> US dollars that a wrong answer costs, for cases that do not say it themselves."""
+    protect: list[ProtectSettings] = []
+    """Classes of requests that only some models may answer, whatever a tuned rule set would do."""
     samples: _Positive = 1
     """Independent answers for every case and model."""
     limits: Annotated[LimitSettings, Field(default_factory=LimitSettings)]
@@ -174,7 +206,14 @@ class BenchSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """A checked bench.yaml, with paths resolved and models as values."""
+    """A checked bench.yaml, with paths resolved and models as values.
+
+    Attributes:
+        guards: those that are written, and one for every protected tag.
+        stakes_usd: category or tag -> US dollars that a wrong answer costs.
+        stakes_where: category or tag -> its place in the file, for messages.
+        protect: protected classes.
+    """
 
     path: Path
     suite_path: Path
@@ -186,6 +225,9 @@ class BenchConfig:
     models: tuple[Model, ...]
     judges: tuple[Model, ...]
     guards: tuple[Mapping[str, Any], ...]
+    stakes_usd: Mapping[str, float]
+    stakes_where: Mapping[str, str]
+    protect: tuple[Protection, ...]
     samples: int
     limits: LimitSettings
     budget_usd: float | None
@@ -202,6 +244,7 @@ def load_config(path: str | Path) -> BenchConfig:
     folder = path.parent
     suite = SuiteSettings(path=settings.suite) if isinstance(settings.suite, str) else settings.suite
     store = settings.store if isinstance(settings.store, StoreSettings) else StoreSettings(path=settings.store)
+    protect = _protect(settings, source)
     return BenchConfig(
         path=path,
         suite_path=folder / suite.path,
@@ -212,11 +255,37 @@ def load_config(path: str | Path) -> BenchConfig:
         privacy=_privacy(store, folder, source),
         models=_models("models", settings.models, source, folder),
         judges=_models("judges", settings.judges, source, folder),
-        guards=tuple(settings.guards),
+        guards=(*settings.guards, *(one.guard({"tag": one.tag}) for one in protect if one.tag is not None)),
+        stakes_usd=settings.stakes_usd,
+        stakes_where={label: source.where(("stakes_usd", label)) for label in settings.stakes_usd},
+        protect=protect,
         samples=settings.samples,
         limits=settings.limits,
         budget_usd=settings.budget_usd,
     )
+
+
+def _protect(settings: BenchSettings, source: YamlSource) -> tuple[Protection, ...]:
+    """The protected classes, each with a name that no other guard has."""
+    models = [model.name for model in settings.models]
+    taken = {str(guard.get("name")) for guard in settings.guards}
+    found = []
+    for place, one in enumerate(settings.protect):
+        for key, names in (("at_least", [one.at_least] if one.at_least else []), ("only", one.only or [])):
+            for name in names:
+                if name not in models:
+                    raise ConfigError(
+                        f"{source.where(('protect', place, key))}: no model {name!r}{nearest(name, models)}; models "
+                        f"here: {', '.join(models)}"
+                    )
+        name = one.name or one.category or str(one.tag)
+        where = source.where(("protect", place))
+        if name in taken:
+            raise ConfigError(f"{where}: a guard is called {name!r} already; give this one another `name`")
+        taken.add(name)
+        only = None if one.only is None else tuple(one.only)
+        found.append(Protection(name, one.category, one.tag, one.at_least, only, one.min_recall, where))
+    return tuple(found)
 
 
 def _privacy(store: StoreSettings, folder: Path, source: YamlSource) -> Privacy:

@@ -131,8 +131,8 @@ def test_calls_far_over_the_median_are_sluggish_however_long_the_outliers_take()
     assert pace.p50_s == pytest.approx(0.5, rel=0.031)
     assert pace.p90_s == pytest.approx(4.5, rel=0.031)
     assert (pace.is_slow(2.5), pace.is_sluggish(2.5)) == (False, True)
-    # As far over it as `slow_factor` is, with a spread of 7/3.
-    assert (pace.is_sluggish(1.5 * 7 / 3 * 0.49), pace.is_sluggish(1.5 * 7 / 3 * 0.53)) == (False, True)
+    # As far over it as `slow_factor` is, with a spread of two.
+    assert (pace.is_sluggish(1.5 * 2.0 * 0.49), pace.is_sluggish(1.5 * 2.0 * 0.53)) == (False, True)
     patient = taught([0.5] * 20, pace=Pace(4.0, 20))
     assert not patient.is_sluggish(4.0)
 

@@ -11,6 +11,7 @@ from routebench.evaluate.evaluation import Evaluation
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import Checking, Peeking, Strategy, decided, decided_out_of_fold
 from routebench.evaluate.replay import Replayed, replay
+from routebench.evaluate.stakes import Damage, damage_of, with_stakes
 
 __all__ = [
     "Answers",
@@ -19,6 +20,7 @@ __all__ = [
     "Checks",
     "Choices",
     "Comparison",
+    "Damage",
     "Evaluation",
     "Outcomes",
     "Peeking",
@@ -26,7 +28,9 @@ __all__ = [
     "Source",
     "Strategy",
     "compare",
+    "damage_of",
     "decided",
     "decided_out_of_fold",
     "replay",
+    "with_stakes",
 ]

@@ -249,12 +249,12 @@ def _head(head: AnswerHead, accept_from: float | Sequence[float]) -> _Demand:
     least = (accept_from,) if isinstance(accept_from, (int, float)) else tuple(accept_from)
 
     def wrong(look: _Look) -> str | None:
-        reading = Reading(look.request)
-        value = head.value(reading, look.answer, look.earlier, place=look.place)
+        features = head.spec.sparse(Reading(look.request), look.answer, look.earlier)
+        value = head.value_of(*features, place=look.place)
         needed = least[min(look.place, len(least) - 1)]
         if value >= needed:
             return None
-        why = head.why(reading, look.answer, look.earlier, place=look.place)
+        why = head.why_of(*features, place=look.place)
         return f"keeping it is worth {value:.3f}, below {needed:g}" + (f": {why}" if why else "")
 
     return wrong

@@ -56,6 +56,10 @@ class Policy:
         chain = tuple(choices.models[index] for index in chains[0] if index >= 0)
         return Decision(chain, rule=self.name, why=choices.label or self.name)
 
+    def route_many(self, requests: Sequence[Request], point: int = 0) -> Choices:
+        """Decides n requests at one operating point."""
+        return self.curve(requests)[point]
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain as chained
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,10 +173,11 @@ class Cascade(Policy):
         """
         k = outcomes.status.shape[2]
         gained = np.zeros(len(cells.weight))
-        runs = [[heads.run(cells, point) for point in some] for some in options]
+        runs = {point: heads.run(cells, point) for point in dict.fromkeys(chained.from_iterable(options))}
         for inside, outside in folds(outcomes, n_folds=2, seed=1):
             chosen_on, measured_on = (cells.only(np.repeat(_mask(part, outcomes.n), k)) for part in (inside, outside))
-            for rate, some, ends in zip(self._rates, options, runs, strict=True):
+            for rate, some in zip(self._rates, options, strict=True):
+                ends = [runs[point] for point in some]
                 worth = np.array([chosen_on.mean(score - rate * cost) for score, cost in ends])
                 alone = np.where([len(point.chain) == 1 for point in some], worth, -np.inf)
                 (score, cost), (alone_score, alone_cost) = ends[int(np.argmax(worth))], ends[int(np.argmax(alone))]

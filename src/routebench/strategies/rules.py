@@ -128,6 +128,10 @@ class Rules(Policy):
         labels = [f"lambda={rate:.3g}" for rate in self._lambdas]
         return [Choices.single(self.models_, chain, label) for chain, label in zip(chains, labels, strict=True)]
 
+    def to_ruleset(self, point: int) -> RuleSet:
+        """Returns one operating point as a rule set."""
+        return self.rulesets_[point]
+
     def _to_ruleset(self, rules: RuleList) -> RuleSet:
         chains = [with_fallback(chain, self._chains[rules.default]) for chain in self._chains]
         return RuleSet(

@@ -16,7 +16,7 @@ from routebench.evaluate.frontier import SingleModel, aiq, single_models
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.splits import folds
 from routebench.evaluate.sweep import LambdaSweep, curve_points
-from routebench.rules import Reading
+from routebench.rules import Default, Guard, Reading, RuleSet
 from routebench.rules import Similarity as SimilarityPart
 from routebench.rules.learned.embedded import EmbedderSpec
 from routebench.rules.learned.features import FeatureSpec
@@ -26,7 +26,7 @@ from routebench.rules.learned.nearest import DECIMALS
 from routebench.strategies.base import Policy, lambda_grid, mean_costs
 from routebench.strategies.neighbours import nearest_rows
 from routebench.strategies.prompts import embeddings, hashed_rows
-from routebench.types import Decision, Request
+from routebench.types import Decision, Model, Request
 
 KS = (24, 48, 96, 192)
 SHRINKAGES = (0.3, 1.0, 3.0, 10.0)
@@ -59,6 +59,8 @@ class Similarity(Policy):
         embedder: reads prompts, or its name, such as `minilm`; hashed words and pairs of words when left out.
         k: neighbours.
         shrinkage: the weight `a` of the mean, in neighbours.
+        models: settings of the models for `to_ruleset`; by name only when left out.
+        guards: guards that every rule set carries.
 
     Raises:
         InputError: there is no embedder of that name.
@@ -72,11 +74,19 @@ class Similarity(Policy):
     setting_: Setting
 
     def __init__(
-        self, embedder: Embedder | str | None = None, k: int | None = None, shrinkage: float | None = None
+        self,
+        embedder: Embedder | str | None = None,
+        k: int | None = None,
+        shrinkage: float | None = None,
+        *,
+        models: Sequence[Model] = (),
+        guards: Sequence[Guard] = (),
     ) -> None:
         self.embedder = _found(embedder) if isinstance(embedder, str) else embedder
         self.k = k
         self.shrinkage = shrinkage
+        self.models = tuple(models)
+        self.guards = tuple(guards)
         if self.embedder is not None:
             self.name = f"similarity:{self.embedder.name}"
 
@@ -164,6 +174,19 @@ class Similarity(Policy):
             usage = Usage(setting.k, setting.shrinkage)
             self._library = Library.of(rows, known.scores, costs, self.models_, reads, usage, self.embedder)
         return self._library
+
+    def to_ruleset(self, point: int) -> RuleSet:
+        """Returns one operating point as a rule set, ready to route; `part` says how it comes into a file."""
+        given = {model.name: model for model in self.models}
+        singles = single_models(self._train)
+        best = max(singles, key=lambda single: (single.quality, -(single.cost_usd or 0.0)))
+        return RuleSet(
+            name=self.name,
+            models={name: given.get(name, Model(name, provider="recorded", model=name)) for name in self.models_},
+            guards=self.guards,
+            similarity=self.part(point),
+            default=Default(route=(best.name,)),
+        )
 
     def part(self, point: int, min_similarity: float = 0.0) -> SimilarityPart:
         """Returns the `similarity` of a rule set that decides as this strategy does at one operating point.

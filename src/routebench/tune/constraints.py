@@ -14,6 +14,7 @@ class Constraints:
 
     Attributes:
         max_quality_drop: how far below the best single model the mean score may be, in [0, 1].
+        max_quality_drop_per_slice: how far below it the mean score of any one category or tag may be.
         min_quality: a floor of the mean score that replaces the one above.
         max_cost_usd_per_1k: a cap on the mean cost of 1,000 requests.
         max_latency_p95_s: a cap on the 95th percentile of latency, in seconds.
@@ -21,6 +22,7 @@ class Constraints:
     """
 
     max_quality_drop: float = 0.01
+    max_quality_drop_per_slice: float = 0.05
     min_quality: float | None = None
     max_cost_usd_per_1k: float | None = None
     max_latency_p95_s: float | None = None
@@ -36,6 +38,12 @@ class Constraints:
             return float("-inf")
         return self.min_quality if self.min_quality is not None else best_single_quality - self.max_quality_drop
 
+    def rank(self, point: Point) -> tuple[float, float]:
+        """The order among points that meet the constraint, the best first: by cost, under a cap on it by quality."""
+        if self.max_cost_usd_per_1k is not None:
+            return (-point.quality, _cost(point))
+        return (_cost(point), -point.quality)
+
     def describe(self) -> str:
         """The constraint as a sentence."""
         parts = []
@@ -50,17 +58,24 @@ class Constraints:
             parts.append(f"the least cost with a mean score at most {drop:g} point(s) below the best single model's")
         if self.max_latency_p95_s is not None:
             parts.append(f"95 % of answers within {self.max_latency_p95_s:g} s")
+        parts.append(f"no category or tag more than {100 * self.max_quality_drop_per_slice:g} points below it")
         return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One operating point, as measured out of fold on train; None while unknown."""
+    """One operating point, as measured out of fold on train; None while unknown.
+
+    Attributes:
+        worst_drop: of the slices that are large enough to judge, how far the one that loses most is below the best
+            single model, drawn towards the mean of all as far as chance goes; None without such slices.
+    """
 
     index: int
     quality: float
     cost_usd_per_1k: float | None
     latency_p95_s: float | None
+    worst_drop: float | None = None
 
 
 def choose(points: Sequence[Point], constraints: Constraints, best_single_quality: float) -> Point | None:
@@ -76,14 +91,10 @@ def choose(points: Sequence[Point], constraints: Constraints, best_single_qualit
             (point.quality >= floor)
             and (cap is None or (point.cost_usd_per_1k is not None and point.cost_usd_per_1k <= cap))
             and (slowest is None or (point.latency_p95_s is not None and point.latency_p95_s <= slowest))
+            and (point.worst_drop is None or point.worst_drop <= constraints.max_quality_drop_per_slice)
         )
 
-    feasible = [point for point in points if meets(point)]
-    if not feasible:
-        return None
-    if cap is not None:
-        return max(feasible, key=lambda point: (point.quality, -_cost(point)))
-    return min(feasible, key=lambda point: (_cost(point), -point.quality))
+    return min((point for point in points if meets(point)), key=constraints.rank, default=None)
 
 
 def _cost(point: Point) -> float:

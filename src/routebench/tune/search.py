@@ -1,26 +1,32 @@
-"""Learning rule sets on the training half, choosing one, and measuring its file on the other half."""
+"""Trying every form of a rule set on the training half, choosing one, and measuring its file on the other half."""
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
 
 from routebench.errors import InputError
-from routebench.evaluate import Choices, Comparison, Evaluation, Outcomes, Replayed, Strategy, replay
-from routebench.evaluate.frontier import Hull, SingleModel, single_models, weighted_mean
-from routebench.evaluate.paired import paired
+from routebench.evaluate import Comparison, Evaluation, Outcomes, Strategy
+from routebench.evaluate.frontier import Hull, SingleModel, single_models
 from routebench.evaluate.splits import split
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
 from routebench.rules.file.loading import parse_guard
-from routebench.strategies import Rules
+from routebench.strategies import Learned
 from routebench.suites import load_starter
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.evidence import make_evidence, measure
+from routebench.tune.files import artifacts_of, write_beside
+from routebench.tune.forms import forms
+from routebench.tune.slices import Slices, slices_of
+from routebench.tune.trials import Ground, Trial, allowed_by, best_of
 from routebench.types import Case, Model, Request
 
 GoldenSource = Literal["starter", "suite", "none"]
@@ -28,8 +34,27 @@ GoldenSource = Literal["starter", "suite", "none"]
 _PUBLIC = "public"
 _MAX_GOLDEN = 60
 _SALT_DIGITS = 16
-_GATE_T = 1.0
-"""Standard errors by which a rule set has to beat the fixed mix at its own cost, out of fold; below it, abstain."""
+_FILE = "rules.yaml"
+_MANY_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search on the training half came to.
+
+    Attributes:
+        trial: what is used; None for the fixed mix.
+        runner_up: the next best of the forms, None where no other met the constraint.
+        learned_gain: what the teacher gains over mixes of two models out of fold, in AIQ: what prompts can tell.
+        p_value: the probability of what the teacher explains where prompts tell nothing about models.
+        why: in one or two sentences.
+    """
+
+    trial: Trial | None
+    runner_up: Trial | None
+    learned_gain: float
+    p_value: float
+    why: str
 
 
 @dataclass(frozen=True)
@@ -41,18 +66,22 @@ class Tuned:
         abstained: whether the evidence was too thin for rules, so that a fixed mix stands in.
         comparison: the rule set beside the baselines, on the test half.
         constraints: what was asked.
-        why: how the choice was made, one sentence.
+        found: how the choice was made, on the training half.
+        slices: categories and tags, and which of them are too small to judge.
+        files: what the rule set refers to, by name.
     """
 
     ruleset: RuleSet
     abstained: bool
     comparison: Comparison
     constraints: Constraints
-    why: str
+    found: Found
+    slices: Slices
+    files: Mapping[str, bytes]
 
     @property
     def reading(self) -> str:
-        """What came out, in two sentences."""
+        """What came out, in some sentences."""
         own = self.own
         interval = own.quality_ci95
         bounds = "" if interval is None or interval.ci95 is None else f" [{_points(interval.ci95)}]"
@@ -60,7 +89,39 @@ class Tuned:
         n_rules = len(self.ruleset.rules)
         what = "the fixed mix" if self.abstained else f"the rule set ({n_rules} rules)"
         held_out = f"Held out, {what} scores {100 * own.quality:.1f}%{bounds} for {cost}."
-        return f"{self.why} {held_out} {self.comparison.reading}"
+        said = [self.found.why, held_out, self._optimism(), self._runner_up(), self._worst_slice(), self._too_small()]
+        return " ".join([*(one for one in said if one), self.comparison.reading])
+
+    def _optimism(self) -> str:
+        return "" if self.optimism is None else f"Out of fold it was {100 * self.optimism:+.1f} pt against held out."
+
+    def _runner_up(self) -> str:
+        one = self.found.runner_up
+        if one is None:
+            return ""
+        cost = "an unknown cost" if one.point.cost_usd_per_1k is None else f"${one.point.cost_usd_per_1k:.3g}"
+        return f"Runner-up: {one.form.name}, out of fold {100 * one.point.quality:.1f}% for {cost}."
+
+    def _worst_slice(self) -> str:
+        worst = self.own.worst_slice
+        if worst is None:
+            return ""
+        bounds = "" if worst.ci95 is None else f" [{_points(worst.ci95)}]"
+        return f"Worst slice: {worst.name}, {100 * worst.delta:+.1f} pt{bounds} on {worst.n} cases."
+
+    def _too_small(self) -> str:
+        names = self.slices.too_small
+        if not names:
+            return ""
+        listed = ", ".join(names[:_MANY_NAMES]) + (f" and {len(names) - _MANY_NAMES} more" if names[_MANY_NAMES:] else "")
+        unknown = len(self.slices.unrecognised)
+        lost = f", except {unknown} that nothing in a request tells" if unknown else ""
+        return f"Too small to judge, and kept on the baseline model{lost}: {listed}."
+
+    @property
+    def optimism(self) -> float | None:
+        """Mean score out of fold on train less that held out; None where the fixed mix stands in."""
+        return None if self.found.trial is None else self.found.trial.point.quality - self.own.quality
 
     @property
     def own(self) -> Evaluation:
@@ -70,26 +131,43 @@ class Tuned:
     def as_dict(self) -> dict[str, Any]:
         """The JSON form that `tune --json` prints, without the file's name."""
         row = next(row for row in self.comparison.as_dict()["strategies"] if row["name"] == self.own.name)
+        trial, other = self.found.trial, self.found.runner_up
         return {
             "abstained": self.abstained,
+            "form": None if trial is None else trial.form.name,
             "quality": row["quality"],
             "quality_ci95": row["quality_ci95"],
             "cost_usd_per_1k": row["cost_usd_per_1k"],
             "versus_baseline": row["versus_baseline"],
             "versus_fixed_mix": row["versus_fixed_mix"],
+            "worst_slice": row["worst_slice"],
+            "slices_too_small": list(self.slices.too_small),
+            "optimism": self.optimism,
+            "p_value": self.found.p_value,
+            "learned_gain": self.found.learned_gain,
+            "runner_up": None
+            if other is None
+            else {
+                "form": other.form.name,
+                "quality": other.point.quality,
+                "cost_usd_per_1k": other.point.cost_usd_per_1k,
+            },
             "n_rules": len(self.ruleset.rules),
+            "files": sorted(self.files),
             "reading": self.reading,
         }
 
     def export(self, path: str | Path) -> Path:
-        """Writes the rules.yaml, reads it back, and returns its path.
+        """Writes the rules.yaml and the files that it refers to beside it, reads it back, and returns its path.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: a file cannot be written.
         """
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for name, content in self.files.items():
+                (path.parent / name).write_bytes(content)
             path.write_text(self.ruleset.to_yaml(), encoding="utf-8")
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
@@ -98,8 +176,6 @@ class Tuned:
         return path
 
     def _repr_html_(self) -> str:
-        import html
-
         return f"<p>{html.escape(self.reading)}</p><pre>{html.escape(replace(self.ruleset, golden=()).to_yaml())}</pre>"
 
 
@@ -117,9 +193,11 @@ def tune(
 ) -> Tuned:
     """Chooses a rule set and measures it.
 
-    Rule lists for many trades of quality against cost are learned on the training half of the split; the one that
-    meets the constraint best out of fold is kept if it beats the fixed mix of two models at its own cost, else the mix
-    is what comes out. The test half is looked at once, with the rule set as its file reads.
+    Every form that a rules.yaml can take is learned on the training half of the split, for many trades of quality
+    against cost. Of each the operating point that meets the constraint best out of fold is taken, and of those the best
+    one, or a more readable one that is worth as much within chance. It is used if prompts tell models apart beyond
+    chance and it beats the fixed mix of two models at its own cost; else the mix is what comes out. The test half is
+    looked at once, with the rule set as its file reads.
 
     Args:
         outcomes: the matrix.
@@ -139,74 +217,95 @@ def tune(
     """
     settings = {model.name: model for model in models if model.name in outcomes.models}
     held = tuple(parse_guard(guard) for guard in guards)
-    inside, _ = split(outcomes, seed)
-    train = outcomes.take(inside)
-    chosen, why = _search(train, tuple(settings.values()), held, constraints)
-    ruleset = RuleSet(
+    inside, outside = split(outcomes, seed)
+    train, test = outcomes.take(inside), outcomes.take(outside)
+    singles = single_models(train)
+    frame = RuleSet(
         name=name,
         models={model: settings[model] for model in outcomes.models},
         order=tuple(model for model in settings if model in outcomes.models),
         guards=held,
-        rules=() if chosen is None else chosen.rules,
-        default=_mix(single_models(train), constraints) if chosen is None else chosen.default,
+        default=_mix(singles, constraints),
     )
-    # Through its text: what is measured is what will be read.
-    ruleset = RuleSet.parse(ruleset.to_yaml(), name=f"rule set {name!r}")
+    by_quality = sorted(singles, key=lambda single: (-single.quality, single.cost_usd or 0.0))
+    baseline = _with_fallbacks(by_quality[0].name, by_quality)
+    ground = Ground(train, slices_of(train, test, baseline), allowed_by(frame, train), baseline)
+    found = _search(ground, tuple(settings.values()), held, constraints)
+    ruleset = frame if found.trial is None else _framed(found.trial.ruleset(), frame, ground.slices)
+    with TemporaryDirectory() as folder:
+        # Through its files: what is measured is what will be read.
+        ruleset = write_beside(ruleset, Path(folder), _stem(name))
+        (Path(folder) / _FILE).write_text(ruleset.to_yaml(), encoding="utf-8")
+        ruleset = replace(RuleSet.load(Path(folder) / _FILE), source=f"rule set {name!r}")
+        files = {one: (Path(folder) / one).read_bytes() for one in _artifacts(ruleset)}
     comparison = measure(ruleset, outcomes, seed, beside)
     evidence = make_evidence(
         comparison,
         outcomes,
         seed=seed,
-        abstained=chosen is None,
+        abstained=found.trial is None,
         constraint=constraints.describe(),
         created=created,
     )
     ruleset = replace(ruleset, evidence=evidence, golden=_golden(ruleset, golden, outcomes))
-    return Tuned(ruleset, chosen is None, comparison, constraints, why)
+    return Tuned(ruleset, found.trial is None, comparison, constraints, found, ground.slices, files)
 
 
-def _search(
-    train: Outcomes, models: Sequence[Model], guards: Sequence[Guard], constraints: Constraints
-) -> tuple[RuleSet | None, str]:
-    """Returns the rule set to use, None for the fixed mix, and why."""
-    rules = Rules(max_rules=constraints.max_rules, guards=guards, models=models).fit(train)
-    replays = [replay(train, choices) for choices in rules.train_curve()]
-    points = [_point(place, one, train) for place, one in enumerate(replays)]
-    best = max(single_models(train), key=lambda single: single.quality)
-    point = choose(points, constraints, best.quality)
-    if point is None:
-        return None, f"No rule set meets the constraint ({constraints.describe()}) on the training half."
-    gain, error = _gain_over_mix(train, replays[point.index])
-    if error is not None and gain <= _GATE_T * error:
-        return None, (
-            f"Out of fold, the best rule set is {100 * gain:+.1f} pt from the fixed mix at its own cost, which is not "
-            "distinguishable from chance: the fixed mix is used."
+def _search(ground: Ground, models: Sequence[Model], guards: Sequence[Guard], constraints: Constraints) -> Found:
+    """Tries every form on the training half."""
+    train = ground.train
+    teacher = Learned().fit(train)
+    assert teacher.chance_ is not None
+    p_value, gain = teacher.chance_.p_value, teacher.gain_
+    if teacher.abstained:
+        return Found(
+            None,
+            None,
+            gain,
+            p_value,
+            "On the training half, prompts do not tell the models apart beyond chance "
+            f"(p = {p_value:.2f}): no rules are distinguishable from the fixed mix, which is used.",
         )
-    return rules.rulesets_[point.index], (
-        f"Asked for: {constraints.describe()}. Out of fold, the rules are {100 * gain:+.1f} pt above the fixed mix at "
-        "their own cost."
+    made = forms(train, teacher, models=models, guards=guards, max_rules=constraints.max_rules)
+    trials = [trial for form in made if (trial := ground.of(form, constraints)) is not None]
+    asked = f"Asked for: {constraints.describe()}."
+    if not trials:
+        return Found(None, None, gain, p_value, f"{asked} No rule set meets that on the training half.")
+    told = [trial for trial in trials if trial.told]
+    if not told:
+        best, _ = best_of(trials, constraints)
+        return Found(
+            None,
+            best,
+            gain,
+            p_value,
+            f"{asked} Out of fold, the best rule set is {100 * best.gain:+.1f} pt from the fixed mix at its own cost, "
+            "which is not distinguishable from chance: the fixed mix is used.",
+        )
+    best, runner_up = best_of(told, constraints)
+    return Found(
+        best,
+        runner_up,
+        gain,
+        p_value,
+        f"{asked} Out of fold, {best.form.name} is {100 * best.gain:+.1f} pt above the fixed mix at its own cost.",
     )
 
 
-def _point(place: int, one: Replayed, train: Outcomes) -> Point:
-    cost = weighted_mean(one.cost_usd, train.weight)
-    quality = weighted_mean(one.score, train.weight)
-    return Point(
-        place, 0.0 if quality is None else quality, None if cost is None else 1000 * cost, one.latency_quantile(0.95)
-    )
+def _framed(policy: RuleSet, frame: RuleSet, slices: Slices) -> RuleSet:
+    """A form's policy under the name, the models and the guards that were asked for."""
+    first = () if slices.stays is None else (slices.stays,)
+    return replace(policy, name=frame.name, order=frame.order, models=frame.models, rules=(*first, *policy.rules))
 
 
-def _gain_over_mix(train: Outcomes, one: Replayed) -> tuple[float, float | None]:
-    """Mean gain over the fixed mix at the same training cost, and its standard error (None: too few cases differ)."""
-    hull = Hull.of(single_models(train))
-    cost = weighted_mean(one.cost_usd, train.weight)
-    shares = hull.mix_at(float("inf") if cost is None else cost)
-    parts = [Choices.same(train.models, (name,), train.n) for name in shares]
-    mix = replay(train, Choices.mix(list(shares.values()), parts))
-    difference = paired(one.score, mix.score, train.keys, train.weight)
-    if difference.ci95 is None:
-        return difference.delta, float("inf")
-    return difference.delta, (difference.ci95[1] - difference.ci95[0]) / (2 * 1.96)
+def _artifacts(ruleset: RuleSet) -> tuple[str, ...]:
+    parts = [part.settings for part in (ruleset.learned, ruleset.similarity, ruleset.complexity) if part is not None]
+    return tuple(name for settings in (*parts, ruleset.checks) for name in artifacts_of(settings))
+
+
+def _stem(name: str) -> str:
+    """A file name that every system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "rules"
 
 
 def _mix(singles: Sequence[SingleModel], constraints: Constraints) -> Default:

@@ -95,10 +95,9 @@ class AnswerHead:
         )
         return total if self.link == "identity" else logistic(total)
 
-    def why(self, reading: Reading, answer: Answer, earlier: Sequence[Answer] = (), *, place: int | None = None) -> str:
+    def why_of(self, columns: Sequence[int], values: Sequence[float], *, place: int) -> str:
         """Returns what speaks most for keeping an answer or against it, words only together."""
-        columns, values = self.spec.sparse(reading, answer, earlier)
-        row = self._rows[min(len(earlier) if place is None else place, self.places - 1)]
+        row = self._rows[min(place, self.places - 1)]
         added: dict[str, float] = {}
         for column, value in zip(columns, values, strict=True):
             name = self._name_of(column)

@@ -16,7 +16,7 @@ _BLOCK_S = 600.0
 _MOST_CHANGE = 1.1
 """After that it moves by a tenth in ten minutes at most. A slow-down that creeps is over `slow_factor` 1.5 before the
 baseline has followed, unless it takes most of an hour: then it is no incident, but how the model is now."""
-_USUAL_SPREAD = 7 / 3
+_USUAL_SPREAD = 2.0
 """How often the median the 90th percentile is, at most, where no call is an outlier. Where a tenth takes many times as
 long as all others, as with retries inside a provider, calls that take five times as long as they did are still far from
 `slow_factor` times the 90th percentile: then they are told by the median, as if it had this spread."""

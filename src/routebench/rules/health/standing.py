@@ -18,9 +18,9 @@ Cause = Literal["errors", "slow"]
 
 _SLOW_SHARE = 0.5
 """Of the calls, this share being slow is a slow-down. In good times a few in a hundred are."""
-_SLUGGISH_SHARE = 0.8
-"""Of the calls, this share taking far longer than the median is one too. In good times it is at most a fifth, and half
-in a burst of a slow category that is of no kind of its own; five times slower, it is more than four fifths."""
+_SLUGGISH_SHARE = 0.85
+"""Of the calls, this share taking far longer than the median is one too. In good times it is at most a sixth, and four
+in ten in a burst of a slow category that has no kind of its own; five times slower, it is nine in ten."""
 _STARTS = 256
 """Of so many requests it is remembered when they were sent."""
 _NEARLY = 0.8
@@ -191,9 +191,13 @@ class Standing:
 
         When requests stop coming, the last calls to end are the long ones, and tell nothing of the others.
         """
-        later = self._later_half
-        earliest_s = began_s - (now - later.from_s)
-        sent = sum(earliest_s <= start_s <= began_s for start_s in self._starts)
+        later, starts = self._later_half, self._starts
+        span_s = now - later.from_s
+        earliest_s = began_s - span_s
+        if len(starts) == _STARTS:
+            # Further back it is forgotten: those that followed stand in.
+            earliest_s = max(earliest_s, starts[0])
+        sent = sum(earliest_s <= start_s <= earliest_s + span_s for start_s in starts)
         return _is_slow(later.slow, later.sluggish, _NEARLY * sent)
 
     def _prove(self, now: float) -> None:

@@ -61,7 +61,7 @@ class Representation:
         numbers = surfaces(requests)
         self._mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
         self._spread = np.where(spread > 1e-9, spread, 1.0)
-        text = np.asarray(terms @ self._axes)
+        text = self._projected(terms)
         variance = float(text.var(axis=0).sum())
         # Text and surface weigh alike, whatever the number of their columns.
         self._scale = float(np.sqrt(len(SURFACE) / variance)) if variance > 0 else 0.0
@@ -69,29 +69,37 @@ class Representation:
 
     def rows(self, requests: Sequence[Request]) -> Rows:
         """Returns the numbers of n prompts, each from its own text alone."""
-        text = np.asarray(self._terms(requests) @ self._axes)
+        text = self._projected(self._terms(requests))
         length = np.linalg.norm(text, axis=1, keepdims=True)
         numbers = np.clip((surfaces(requests) - self._mean) / self._spread, -_FARTHEST, _FARTHEST)
         return Rows(numbers, np.hstack([text * self._scale, numbers]), text / np.where(length > 0, length, 1.0))
 
-    def _terms(self, requests: Sequence[Request]) -> Any:
-        import scipy.sparse
+    def _terms(self, requests: Sequence[Request]) -> list[Any]:
+        """Weighted words, and weighted runs of bytes: two sparse arrays, of half the weight each."""
+        both = zip(self._weights, grams(requests), strict=True)
+        return [weights.weighed(counts) for weights, counts in both]
 
-        parts = [weights.weighed(counts) for weights, counts in zip(self._weights, grams(requests), strict=True)]
-        return scipy.sparse.hstack(parts, format="csr") / np.sqrt(len(parts))
+    def _projected(self, terms: Sequence[Any]) -> FloatArray:
+        # Side by side they would be one array twice as large, only to be summed again.
+        return np.sum([part @ axes for part, axes in zip(terms, self._axes, strict=True)], axis=0, dtype=np.float64)
 
 
-def _directions(terms: Any) -> FloatArray:
-    """The right singular vectors of the largest singular values, shape (columns, d), by subspace iteration.
+def _directions(terms: Sequence[Any]) -> list[FloatArray]:
+    """The right singular vectors of the largest singular values of arrays side by side, by subspace iteration.
 
     Of many prompts some thousands suffice; their products with each other are few numbers beside their terms.
+
+    Returns:
+        One array a part, shape (columns, d).
     """
     from threadpoolctl import threadpool_limits
 
     draw = np.random.default_rng(0)
-    if terms.shape[0] > _MAX_PROMPTS:
-        terms = terms[np.sort(draw.permutation(terms.shape[0])[:_MAX_PROMPTS])]
-    products = (terms @ terms.T).toarray()
+    n = terms[0].shape[0]
+    if n > _MAX_PROMPTS:
+        chosen = np.sort(draw.permutation(n)[:_MAX_PROMPTS])
+        terms = [part[chosen] for part in terms]
+    products = np.sum([(part @ part.T).toarray() for part in terms], axis=0, dtype=np.float64)
     # The products are short: a second thread mostly waits for the first, and for other programs.
     with threadpool_limits(limits=1):
         basis = draw.standard_normal((len(products), min(_DIRECTIONS + _MORE_DIRECTIONS, len(products))))
@@ -99,8 +107,8 @@ def _directions(terms: Any) -> FloatArray:
             basis, _ = np.linalg.qr(products @ basis)
         squares, turned = np.linalg.eigh(basis.T @ products @ basis)
     largest = np.flatnonzero(squares > max(squares[-1], 0.0) * 1e-9)[::-1][:_DIRECTIONS]
-    left = basis @ turned[:, largest] / np.sqrt(squares[largest])
-    return np.asarray(terms.T @ left)
+    left = (basis @ turned[:, largest] / np.sqrt(squares[largest])).astype(np.float32)
+    return [np.asarray(part.T @ left) for part in terms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +129,11 @@ class _Weights:
     def weighed(self, counts: Any) -> Any:
         from sklearn.preprocessing import normalize
 
-        rows = counts[:, self.columns].astype(np.float64)
-        rows.data = (1 + np.log(rows.data)) * self.idf[rows.indices]
-        return normalize(rows, copy=False)
+        rows = counts[:, self.columns]
+        rows.data = (1 + np.log(rows.data)) * self.idf.astype(np.float32)[rows.indices]
+        rows = normalize(rows, copy=False)
+        rows.data *= np.float32(np.sqrt(0.5))
+        return rows
 
 
 def surfaces(requests: Sequence[Request]) -> FloatArray:

@@ -1,0 +1,174 @@
+"""Every form that a rule set could take, tried at every operating point on the training cases, out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from routebench.errors import NoEligibleModelError
+from routebench.evaluate import Choices, Outcomes, Replayed, Strategy, replay
+from routebench.evaluate.choices import NOBODY, BoolArray, FloatArray, IntArray
+from routebench.evaluate.frontier import Hull, single_models, weighted_mean
+from routebench.evaluate.paired import paired
+from routebench.evaluate.protocol import decided_out_of_fold
+from routebench.rules import RuleSet
+from routebench.rules.guards import Gatekeeper
+from routebench.strategies.prompts import readings
+from routebench.tune.constraints import Constraints, Point, choose
+from routebench.tune.slices import Slices
+
+
+_KEEPS = 0.8
+"""Share of the best form's gain over the fixed mix that a more readable form has to keep."""
+
+
+class Deployable(Strategy, Protocol):
+    """A strategy that has a form in a rules.yaml at every operating point."""
+
+    def to_ruleset(self, point: int) -> RuleSet:
+        """Returns one operating point as a rule set."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One form at the operating point that meets the constraint best.
+
+    Attributes:
+        form: fitted on the training half.
+        point: as it did out of fold.
+        replayed: likewise, a case at a time.
+        gain: mean score above the fixed mix of two models at its own cost, out of fold.
+        gain_se: its standard error; infinite where too few cases differ.
+    """
+
+    form: Deployable
+    point: Point
+    replayed: Replayed
+    gain: float
+    gain_se: float
+
+    @property
+    def told(self) -> bool:
+        """Whether the gain is more than its standard error."""
+        return self.gain > self.gain_se
+
+    def ruleset(self) -> RuleSet:
+        """The rule set of this point."""
+        return self.form.to_ruleset(self.point.index)
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What all trials are held on: the training half, and what stands above any form.
+
+    Attributes:
+        train: the training half.
+        slices: of it.
+        allowed: which models guards and limits allow each case, shape (n, m); None where they allow everything.
+        baseline: the best single model's chain.
+    """
+
+    train: Outcomes
+    slices: Slices
+    allowed: BoolArray | None
+    baseline: tuple[str, ...]
+
+    @property
+    def best_quality(self) -> float:
+        """Of the best single model."""
+        return max(single.quality for single in single_models(self.train))
+
+    def of(self, form: Deployable, constraints: Constraints) -> Trial | None:
+        """Tries every operating point of a fitted form; None where none meets the constraint."""
+        bar = replay(self.train, Choices.same(self.train.models, self.baseline[:1], self.train.n)).score
+        replays = [self._replay(choices) for choices in decided_out_of_fold(form, self.train)]
+        points = [self._point(place, one, bar) for place, one in enumerate(replays)]
+        point = choose(points, constraints, self.best_quality)
+        if point is None:
+            return None
+        replayed = replays[point.index]
+        gain, error = gain_over_mix(self.train, replayed)
+        return Trial(form, point, replayed, gain, error)
+
+    def _replay(self, choices: Choices) -> Replayed:
+        parts = tuple((share, self._held(chains)) for share, chains in choices.parts)
+        return replay(self.train, replace(choices, parts=parts))
+
+    def _held(self, chains: IntArray) -> IntArray:
+        """Chains under the rule for small slices and under the guards, as the runtime would have them."""
+        models = self.train.models
+        chains = np.array(chains)
+        kept = np.flatnonzero(self.slices.kept)
+        if len(kept):
+            width = max(chains.shape[1], len(self.baseline))
+            chains = np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1)
+            chains[kept] = -1
+            chains[kept, : len(self.baseline)] = [models.index(name) for name in self.baseline]
+        if self.allowed is None:
+            return chains
+        refused = (chains >= 0) & ~np.take_along_axis(self.allowed, np.maximum(chains, 0), axis=1)
+        rows = np.flatnonzero(refused.any(axis=1))
+        width = max(chains.shape[1], len(models))
+        chains = np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1)
+        for row in rows:
+            left = [place for place in chains[row] if place >= 0 and self.allowed[row, place]]
+            left = left or list(np.flatnonzero(self.allowed[row])) or [NOBODY]
+            chains[row] = -1
+            chains[row, : len(left)] = left
+        return chains
+
+    def _point(self, place: int, one: Replayed, bar: FloatArray) -> Point:
+        cost = weighted_mean(one.cost_usd, self.train.weight)
+        quality = weighted_mean(one.score, self.train.weight)
+        worst = self.slices.worst(one.score - bar)
+        return Point(
+            place,
+            0.0 if quality is None else quality,
+            None if cost is None else 1000 * cost,
+            one.latency_quantile(0.95),
+            None if worst is None else worst[1],
+        )
+
+
+def allowed_by(ruleset: RuleSet, train: Outcomes) -> BoolArray | None:
+    """Returns which models the guards and limits of a rule set allow each case; None where they allow everything."""
+    gatekeeper = Gatekeeper(ruleset)
+    allowed = np.zeros((train.n, len(train.models)), dtype=bool)
+    for row, reading in enumerate(readings(train.requests)):
+        try:
+            models = gatekeeper.admit(reading).models
+        except NoEligibleModelError:
+            continue
+        allowed[row, [train.models.index(name) for name in models]] = True
+    return None if allowed.all() else allowed
+
+
+def gain_over_mix(train: Outcomes, one: Replayed) -> tuple[float, float]:
+    """Mean gain over the fixed mix at the same training cost, and its standard error: infinite, where too few differ."""
+    hull = Hull.of(single_models(train))
+    cost = weighted_mean(one.cost_usd, train.weight)
+    shares = hull.mix_at(float("inf") if cost is None else cost)
+    parts = [Choices.same(train.models, (name,), train.n) for name in shares]
+    mix = replay(train, Choices.mix(list(shares.values()), parts))
+    difference = paired(one.score, mix.score, train.keys, train.weight)
+    if difference.ci95 is None:
+        return difference.delta, float("inf")
+    return difference.delta, (difference.ci95[1] - difference.ci95[0]) / (2 * 1.96)
+
+
+def best_of(trials: Sequence[Trial], constraints: Constraints) -> tuple[Trial, Trial | None]:
+    """Returns the trial to use and the runner-up.
+
+    The best one by the constraint is used, or the first that keeps most of its gain: the forms come with the more
+    readable ones first.
+    """
+    points = [replace(trial.point, index=place) for place, trial in enumerate(trials)]
+    ranked = sorted(points, key=constraints.rank)
+    first = trials[ranked[0].index]
+    best = next((one for one in trials[: ranked[0].index] if one.gain >= _KEEPS * first.gain), first)
+    others = [trials[point.index] for point in ranked if trials[point.index] is not best]
+    return best, others[0] if others else None
