@@ -133,7 +133,7 @@ def lay_out(out: Path, *, gemma: bool = False) -> None:
                 with as_file(DEMO / name) as source:
                     shutil.copyfile(source, out / name)
         if gemma and "gemma-few" not in (text := (out / "bench.yaml").read_text(encoding="utf-8")):
-            (out / "bench.yaml").write_text(text.replace("guards:\n", f"{_GEMMA}guards:\n"), encoding="utf-8")
+            (out / "bench.yaml").write_text(text.replace("stakes_usd:\n", f"{_GEMMA}stakes_usd:\n"), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder with --out") from None
 

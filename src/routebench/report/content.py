@@ -23,6 +23,8 @@ from routebench.evaluate.slices import MIN_CASES
 from routebench.report.bill import bill
 from routebench.report.blocks import Block, Figure, Grid, Page, Points, Section, Source, Text
 from routebench.report.cases import Examples
+from routebench.report.damage import damage_section
+from routebench.report.insurance import insurance_section
 from routebench.report.provenance import provenance
 from routebench.report.today import today_mistakes, today_section
 from routebench.report.told import Told
@@ -41,6 +43,8 @@ def make_page(told: Told) -> Page:
         _picture(comparison),
         _numbers(told),
         bill(comparison, told.traffic),
+        insurance_section(told),
+        damage_section(comparison),
         _where(comparison, told.pick),
         _slices(told),
         today_mistakes(told, examples),

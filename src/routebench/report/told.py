@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from routebench.evaluate import Comparison, Evaluation
 from routebench.store import Store
 from routebench.traffic import Traffic
-from routebench.tune import Tuned
+from routebench.tune import Insurance, Tuned
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Told:
     Attributes:
         store: where models, prompts and answers are; without it the page knows of none.
         tuned: a rule set to show with its decisions.
+        insurance: what the guards of a rule set cost; that of `tuned` is worked out when left out.
         traffic: requests of a month; None leaves the bill out.
         share: whether the page goes to people who may not read prompts: no text then.
         demo: whether the page is marked DEMO.
@@ -26,6 +27,7 @@ class Told:
     comparison: Comparison
     store: Store | None = None
     tuned: Tuned | None = None
+    insurance: Insurance | None = None
     traffic: Traffic | None = None
     share: bool = False
     demo: bool = False

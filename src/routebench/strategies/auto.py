@@ -43,8 +43,8 @@ class Auto(Policy):
     """Chooses among strategies that decide from the prompt alone, by their out-of-fold gain on train.
 
     The first candidate learns from the text in every way at once, and is fitted first: where it finds that prompts do
-    not tell models apart beyond chance, nothing is chosen and the fixed mix stands. Another candidate is preferred to it
-    only where its lead is more than one standard error, because the largest of several gains is partly luck.
+    not tell models apart beyond chance, nothing is chosen and the fixed mix stands. Another candidate is preferred only
+    where its lead over the first is more than one standard error: the largest of several gains is partly luck.
 
     Attributes:
         chosen_: after `fit`: the strategy that decides.
@@ -111,4 +111,5 @@ def _means(values: FloatArray, weight: FloatArray) -> FloatArray:
     """Weighted means of what is known, one an operating point."""
     known = ~np.isnan(values)
     total = known @ weight
-    return np.divide(np.nan_to_num(values) @ weight, total, out=np.full(len(values), np.nan), where=total > 0)
+    sums: FloatArray = np.nan_to_num(values) @ weight
+    return np.asarray(np.divide(sums, total, out=np.full(len(values), np.nan), where=total > 0))

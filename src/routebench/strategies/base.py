@@ -126,12 +126,6 @@ def mean_costs(outcomes: Outcomes) -> FloatArray:
     return np.where(known, means, np.max(means[known]) if known.any() else 0.0)
 
 
-def known_costs(outcomes: Outcomes) -> FloatArray:
-    """Returns costs in US dollars averaged over samples, shape (n, m): a model's mean where a cell is unknown."""
-    costs = outcomes.expected_costs()
-    return np.where(np.isnan(costs), mean_costs(outcomes), costs)
-
-
 def lambda_grid(costs: FloatArray, points: int = 41) -> FloatArray:
     """Returns points of the cost weight, from 0 to where one point of score no longer pays for the dearest model."""
     spread = float(np.ptp(costs))

@@ -23,11 +23,10 @@ def forms(
         guards: that every rule set carries.
         max_rules: at most so many rules.
     """
-    carried = {"models": models, "guards": guards}
     made: list[Deployable] = [
-        CostThreshold(**carried),
-        Rules(max_rules=max_rules, **carried),
-        Complexity(**carried),
-        Similarity(**carried),
+        CostThreshold(models=models, guards=guards),
+        Rules(max_rules=max_rules, models=models, guards=guards),
+        Complexity(models=models, guards=guards),
+        Similarity(models=models, guards=guards),
     ]
     return [form.fit(train) for form in made]

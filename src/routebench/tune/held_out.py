@@ -17,6 +17,8 @@ from routebench.rules.guards import admitted
 from routebench.tune.protection import Protected, Recall, members, recall_of, share_bounds
 from routebench.tune.recognition import matching
 
+_DIGITS = 6
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -90,6 +92,14 @@ class HeldOut:
             "loses_on_test": self.loses,
             "warnings": list(self.warnings),
         }
+
+    def evidence(self) -> dict[str, Any]:
+        """What is written under `evidence` in a rules.yaml; nothing for a tag, which is always recognised."""
+        if self.protected.exact:
+            return {}
+        recall = None if self.recall is None else round(self.recall.share, _DIGITS)
+        ci95 = None if self.ci95 is None else [round(bound, _DIGITS) for bound in self.ci95]
+        return {"recall": {"mean": recall, "ci95": ci95}, "min_recall": self.protected.protection.min_recall}
 
 
 def hold_out(protected: Protected, ruleset: RuleSet, train: Outcomes, test: Outcomes) -> HeldOut:

@@ -16,6 +16,7 @@ from routebench.evaluate.sentence import signed_points
 from routebench.evaluate.stakes import Damage, damage_of
 from routebench.rules import RuleSet
 from routebench.strategies import RulesFile
+from routebench.tune.held_out import HeldOut, hold_out
 from routebench.tune.protection import Protected, members
 from routebench.tune.recognition import matching
 
@@ -134,27 +135,37 @@ class Insurance:
     Attributes:
         together: all guards against none.
         guards: each guard against all the others.
+        classes: the protected ones: what their guards recognise, and who answers them best.
     """
 
     together: Cover
     guards: tuple[Cover, ...]
+    classes: tuple[HeldOut, ...] = ()
 
     @property
     def reading(self) -> str:
-        """What the insurance costs, in a few sentences."""
-        return (self.together if len(self.guards) > 1 else self.guards[0]).reading
+        """What the insurance costs, and what must not be missed of it."""
+        whole = self.together if len(self.guards) > 1 else self.guards[0]
+        return " ".join([whole.reading, *self.warnings])
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of the protected classes, as sentences."""
+        return tuple(warning for one in self.classes for warning in one.warnings)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "together": self.together.as_dict(),
             "guards": [one.as_dict() for one in self.guards],
+            "classes": [one.as_dict() for one in self.classes],
             "reading": self.reading,
         }
 
     def evidence(self) -> list[dict[str, Any]]:
         """What is written under `evidence` in a rules.yaml: a few numbers a guard."""
-        return [one.evidence() for one in self.guards]
+        recalls = {one.protected.guard.name: one.evidence() for one in self.classes}
+        return [{**one.evidence(), **recalls.get(one.name, {})} for one in self.guards]
 
 
 def insure(
@@ -204,10 +215,11 @@ def insure(
     bare = replayed(())
     one_left_out = {name: [other for other in held if other != name] for name in held}
     return Insurance(
-        cover(ALL, np.any(list(held.values()), axis=0), bare),
-        tuple(
+        together=cover(ALL, np.any(list(held.values()), axis=0), bare),
+        guards=tuple(
             cover(name, mask, replayed(one_left_out[name]) if len(held) > 1 else bare) for name, mask in held.items()
         ),
+        classes=tuple(hold_out(one, ruleset, train, test) for one in protected),
     )
 
 

@@ -113,7 +113,9 @@ class Tuned:
         names = self.slices.too_small
         if not names:
             return ""
-        listed = ", ".join(names[:_MANY_NAMES]) + (f" and {len(names) - _MANY_NAMES} more" if names[_MANY_NAMES:] else "")
+        listed = ", ".join(names[:_MANY_NAMES]) + (
+            f" and {len(names) - _MANY_NAMES} more" if names[_MANY_NAMES:] else ""
+        )
         unknown = len(self.slices.unrecognised)
         lost = f", except {unknown} that nothing in a request tells" if unknown else ""
         return f"Too small to judge, and kept on the baseline model{lost}: {listed}."

@@ -20,7 +20,6 @@ from routebench.strategies.prompts import readings
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.slices import Slices
 
-
 _KEEPS = 0.8
 """Share of the best form's gain over the fixed mix that a more readable form has to keep."""
 
@@ -148,7 +147,7 @@ def allowed_by(ruleset: RuleSet, train: Outcomes) -> BoolArray | None:
 
 
 def gain_over_mix(train: Outcomes, one: Replayed) -> tuple[float, float]:
-    """Mean gain over the fixed mix at the same training cost, and its standard error: infinite, where too few differ."""
+    """Mean gain over the fixed mix at the same training cost, and its standard error, infinite where too few differ."""
     hull = Hull.of(single_models(train))
     cost = weighted_mean(one.cost_usd, train.weight)
     shares = hull.mix_at(float("inf") if cost is None else cost)

@@ -112,7 +112,7 @@ def by_gain(
         gain: takes expectations of all training prompts and returns what routing by them gains.
     """
     # To trust no level is a choice too: the mean alone.
-    steps: dict[str, Mapping[str, float]] = {name: {name: 1.0} for name in expected.levels} | {"": {}}
+    steps: dict[str, dict[str, float]] = {"": {}, **{name: {name: 1.0} for name in expected.levels}}
     choices = {name: expected.combined(trust) for name, trust in steps.items()}
     total, trust, n = expected.combined(start), dict(start), 1
     best = (gain(total), dict(trust))

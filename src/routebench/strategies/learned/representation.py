@@ -10,7 +10,6 @@ import numpy as np
 
 from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
-from routebench.rules import Reading
 from routebench.rules.learned.surface import SURFACE, surface
 from routebench.strategies.learned.grams import grams
 from routebench.strategies.prompts import readings
@@ -81,7 +80,8 @@ class Representation:
 
     def _projected(self, terms: Sequence[Any]) -> FloatArray:
         # Side by side they would be one array twice as large, only to be summed again.
-        return np.sum([part @ axes for part, axes in zip(terms, self._axes, strict=True)], axis=0, dtype=np.float64)
+        projected = sum(part @ axes for part, axes in zip(terms, self._axes, strict=True))
+        return np.asarray(projected, dtype=np.float64)
 
 
 def _directions(terms: Sequence[Any]) -> list[FloatArray]:
@@ -99,7 +99,7 @@ def _directions(terms: Sequence[Any]) -> list[FloatArray]:
     if n > _MAX_PROMPTS:
         chosen = np.sort(draw.permutation(n)[:_MAX_PROMPTS])
         terms = [part[chosen] for part in terms]
-    products = np.sum([(part @ part.T).toarray() for part in terms], axis=0, dtype=np.float64)
+    products = np.asarray(sum((part @ part.T).toarray() for part in terms), dtype=np.float64)
     # The products are short: a second thread mostly waits for the first, and for other programs.
     with threadpool_limits(limits=1):
         basis = draw.standard_normal((len(products), min(_DIRECTIONS + _MORE_DIRECTIONS, len(products))))
@@ -140,8 +140,7 @@ def surfaces(requests: Sequence[Request]) -> FloatArray:
     """Returns the numbers on the surface of each request, as the runtime reads them, shape (n, 27)."""
 
     def read(some: Sequence[Request]) -> FloatArray:
-        found: Sequence[Reading] = readings(some)
-        return np.array([surface(one) for one in found], dtype=np.float64).reshape(len(some), len(SURFACE))
+        return np.array([surface(one) for one in readings(some)], dtype=np.float64).reshape(len(some), len(SURFACE))
 
     numbers: FloatArray = rows_of(requests, "surface", read)
     return numbers

@@ -25,12 +25,13 @@ _COST_LEVELS = ("surface", "text")
 
 
 class Learned(Policy):
-    """Expects every model's score and cost of a prompt, and picks the best score - lambda * cost.
+    """Expects every model's score and cost of a prompt, and picks the best score - lambda * (cost + stakes * P(wrong)).
 
     What is expected of scores is their contrast: a model's score less the prompt's mean over the models. A ladder of
     levels, from ridges on the prompt's surface and text over similar prompts and clusters to the recognised category,
-    is trusted as far as it proves itself out of fold. Single models are on the curve too. Where prompts do not tell models
-    apart beyond chance, the policy abstains: it is the fixed mix.
+    is trusted as far as it proves itself out of fold. Single models are on the curve too, and a model that often fails
+    or abstains is also chosen together with another to fall back to. Where prompts do not tell models apart beyond
+    chance, the policy abstains: it is the fixed mix.
 
     Args:
         gate: whether it abstains where prompts do not tell models apart beyond chance.
@@ -39,6 +40,7 @@ class Learned(Policy):
         chance_: after `fit`: how often shuffled outcomes are explained as well; None without the gate.
         gain_: after `fit`: the out-of-fold gain over mixes of single models, in AIQ.
         trust_: after `fit`: how far each level is trusted.
+        grounds_: after `fit`: the training outcomes by arm, and the cost weights of the curve.
     """
 
     name = "learned"
@@ -63,15 +65,15 @@ class Learned(Policy):
                 lambda order: explained(apart.expect(contrasts[order]), contrasts[order]), outcomes.keys
             )
         self.abstained = self.gain_ <= 0 or (self.chance_ is not None and not self.chance_.enough)
-        self._gain = gain
+        self.grounds_ = gain
         self._apart = scores.expected, costs.expected
         prepared = smoothers(rows, labels)
         self._scores = Ladder(prepared, gain.contrasts, scores.trust)
-        self._costs = Ladder(prepared, gain.costs, costs.trust)
+        self._costs = Ladder(prepared, gain.charges, costs.trust)
         self._mix = FixedMix().fit(outcomes)
 
     def expect(self, requests: Sequence[Request]) -> tuple[FloatArray, FloatArray]:
-        """Returns expected contrasts of scores, and costs in US dollars, of n requests; shape (n, m) each."""
+        """Returns expected contrasts of scores, and charges in US dollars, of n requests under a arms, shape (n, a)."""
         rows = self._representation.rows(requests)
         return self._scores.expect(rows), np.maximum(self._costs.expect(rows), 0.0)
 
@@ -88,9 +90,8 @@ class Learned(Policy):
         return self._curve(self._train.requests, None if self.abstained else self._apart)
 
     def _curve(self, requests: Sequence[Request], expected: tuple[FloatArray, FloatArray] | None) -> Joined:
-        n = len(requests)
-        singles = [Choices.same(self.models_, (name,), n, label=f"always {name}") for name in self.models_]
-        return Joined((self._mix.curve(requests) if expected is None else self._gain.sweep(*expected), singles))
+        routed = self._mix.curve(requests) if expected is None else self.grounds_.curve(*expected)
+        return Joined((routed, self.grounds_.constant(len(requests))))
 
 
 class _Trusted:
@@ -103,9 +104,9 @@ class _Trusted:
 
 def _out_of_fold(apart: OutOfFold, gain: Gain) -> tuple[_Trusted, _Trusted, float]:
     """Trusts the levels by the outcomes of a gain, true or shuffled; returns scores, costs and what they gain."""
-    costs = apart.expect(gain.costs, _COST_LEVELS)
+    costs = apart.expect(gain.charges, _COST_LEVELS)
     # Dollars are small numbers, and the trust does not depend on their unit.
-    trusted_costs = _Trusted(costs, least_squares(costs, gain.costs))
+    trusted_costs = _Trusted(costs, least_squares(costs, gain.charges))
     trusted_costs.expected = np.maximum(trusted_costs.expected, 0.0)
     contrasts = gain.contrasts
     scores = apart.expect(contrasts)
