@@ -7,15 +7,22 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from routebench.bench import Bench
+from routebench.classes import Protection
+from routebench.cli import main
 from routebench.demonstration import lay_out, recording
 from routebench.errors import InputError
 from routebench.evaluate import Comparison
+from routebench.evaluate.splits import split
 from routebench.messages import last_user_text
 from routebench.report import write_report
+from routebench.rules import Default, Guard, RuleSet
+from routebench.strategies import RulesFile
 from routebench.traffic import Traffic
+from routebench.tune import insure, protect, with_guards
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +130,46 @@ def test_a_report_without_prices_shows_quality_alone(bench: Bench, tmp_path: Pat
 def test_other_formats_are_refused_with_the_mend(comparison: Comparison, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"report\.html or report\.md"):
         write_report(tmp_path / "r.pdf", comparison)
+
+
+def test_what_the_guards_cost_stands_beside_what_they_save(bench: Bench, tmp_path: Path) -> None:
+    outcomes = bench.outcomes()
+    inside, outside = split(outcomes, 42)
+    train, test = outcomes.take(inside), outcomes.take(outside)
+    category = Protection("sums", category="arithmetic", at_least="smollm2-few", min_recall=0.9)
+    protected = protect(train, [*bench.config.protect, category])
+    ruleset = RuleSet(
+        "r",
+        {model.name: model for model in bench.models},
+        Default(route=("calculator", "smollm2-zero")),
+        guards=with_guards((), protected),
+    )
+    found = bench.compare([RulesFile(ruleset)], seeds=(42,))
+    insurance = insure(ruleset, train, test, protected)
+    text = write_report(tmp_path / "r.md", found, store=bench.store, insurance=insurance).read_text()
+    section = text[text.index("## What insurance costs") : text.index("## What wrong answers cost")]
+    assert "| legal (tag=legal) |" in section
+    assert "| sums (category=arithmetic) |" in section
+    assert "| all guards |" in section
+    # Five cases of a class in the training half cannot show a recall of nine in ten.
+    assert "29 independent cases" in section
+    damage = text[text.index("## What wrong answers cost") :]
+    score = found["always:calculator"].first.replayed.score
+    legal = ~np.isnan(found.half.test.cases.stakes_usd)
+    assert f"| always:calculator | ${1000 * 50 * (1 - score[legal]).mean():,.0f} |" in damage
+    assert f"Of {(~legal).sum()} held-out cases nobody said" in damage
+
+
+def test_the_guards_of_a_rule_set_in_a_file_are_told_of(bench: Bench, tmp_path: Path) -> None:
+    ruleset = RuleSet(
+        "r",
+        {model.name: model for model in bench.models},
+        Default(route=("smollm2-zero",)),
+        guards=(Guard("legal", {"tag": "legal"}, at_least="smollm2-few"),),
+    )
+    (tmp_path / "rules.yaml").write_text(ruleset.to_yaml())
+    for strategies, there in ((f"rules:{tmp_path / 'rules.yaml'}", True), ("similarity", False)):
+        out = tmp_path / "r.md"
+        arguments = ["--store", str(bench.store.path), "--suite", bench.suite.name, "--strategies", strategies]
+        assert main(["report", *arguments, "--seeds", "42", "--out", str(out)]) == 0
+        assert ("## What insurance costs" in out.read_text()) is there

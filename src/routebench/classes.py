@@ -68,13 +68,10 @@ def check_classes(
                 f"{where}: no case has the category or tag {label!r}{nearest(label, known)}; {_there(known)}"
             )
     for one in protect:
-        kind, label, known = (
-            ("category", one.category, sorted(categories)) if one.tag is None else ("tag", one.tag, sorted(tags))
-        )
+        kind, known = ("category", sorted(categories)) if one.tag is None else ("tag", sorted(tags))
+        label = str(one.category if one.tag is None else one.tag)
         if label not in known:
-            problems.append(
-                f"{one.where}: no case has the {kind} {label!r}{nearest(str(label), known)}; {_there(known)}"
-            )
+            problems.append(f"{one.where}: no case has the {kind} {label!r}{nearest(label, known)}; {_there(known)}")
     if problems:
         raise ConfigError("\n".join(problems))
 

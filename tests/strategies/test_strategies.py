@@ -17,7 +17,8 @@ from routebench.strategies import (
     parse_strategy,
     with_baselines,
 )
-from routebench.strategies.induce import candidates, induce
+from routebench.strategies.candidates import candidates
+from routebench.strategies.induce import induce
 from routebench.types import Request
 from tests.conftest import make_case, make_model
 

@@ -11,6 +11,8 @@ from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
 from routebench.cli.reading import read_comparable
 from routebench.errors import InputError
 
+_RULES = "rules:"
+
 
 def _comparison(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     """Returns the store, the traffic (None where nobody told it) and the comparison that the arguments ask for."""
@@ -136,11 +138,22 @@ def _tune(arguments: argparse.Namespace) -> int:
     return SHORT if tuned.abstained else DONE
 
 
+def _insurance(arguments: argparse.Namespace, comparison: Any) -> Any:
+    """Returns what the guards of the first rule set that is compared cost; None where there is none, or no guard."""
+    from routebench.rules import RuleSet
+    from routebench.tune import insure
+
+    named = [one.removeprefix(_RULES) for one in (arguments.strategies or "").split(",") if one.startswith(_RULES)]
+    half = comparison.half
+    return insure(RuleSet.load(named[0]), half.train, half.test) if named else None
+
+
 def _report(arguments: argparse.Namespace) -> int:
     from routebench.report import write_report
 
     store, traffic, comparison = _comparison(arguments)
-    write_report(arguments.out, comparison, store=store, traffic=traffic, share=arguments.share)
+    insurance = _insurance(arguments, comparison)
+    write_report(arguments.out, comparison, store=store, traffic=traffic, share=arguments.share, insurance=insurance)
     if arguments.json:
         print_json({"out": str(arguments.out)})
     else:

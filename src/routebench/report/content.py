@@ -70,7 +70,7 @@ def _opening(told: Told) -> list[Block]:
     readings = told.comparison.readings
     blocks: list[Block] = [Text(one.text, "grave" if one.grave else "finding") for one in readings if one.is_finding]
     if told.tuned is not None:
-        blocks.append(Text(told.tuned.why))
+        blocks.append(Text(told.tuned.found.why))
     blocks.append(Points([(one.text, one.grave) for one in readings if not one.is_finding]))
     return blocks
 

@@ -74,8 +74,8 @@ def _signed(value: float) -> str:
 def _classes(insurance: Insurance) -> Grid:
     rows = [_class(one) for one in insurance.classes]
     caption = (
-        "Share of the class that its guard recognises; false alarms: share of the other held-out requests that it holds "
-        "for too."
+        "Share of the class that its guard recognises. False alarms: of the other held-out requests, the share that it "
+        "holds for too."
     )
     return Grid(_CLASS_COLUMNS, rows, caption=caption)
 

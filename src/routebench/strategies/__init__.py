@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from routebench.errors import InputError, nearest
 from routebench.evaluate.protocol import Strategy
-from routebench.strategies.auto import Auto
+from routebench.strategies.auto import Auto, AutoCascade
 from routebench.strategies.base import Policy
 from routebench.strategies.baselines import Always, BestChain, BestSingle, Cheapest, FixedMix, Oracle, RandomMix
 from routebench.strategies.cascade import Cascade
@@ -22,6 +22,7 @@ from routebench.strategies.similarity import Similarity
 
 BY_NAME: Mapping[str, Callable[[], Policy]] = {
     "auto": Auto,
+    "auto_cascade": AutoCascade,
     "best_chain": BestChain,
     "best_single": BestSingle,
     "cascade": Cascade,
@@ -43,10 +44,12 @@ BY_NAME: Mapping[str, Callable[[], Policy]] = {
 
 _WITH_ARGUMENT: Mapping[str, Callable[[str], Policy]] = {
     "always": Always,
+    "auto": Auto,
     "cascade": Cascade,
     "complexity": Complexity,
     "cost_threshold": CostThreshold.within,
     "decisions": Decisions,
+    "learned": Learned,
     "rules": RulesFile,
     "similarity": Similarity,
 }
@@ -84,6 +87,7 @@ __all__ = [
     "DEFAULT",
     "Always",
     "Auto",
+    "AutoCascade",
     "BestChain",
     "BestSingle",
     "Cascade",

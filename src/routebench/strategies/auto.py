@@ -1,17 +1,21 @@
-"""The strategy that chooses among strategies, on train alone; or a fixed mix, where prompts tell nothing."""
+"""The strategies that choose among strategies, on train alone; or a fixed mix, where prompts tell nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from routebench.embedding import Embedder, find_embedder
+from routebench.errors import OutcomesError
 from routebench.evaluate.choices import Choices, FloatArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.protocol import decided_out_of_fold
 from routebench.evaluate.replay import replay
+from routebench.evaluate.sweep import Joined
 from routebench.strategies.base import Policy
+from routebench.strategies.cascade import Cascade
 from routebench.strategies.complexity import Complexity
 from routebench.strategies.cost_threshold import CostThreshold
 from routebench.strategies.learned.gain import Gain
@@ -46,6 +50,9 @@ class Auto(Policy):
     not tell models apart beyond chance, nothing is chosen and the fixed mix stands. Another candidate is preferred only
     where its lead over the first is more than one standard error: the largest of several gains is partly luck.
 
+    Args:
+        embedder: an embedding model that reads prompts besides, or its name, such as `minilm`.
+
     Attributes:
         chosen_: after `fit`: the strategy that decides.
         candidates_: after `fit`: all of them, the first included; it alone where it abstains.
@@ -58,16 +65,21 @@ class Auto(Policy):
     def _fit(self, outcomes: Outcomes) -> None:
         first = self._first().fit(outcomes)
         self.abstained = first.abstained
-        others = [] if first.abstained else [make().fit(outcomes) for make in self._others()]
+        others = [] if first.abstained else [one.fit(outcomes) for one in self._others()]
         self.candidates_ = _held_out([first, *others], outcomes)
         ahead = [one for one in self.candidates_ if one.lead > one.lead_se]
         self.chosen_ = max(ahead, key=lambda one: one.gain).policy if ahead else first
 
-    def _first(self) -> Policy:
-        return Learned()
+    def __init__(self, embedder: Embedder | str | None = None) -> None:
+        self.embedder = find_embedder(embedder) if isinstance(embedder, str) else embedder
+        if self.embedder is not None:
+            self.name = f"{self.name}:{self.embedder.name}"
 
-    def _others(self) -> Sequence[Callable[[], Policy]]:
-        return (Similarity, Complexity, CostThreshold, Rules)
+    def _first(self) -> Policy:
+        return Learned(self.embedder)
+
+    def _others(self) -> Sequence[Policy]:
+        return (Similarity(self.embedder), Complexity(), CostThreshold(), Rules())
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """The curve of the strategy that was chosen."""
@@ -76,6 +88,54 @@ class Auto(Policy):
     def train_curve(self) -> Sequence[Choices]:
         """Its out-of-fold curve."""
         return self.chosen_.train_curve()
+
+
+class AutoCascade(Auto):
+    """Chooses as `auto` does, and beside it learns cascades, which look at answers before they decide.
+
+    Its operating points are those of both. Where cascades are not surely better than a fixed mix, or answers are not
+    kept, it is `auto`.
+
+    Attributes:
+        cascade_: after `fit`: the cascades; None where there are none.
+        without_cascade_: after `fit`: why there are none, in words; None where there are some.
+    """
+
+    name = "auto_cascade"
+    cascade_: Cascade | None
+    without_cascade_: str | None
+
+    def _fit(self, outcomes: Outcomes) -> None:
+        super()._fit(outcomes)
+        self.cascade_, self.without_cascade_ = None, None
+        try:
+            cascade = Cascade().fit(outcomes)
+        except OutcomesError as error:
+            self.without_cascade_ = str(error)
+            return
+        if cascade.abstained:
+            self.without_cascade_ = "no cascade is surely better than a fixed mix on the training cases"
+            return
+        self.abstained = False
+        self.cascade_ = cascade
+
+    def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        """The operating points of both; `check` says which answers are kept."""
+        curve = super().curve(requests)
+        return curve if self.cascade_ is None else Joined((curve, self.cascade_.curve(requests)))
+
+    def train_curve(self) -> Sequence[Choices]:
+        """The same, out of fold."""
+        curve = super().train_curve()
+        return curve if self.cascade_ is None else Joined((curve, self.cascade_.train_curve()))
+
+    def check(self, choices: Choices, outcomes: Outcomes) -> Choices:
+        """Looks at the recorded answers that cascades come to.
+
+        Raises:
+            OutcomesError: none is kept.
+        """
+        return choices if self.cascade_ is None else self.cascade_.check(choices, outcomes)
 
 
 def _held_out(policies: Sequence[Policy], train: Outcomes) -> tuple[Candidate, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain as chained
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -238,29 +237,26 @@ class Cascade(Policy):
         least: float | list[float] = one.accept_from[0] if len(set(one.accept_from)) == 1 else list(one.accept_from)
         return CascadeForm(route, {"accept_from": least}, self._heads.head(one.chain))
 
-    def to_ruleset(self, point: int, folder: Path, artifact: str = "cascade.safetensors") -> RuleSet:
-        """Returns one operating point as a rule set, ready to route; the artifact of its check is written.
+    def to_ruleset(self, point: int) -> RuleSet:
+        """Returns one operating point as a rule set.
+
+        The check's settings lack `head`: whoever writes the rules.yaml saves `heads` beside it first, and adds the
+        artifact's name and sha256.
 
         Args:
             point: by its position in the curve.
-            folder: where the rules.yaml will be, `ruleset.to_yaml()`.
-            artifact: what the file beside it is called.
 
         Raises:
             InputError: it abstained.
-            RulesError: the artifact cannot be written.
         """
         form = self.form(point)
         given = {model.name: model for model in self.models}
         models = {name: given.get(name, Model(name, provider="recorded", model=name)) for name in self.models_}
         if form.check is None:
             return RuleSet(self.name, models, Default(form.route), guards=self.guards)
-        check, heads = dict(form.check), {}
-        if form.head is not None:
-            check |= {"head": {"artifact": artifact, "sha256": form.head.save(folder / artifact)}}
-            heads = {_CHECK: form.head}
+        heads = {} if form.head is None else {_CHECK: form.head}
         default = Default(form.route, cascade=_CHECK)
-        return RuleSet(self.name, models, default, guards=self.guards, checks={_CHECK: check}, heads=heads)
+        return RuleSet(self.name, models, default, guards=self.guards, checks={_CHECK: form.check}, heads=heads)
 
     def _choices(self, number: int, n: int) -> Choices:
         point = self.points_[number]

@@ -1,4 +1,4 @@
-"""Ridge regression of one number, its penalty chosen out of fold."""
+"""Ridge regression of one number or several, its penalty chosen out of fold."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ class Ridge:
     penalty: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ridges:
+    """Weighted sums of the same columns, one a target.
+
+    Attributes:
+        weights: shape (columns, m).
+        bias: shape (m,).
+        out_of_fold: what was predicted for each row by sums that did not see it, shape (n, m).
+        penalty: that predicted best, all targets together.
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+    out_of_fold: FloatArray
+    penalty: float
+
+
 def fit_ridge(
     columns: FloatArray,
     target: FloatArray,
@@ -44,19 +61,39 @@ def fit_ridge(
         folds: (inside, outside) positions; the outsides are disjoint and cover all rows.
         penalties: that are tried; of equally good ones the largest.
     """
+    found = fit_ridges(columns, target[:, None], weight, folds, penalties)
+    return Ridge(found.weights[:, 0], float(found.bias[0]), found.out_of_fold[:, 0], found.penalty)
+
+
+def fit_ridges(
+    columns: FloatArray,
+    targets: FloatArray,
+    weight: FloatArray,
+    folds: Sequence[tuple[IntArray, IntArray]],
+    penalties: FloatArray = PENALTIES,
+) -> Ridges:
+    """Fits ridge regressions of several targets, all with the penalty that is best for their squared errors together.
+
+    Args:
+        columns: of one scale, shape (n, columns).
+        targets: of one scale, shape (n, m).
+        weight: of each row, shape (n,); only their ratios count.
+        folds: (inside, outside) positions; the outsides are disjoint and cover all rows.
+        penalties: that are tried; of equally good ones the largest.
+    """
     weight = weight / weight.mean()
-    whole = _Moments.of(columns, target, weight)
-    predicted = np.empty((len(penalties), len(target)))
+    whole = _Moments.of(columns, targets, weight)
+    predicted = np.empty((len(penalties), *targets.shape))
     for inside, outside in folds:
-        held_out = _Moments.of(columns[outside], target[outside], weight[outside])
+        held_out = _Moments.of(columns[outside], targets[outside], weight[outside])
         # A single group is its own training set.
-        rest = whole if len(inside) == len(target) else whole.without(held_out)
+        rest = whole if len(inside) == len(targets) else whole.without(held_out)
         for row, (weights, bias) in enumerate(rest.solve(penalties)):
             predicted[row, outside] = columns[outside] @ weights + bias
-    errors = ((predicted - target) ** 2) @ weight
+    errors = ((predicted - targets) ** 2).sum(axis=2) @ weight
     best = len(penalties) - 1 - int(np.argmin(errors[::-1]))
     ((weights, bias),) = whole.solve(penalties[best : best + 1])
-    return Ridge(weights, bias, predicted[best], float(penalties[best]))
+    return Ridges(weights, bias, predicted[best], float(penalties[best]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +102,30 @@ class _Moments:
 
     products: FloatArray
     sums: FloatArray
-    with_target: FloatArray
-    target: float
+    with_targets: FloatArray
+    targets: FloatArray
     n: float
 
     @classmethod
-    def of(cls, columns: FloatArray, target: FloatArray, weight: FloatArray) -> _Moments:
+    def of(cls, columns: FloatArray, targets: FloatArray, weight: FloatArray) -> _Moments:
         weighted = columns * weight[:, None]
         return cls(
-            weighted.T @ columns, weighted.sum(axis=0), weighted.T @ target, float(weight @ target), float(weight.sum())
+            weighted.T @ columns, weighted.sum(axis=0), weighted.T @ targets, weight @ targets, float(weight.sum())
         )
 
     def without(self, other: _Moments) -> _Moments:
         return _Moments(
             self.products - other.products,
             self.sums - other.sums,
-            self.with_target - other.with_target,
-            self.target - other.target,
+            self.with_targets - other.with_targets,
+            self.targets - other.targets,
             self.n - other.n,
         )
 
-    def solve(self, penalties: FloatArray) -> list[tuple[FloatArray, float]]:
-        means, mean = self.sums / self.n, self.target / self.n
+    def solve(self, penalties: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+        means, mean = self.sums / self.n, self.targets / self.n
         centred = self.products - np.outer(self.sums, means)
         values, vectors = np.linalg.eigh(centred)
-        rotated = vectors.T @ (self.with_target - self.sums * mean)
-        found = [vectors @ (rotated / (np.maximum(values, 0.0) + penalty)) for penalty in penalties]
-        return [(weights, float(mean - means @ weights)) for weights in found]
+        rotated = vectors.T @ (self.with_targets - np.outer(self.sums, mean))
+        found = [vectors @ (rotated / (np.maximum(values, 0.0) + penalty)[:, None]) for penalty in penalties]
+        return [(weights, mean - means @ weights) for weights in found]

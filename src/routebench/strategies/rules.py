@@ -18,7 +18,8 @@ from routebench.rules import Ask, Default, Guard, Reading, Router, Rule, RuleSet
 from routebench.strategies.answer_checks import AnswerChecks
 from routebench.strategies.base import Policy, lambda_grid
 from routebench.strategies.baselines import chains_to_try
-from routebench.strategies.induce import RuleList, candidates, induce
+from routebench.strategies.candidates import candidates
+from routebench.strategies.induce import RuleList, induce
 from routebench.strategies.prompts import readings
 from routebench.strategies.times import at_time, merged, times_of
 from routebench.types import Answer, Decision, Model, Request

@@ -41,7 +41,10 @@ def write_beside(ruleset: RuleSet, folder: Path, stem: str) -> RuleSet:
     if ruleset.complexity is not None and isinstance(ruleset.complexity.classifier, Logistic):
         settings = {**ruleset.complexity.settings, **saved("classifier", ruleset.complexity.classifier.head.save)}
         ruleset = replace(ruleset, complexity=replace(ruleset.complexity, settings=settings))
-    return ruleset
+    checks = dict(ruleset.checks)
+    for name, head in ruleset.heads.items():
+        checks[name] = {**checks[name], "head": saved(f"{name}-check", head.save)}
+    return replace(ruleset, checks=checks)
 
 
 def artifacts_of(settings: Any) -> tuple[str, ...]:

@@ -79,26 +79,18 @@ class Cover:
         """What the guard costs and brings."""
         whole, part = self.overall, self.inside
         who = "All guards together hold" if self.name == ALL else f"Guard {self.name} holds"
-        said = [f"{who} for {self.share:.1%} of the held-out requests."]
-        if whole.cost_usd_per_1k is None or whole.cost_gain_usd_per_1k is None:
-            said.append("What that costs is unknown: no case has a cost both with it and without.")
-        else:
-            with_it, without = whole.cost_usd_per_1k
-            said.append(
-                f"That costs {_dollars(whole.cost_gain_usd_per_1k)} per 1,000 requests (${with_it:.3g} instead of "
-                f"${without:.3g})."
-            )
+        said = [f"{who} for {self.share:.1%} of the held-out requests.", _price(whole)]
         if part.quality is not None and part.quality_gain is not None:
             where = "on the cases where it holds" if self.label is None else f"on {self.label}"
             said.append(
                 f"It brings {_points(part.quality_gain)} {where} ({part.quality[0]:.1%} instead of "
-                f"{part.quality[1]:.1%}, {part.n} cases)."
+                f"{part.quality[1]:.1%}, {part.n:,} cases)."
             )
-        with_it, without = (one.usd_per_1k for one in self.damage)
-        if with_it is not None and without is not None:
-            saved = "saves" if without >= with_it else "adds"
+        damage, without = (one.usd_per_1k for one in self.damage)
+        if damage is not None and without is not None and damage != without:
             said.append(
-                f"It {saved} ${abs(without - with_it):,.3g} of expected damage per 1,000 requests with known stakes."
+                f"It {'saves' if without > damage else 'adds'} ${abs(without - damage):,.3g} of expected damage per "
+                "1,000 requests with known stakes."
             )
         return " ".join(said)
 
@@ -260,12 +252,20 @@ def _with_and_without(values: tuple[float, float] | None, gain: Difference | Non
     }
 
 
-def _dollars(gain: Difference) -> str:
-    sign = "-" if gain.delta < 0 else ""
-    if gain.ci95 is None:
-        return f"{sign}${abs(gain.delta):.3g}"
-    low, high = gain.ci95
-    return f"{sign}${abs(gain.delta):.3g} [{low:.3g}, {high:.3g}]"
+def _price(whole: Effect) -> str:
+    costs, gain = whole.cost_usd_per_1k, whole.cost_gain_usd_per_1k
+    if costs is None or gain is None:
+        return "What that costs is unknown: no case has a cost both with it and without."
+    if gain.delta == 0:
+        return f"That costs nothing (${costs[0]:.3g} per 1,000 requests either way)."
+    does = "costs" if gain.delta > 0 else "saves"
+    bounds = ""
+    if gain.ci95 is not None:
+        low, high = gain.ci95 if gain.delta > 0 else (-gain.ci95[1], -gain.ci95[0])
+        bounds = f" [{low:.3g}, {high:.3g}]"
+    return (
+        f"That {does} ${abs(gain.delta):.3g}{bounds} per 1,000 requests (${costs[0]:.3g} instead of ${costs[1]:.3g})."
+    )
 
 
 def _points(gain: Difference) -> str:

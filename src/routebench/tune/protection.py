@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from routebench.classes import Protection
-from routebench.errors import OutcomesError, nearest
+from routebench.errors import InputError, OutcomesError, nearest
 from routebench.evaluate import Outcomes
 from routebench.evaluate.choices import BoolArray, FloatArray
 from routebench.evaluate.splits import folds
@@ -26,10 +26,11 @@ from routebench.rules import Guard
 from routebench.rules.file.loading import parse_guard
 from routebench.tune.recognition import learn_condition, matching, signs_of
 
-_ALARM_PRICES = tuple(2.0 ** (step / 4) for step in range(-20, 13))
+_ALARM_PRICES = tuple(2.0 ** (step / 8) for step in range(-40, 25))
 _FOLDS = 5
 _LEVEL = 0.05
 _MANY_ALARMS = 0.2
+_MEND = "let the application send a tag with such requests and protect that: {tag: …}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,19 @@ def protect(train: Outcomes, protections: Sequence[Protection]) -> tuple[Protect
 
 
 def with_guards(guards: Sequence[Guard], protected: Sequence[Protected]) -> tuple[Guard, ...]:
-    """Returns guards and those of protected classes after them; of two with one name the first stays."""
-    named = {guard.name: guard for guard in reversed((*guards, *(one.guard for one in protected)))}
-    return tuple(reversed(named.values()))
+    """Returns guards, and those of protected classes that are not among them already.
+
+    Raises:
+        InputError: two different guards have one name.
+    """
+    named = {guard.name: guard for guard in guards}
+    for one in protected:
+        if named.setdefault(one.guard.name, one.guard) != one.guard:
+            raise InputError(
+                f"two guards are called {one.guard.name!r}, one of them of the protected class "
+                f"{one.protection.label}; give that another `name`"
+            )
+    return tuple(named.values())
 
 
 def recall_of(caught: BoolArray, inside: BoolArray, groups: npt.NDArray[np.str_], weight: FloatArray) -> Recall:
@@ -198,13 +209,14 @@ def _learned(train: Outcomes, protection: Protection) -> Protected:
     inside = members(train, protection)
     n_groups = len(np.unique(train.keys[inside]))
     if n_groups < _FOLDS:
-        known = np.unique(train.cases.category)
+        known = np.unique(train.cases.category).tolist()
         raise OutcomesError(
-            f"{protection.where or 'protect'}: {n_groups} training cases of category {protection.category!r}"
+            f"{_place(protection)}: {n_groups} training cases of category {protection.category!r}"
             f"{nearest(str(protection.category), known) if not n_groups else ''} are too few to recognise it by (at "
-            f"least {_FOLDS}); add cases, or let the application send a tag and protect that: {{tag: …}}"
+            f"least {_FOLDS}); add cases, or {_MEND}"
         )
-    passed, others = [], []
+    passed: list[tuple[Recall, Mapping[str, Any]]] = []
+    others: list[tuple[Recall, Mapping[str, Any]]] = []
     for one in _tried(train, inside):
         if others or one[0].low < protection.min_recall:
             others.append(one)
@@ -212,11 +224,20 @@ def _learned(train: Outcomes, protection: Protection) -> Protected:
             passed.append(one)
         if passed and others:
             break
+    if not passed and not others:
+        raise OutcomesError(
+            f"{_place(protection)}: nothing that a condition reads tells category {protection.category!r} from other "
+            f"requests; {_MEND}"
+        )
     if passed:
         recall, when = min(passed, key=lambda one: one[0].alarms or 0.0)
     else:
         recall, when = max(others, key=lambda one: (one[0].low, -(one[0].alarms or 0.0)))
     return Protected(protection, parse_guard(protection.guard(when)), recall, reached=bool(passed))
+
+
+def _place(protection: Protection) -> str:
+    return protection.where or f"protected class {protection.name!r}"
 
 
 def _tried(train: Outcomes, inside: BoolArray) -> Iterator[tuple[Recall, Mapping[str, Any]]]:
@@ -230,5 +251,5 @@ def _tried(train: Outcomes, inside: BoolArray) -> Iterator[tuple[Recall, Mapping
             if found is not None:
                 caught[held] = matching(train.take(held).requests, found)
         when = learn_condition(signs, inside, train.weight, price)
-        if when is not None:
+        if when:
             yield recall_of(caught, inside, train.keys, train.weight), when

@@ -18,10 +18,11 @@ import numpy as np
 from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.rules import Condition
+from routebench.rules.reading.request import Scope
 from routebench.strategies.prompts import readings
 from routebench.types import Request
 
-_SCOPE = "conversation"
+_SCOPE: Scope = "conversation"
 """What guards read."""
 _WORD = re.compile(r"\w+")
 _PAIR = re.compile(r"(?=(?<!\w)(\w+ \w+)(?!\w))")
@@ -31,6 +32,7 @@ _MAX_WORDS = 120
 _MAX_SHOWN = 3
 _MAX_BARRED = 20
 _MAX_CLAUSES = 12
+_TINY = 1e-6
 
 # Forms that words do not show; each is linear-time and readable.
 _FORMS: tuple[Mapping[str, Any], ...] = (
@@ -101,7 +103,9 @@ def matching(requests: Sequence[Request], when: Mapping[str, Any]) -> BoolArray:
 def learn_condition(
     signs: Signs, inside: BoolArray, weight: FloatArray, alarm_price: float
 ) -> Mapping[str, Any] | None:
-    """Returns the condition that recognises a class best at a price, None where no sign is worth its false alarms.
+    """Returns the condition that recognises a class best at a price.
+
+    An empty one holds for every request: at a low price that can be best. None where no sign is worth its false alarms.
 
     Args:
         signs: of the training requests.
@@ -110,44 +114,65 @@ def learn_condition(
         alarm_price: what catching all others costs, where finding all of the class is worth 1.
     """
     literals = _literals(signs, inside)
-    shown = np.array([one.mask for one in literals], dtype=np.float32)
-    negated = np.array([one.negated for one in literals])
-    worth = np.where(inside, weight / weight[inside].sum(), -alarm_price * weight / max(weight[~inside].sum(), 1e-12))
-    least = max(_MIN_SUPPORT, _MIN_SHARE * int(inside.sum()))
+    ground = _Ground(
+        shown=np.array([one.mask for one in literals], dtype=np.float32),
+        negated=np.array([one.negated for one in literals]),
+        inside=inside,
+        worth=np.where(
+            inside, weight / weight[inside].sum(), -alarm_price * weight / max(weight[~inside].sum(), 1e-12)
+        ).astype(np.float32),
+    )
     left = np.ones(len(inside), dtype=bool)
     clauses: list[tuple[Literal, ...]] = []
     while len(clauses) < _MAX_CLAUSES:
-        clause, mask = _best_clause(shown, negated, worth, inside, left, least)
-        if not clause:
+        found = ground.best_clause(left)
+        if found is None:
             break
+        clause, mask = found
+        if not clause:
+            return {}
         clauses.append(tuple(literals[place] for place in clause))
         left &= ~mask
     return _written(clauses) if clauses else None
 
 
-def _best_clause(
-    shown: Any, negated: BoolArray, worth: FloatArray, inside: BoolArray, left: BoolArray, least: float
-) -> tuple[list[int], BoolArray]:
-    """The literals that together gain most on the requests that no clause has yet; none where none gains."""
-    mask, total = left.copy(), 0.0
-    risk = 1.0 / (int(inside.sum()) + 2)
-    clause: list[int] = []
-    open_to = np.ones(len(negated), dtype=bool)
-    while open_to.any():
-        at = np.flatnonzero(mask)
-        some = shown[:, at]
-        gains = some @ worth[at].astype(np.float32)
-        gains[some @ inside[at].astype(np.float32) < least] = -np.inf
-        gains[~open_to] = -np.inf
-        best = int(np.argmax(gains))
-        if gains[best] <= total + (risk if clause else 0.0) + 1e-6:
-            break
-        total = float(gains[best])
-        clause.append(best)
-        barred = int(negated[clause].sum())
-        open_to = np.where(negated, barred < _MAX_BARRED, len(clause) - barred < _MAX_SHOWN)
-        mask = mask & (shown[best] > 0)
-    return clause, mask
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What clauses are found on: which of l literals show in which of n requests, and what catching each is worth."""
+
+    shown: Any
+    negated: BoolArray
+    inside: BoolArray
+    worth: Any
+
+    def best_clause(self, left: BoolArray) -> tuple[list[int], BoolArray] | None:
+        """The literals that together gain most on what no clause has yet, and what they catch; none to catch all of it.
+
+        None where nothing gains. A literal that only takes requests away has to be worth the case of the class that it
+        may take away unseen: of a class without a loss in n cases, one in n + 2 is to be expected (Laplace).
+        """
+        least = max(_MIN_SUPPORT, _MIN_SHARE * int(self.inside.sum()))
+        risk = 1.0 / (int(self.inside.sum()) + 2)
+        mask, total = left.copy(), float(self.worth[left].sum())
+        from_all = total > 0
+        total = max(total, 0.0)
+        clause: list[int] = []
+        open_to = np.ones(len(self.negated), dtype=bool)
+        while open_to.any():
+            at = np.flatnonzero(mask)
+            some = self.shown[:, at]
+            gains = some @ self.worth[at]
+            gains[some @ self.inside[at].astype(np.float32) < least] = -np.inf
+            gains[~open_to] = -np.inf
+            best = int(np.argmax(gains))
+            if gains[best] <= total + (risk if clause or from_all else 0.0) + _TINY:
+                break
+            total = float(gains[best])
+            clause.append(best)
+            barred = int(self.negated[clause].sum())
+            open_to = np.where(self.negated, barred < _MAX_BARRED, len(clause) - barred < _MAX_SHOWN)
+            mask = mask & (self.shown[best] > 0)
+        return (clause, mask) if clause or from_all else None
 
 
 def _signs(requests: Sequence[Request]) -> Signs:

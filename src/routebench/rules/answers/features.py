@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from routebench.errors import RulesError, nearest
-from routebench.rules.answers.gist import gist
-from routebench.rules.answers.surface import ANSWER_SURFACE, answer_surface, said
+from routebench.rules.answers.gist import gist, said
+from routebench.rules.answers.surface import ANSWER_SURFACE, answer_surface
 from routebench.rules.learned.features import MAX_HASHED_WORDS, FeatureSpec
 from routebench.rules.learned.surface import SURFACE
 from routebench.rules.reading.request import Reading

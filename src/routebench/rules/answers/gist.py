@@ -18,6 +18,7 @@ GistKind = Literal["auto", "text", "number", "choice", "json", "tool_calls"]
 GIST_KINDS: tuple[GistKind, ...] = get_args(GistKind)
 
 _MAX_CHARACTERS = 50_000
+_MAX_SAID = 20_000
 _NUMBER = re.compile(r"(?<![\w.])[-\u2212]?[0-9][0-9,]*(?:\.[0-9]+)?")
 _MARKER = re.compile(r"####|\\boxed|\b(?:final\s+)?answer\b\W{0,4}(?:is\b)?", re.IGNORECASE)
 _CHOICE = re.compile(r"(?<![\w'])\(?([A-J])(?![\w'])")
@@ -39,6 +40,12 @@ def gist(answer: Answer, kind: GistKind = "auto") -> str | None:
             field called answer of its JSON object, else the whole of its JSON, else its number, choice or text.
     """
     return _KINDS[kind](answer)
+
+
+def said(answer: Answer) -> str:
+    """Returns the end of an answer's text, its tool calls written behind it."""
+    calls = "".join(f"\n{call.name}({call.arguments})" for call in answer.tool_calls)
+    return ((answer.text or "") + calls)[-_MAX_SAID:]
 
 
 def numbers_of(text: str) -> list[float]:

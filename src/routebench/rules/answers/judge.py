@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from routebench.rules.answers.surface import said
+from routebench.rules.answers.gist import said
 from routebench.rules.reading.request import Reading
 from routebench.types import Answer, Request
 

@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from routebench.rules.answers.gist import gist, last_marker, numbers_of
+from routebench.rules.answers.gist import gist, last_marker, numbers_of, said
 from routebench.rules.reading.request import Reading
 from routebench.rules.structured import misfit_of_calls, read_json
 from routebench.types import Answer
 
-_MAX_CHARACTERS = 20_000
 _PUNCTUATION = frozenset(string.punctuation)
 _WORD = re.compile(r"\w+")
 _SUM = re.compile(
@@ -86,12 +85,6 @@ class _Pair:
         except ValueError:
             return None
         return found if math.isfinite(found) else None
-
-
-def said(answer: Answer) -> str:
-    """Returns the end of an answer's text, its tool calls written behind it."""
-    calls = "".join(f"\n{call.name}({call.arguments})" for call in answer.tool_calls)
-    return ((answer.text or "") + calls)[-_MAX_CHARACTERS:]
 
 
 def _is_right(left: str, sign: str, right: str, total: str) -> bool:

@@ -51,14 +51,15 @@ class Gain:
         # An unknown price must not look like a bargain.
         dearest = float(mean_costs(train).max())
         costs = np.column_stack([_filled(one.cost_usd, dearest) for one in replays])
-        stakes = np.nan_to_num(train.cases.stakes_usd)[:, None]
+        stakes: FloatArray = np.nan_to_num(train.cases.stakes_usd)[:, None]
+        charges: FloatArray = costs + stakes * (1 - scores)
         return cls(
             train.models,
             arms,
             single_models(train),
             scores,
             costs,
-            costs + stakes * (1 - scores),
+            charges,
             train.weight,
             lambda_grid(costs.mean(axis=0)),
         )

@@ -82,18 +82,24 @@ class Ridge:
 
 
 class Neighbours:
-    """The mean over the most similar training prompts, shrunk towards the mean over all."""
+    """The mean over the most similar training prompts, shrunk towards the mean over all.
 
-    def __init__(self, inside: Rows) -> None:
-        self._inside = inside.unit
+    Args:
+        inside: the training prompts.
+        read: which of a prompt's numbers: rows of length 1.
+    """
+
+    def __init__(self, inside: Rows, read: Callable[[Rows], FloatArray]) -> None:
+        self._read = read
+        self._inside = read(inside)
 
     def at(self, rows: Rows) -> Smooth:
         """Returns the smoother of other prompts; of equally similar ones any count."""
-        k = min(_NEIGHBOURS, len(self._inside))
+        k, queries = min(_NEIGHBOURS, len(self._inside)), self._read(rows)
         index, near = np.empty((len(rows), k), dtype=np.intp), np.empty((len(rows), k))
         for start in range(0, len(rows), _QUERIES_AT_ONCE):
             part = slice(start, start + _QUERIES_AT_ONCE)
-            similarity = rows.unit[part] @ self._inside.T
+            similarity = queries[part] @ self._inside.T
             index[part] = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
             near[part] = np.take_along_axis(similarity, index[part], axis=1)
         weight = np.maximum(near, 0) ** 2
@@ -171,9 +177,22 @@ def smoothers(inside: Rows, labels: StrArray) -> Mapping[str, Smoother]:
     found: dict[str, Smoother] = {
         "surface": Ridge(inside, lambda rows: rows.surface),
         "text": Ridge(inside, lambda rows: rows.joint),
-        "neighbours": Neighbours(inside),
+        "neighbours": Neighbours(inside, lambda rows: rows.unit),
         "clusters": Clusters(inside),
     }
+    if inside.embedded is not None:
+        found["embedding"] = Ridge(inside, _embedded_and_surface)
+        found["embedding neighbours"] = Neighbours(inside, _embedded)
     if len(np.unique(labels)) > 1:
         found["categories"] = Categories(inside, labels)
     return found
+
+
+def _embedded(rows: Rows) -> FloatArray:
+    assert rows.embedded is not None
+    return rows.embedded
+
+
+def _embedded_and_surface(rows: Rows) -> FloatArray:
+    # Rows of length 1 beside standardised columns: as large as all of these together.
+    return np.hstack([_embedded(rows) * np.sqrt(rows.surface.shape[1]), rows.surface])

@@ -8,11 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from routebench.embedding import Embedder
 from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.rules.learned.surface import SURFACE, surface
 from routebench.strategies.learned.grams import grams
-from routebench.strategies.prompts import readings
+from routebench.strategies.prompts import embeddings, readings
 from routebench.types import Request
 
 _DIRECTIONS = 160
@@ -32,17 +33,20 @@ class Rows:
         surface: standardised, shape (n, 27).
         joint: text and surface, at like scales, shape (n, d + 27).
         unit: text alone, rows of length 1 (0 for a prompt without a known word), shape (n, d).
+        embedded: by an embedding model, rows of length 1, shape (n, e); None without one.
     """
 
     surface: FloatArray
     joint: FloatArray
     unit: FloatArray
+    embedded: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.surface)
 
     def __getitem__(self, index: IntArray | BoolArray) -> Rows:
-        return Rows(self.surface[index], self.joint[index], self.unit[index])
+        embedded = None if self.embedded is None else self.embedded[index]
+        return Rows(self.surface[index], self.joint[index], self.unit[index], embedded)
 
 
 class Representation:
@@ -50,7 +54,13 @@ class Representation:
 
     Words, pairs of words and runs of three and four bytes, weighted by tf-idf, enter as their projections on the
     160 directions of a truncated singular value decomposition.
+
+    Args:
+        embedder: an embedding model that reads prompts too.
     """
+
+    def __init__(self, embedder: Embedder | None = None) -> None:
+        self.embedder = embedder
 
     def fit(self, requests: Sequence[Request]) -> Self:
         """Learns from n prompts."""
@@ -71,7 +81,9 @@ class Representation:
         text = self._projected(self._terms(requests))
         length = np.linalg.norm(text, axis=1, keepdims=True)
         numbers = np.clip((surfaces(requests) - self._mean) / self._spread, -_FARTHEST, _FARTHEST)
-        return Rows(numbers, np.hstack([text * self._scale, numbers]), text / np.where(length > 0, length, 1.0))
+        embedded = None if self.embedder is None else embeddings(requests, self.embedder).astype(np.float64)
+        unit = text / np.where(length > 0, length, 1.0)
+        return Rows(numbers, np.hstack([text * self._scale, numbers]), unit, embedded)
 
     def _terms(self, requests: Sequence[Request]) -> list[Any]:
         """Weighted words, and weighted runs of bytes: two sparse arrays, of half the weight each."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from routebench.embedding import Embedder, find_embedder
 from routebench.evaluate.choices import Choices, FloatArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.splits import folds
@@ -34,6 +35,7 @@ class Learned(Policy):
     chance, the policy abstains: it is the fixed mix.
 
     Args:
+        embedder: an embedding model that reads prompts besides, or its name, such as `minilm`.
         gate: whether it abstains where prompts do not tell models apart beyond chance.
 
     Attributes:
@@ -46,11 +48,14 @@ class Learned(Policy):
     name = "learned"
     chance_: Chance | None
 
-    def __init__(self, *, gate: bool = True) -> None:
+    def __init__(self, embedder: Embedder | str | None = None, *, gate: bool = True) -> None:
+        self.embedder = find_embedder(embedder) if isinstance(embedder, str) else embedder
         self.gate = gate
+        if self.embedder is not None:
+            self.name = f"learned:{self.embedder.name}"
 
     def _fit(self, outcomes: Outcomes) -> None:
-        self._representation = Representation().fit(outcomes.requests)
+        self._representation = Representation(self.embedder).fit(outcomes.requests)
         rows, labels = self._representation.rows(outcomes.requests), outcomes.cases.category
         gain = Gain.of(outcomes)
         # Of few prompts a single partition into folds says little; of many, it is enough.
