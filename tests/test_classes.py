@@ -12,7 +12,8 @@ from routebench.bench import Bench
 from routebench.classes import Protection
 from routebench.config import bench_json_schema, load_config
 from routebench.demonstration import lay_out, recording
-from routebench.errors import ConfigError
+from routebench.errors import ConfigError, NoEligibleModelError
+from routebench.rules import Router
 
 MODELS = """
 models:
@@ -110,6 +111,22 @@ def test_the_demonstration_protects_its_legal_cases(tmp_path: Path) -> None:
     assert (cases.stakes_usd[legal] == 50).all()
     assert np.isnan(cases.stakes_usd[~legal]).all()
     assert [guard["name"] for guard in bench.config.guards] == ["legal"]
+
+
+@pytest.mark.parametrize("constraint", [{"max_cost_usd_per_1k": 1e-6}, {"max_quality_drop": 1.0}])
+def test_legal_cases_never_go_below_the_model_that_was_named(tmp_path: Path, constraint: dict[str, float]) -> None:
+    lay_out(tmp_path)
+    bench = Bench(tmp_path / "bench.yaml", recorded=recording())
+    bench.run().wait()
+    router = Router(bench.tune(**constraint).ruleset)
+    legal = [case for case in bench.suite if "legal" in case.tags]
+    others = [case for case in bench.suite if "legal" not in case.tags]
+    assert {router.decide(case.request).chain for case in legal} == {("smollm2-few",)}
+    # The tuner does go lower where it may.
+    assert any(router.decide(case.request).chain[0] != "smollm2-few" for case in others)
+    for model in ("calculator", "smollm2-json", "smollm2-zero"):
+        with pytest.raises(NoEligibleModelError, match="guards legal hold"):
+            router.route(legal[0].request.messages, tags=legal[0].request.tags, model=model)
 
 
 def test_the_demonstration_with_another_model_reads_as_one(tmp_path: Path) -> None:

@@ -97,14 +97,14 @@ def test_compare_holds_candidates_against_every_bar() -> None:
     document = compare(outcomes(), with_baselines(None, ("cheap", "dear")), seeds=[42, 43]).as_dict()
     rows = {row["name"]: row for row in document["strategies"]}
     assert list(rows)[:4] == ["always:cheap", "always:dear", "cheapest", "best_single"]
-    assert list(rows)[4:] == ["best_chain", "random_mix", "fixed_mix", "oracle", "rules", "similarity"]
-    assert rows["oracle"]["quality"] >= rows["rules"]["quality"] >= rows["cheapest"]["quality"]
-    assert rows["oracle"]["aiq"] >= rows["rules"]["aiq"] > document["zero_router"]["aiq"]
-    assert rows["rules"]["deployed_gain"] > 0.05
-    assert rows["rules"]["versus_fixed_mix"]["verdict"] == "better"
-    assert rows["rules"]["apgr"] > 0.6
+    assert list(rows)[4:] == ["best_chain", "random_mix", "fixed_mix", "oracle", "auto"]
+    assert rows["oracle"]["quality"] >= rows["auto"]["quality"] >= rows["cheapest"]["quality"]
+    assert rows["oracle"]["aiq"] >= rows["auto"]["aiq"] > document["zero_router"]["aiq"]
+    assert rows["auto"]["deployed_gain"] > 0.05
+    assert rows["auto"]["versus_fixed_mix"]["verdict"] == "better"
+    assert rows["auto"]["apgr"] > 0.6
     assert rows["cheapest"]["constant_router"]
-    assert not rows["rules"]["constant_router"]
+    assert not rows["auto"]["constant_router"]
     assert rows["best_single"]["versus_baseline"] is None
     assert sum(rows["random_mix"]["mix"].values()) == pytest.approx(1)
 

@@ -113,6 +113,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     models, guards = _settings(arguments, store)
     constraints = Constraints(
         max_quality_drop=arguments.max_quality_drop,
+        max_quality_drop_per_slice=arguments.max_quality_drop_per_slice,
         min_quality=arguments.min_quality,
         max_cost_usd_per_1k=arguments.max_cost_usd_per_1k,
         max_latency_p95_s=arguments.max_latency_p95_s,
@@ -125,6 +126,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         name=arguments.suite,
         guards=guards,
         golden=arguments.golden,
+        target=arguments.target,
         seed=arguments.seed,
         created=utc_now().date(),
     )
@@ -197,6 +199,15 @@ def add_deciding(add: Add) -> None:
         "--bench", type=Path, metavar="bench.yaml", help="takes guards from it, and models' whole settings"
     )
     made.add_argument("--max-quality-drop", type=share, default=0.01, help="below the best single model")
+    made.add_argument(
+        "--max-quality-drop-per-slice", type=share, default=0.05, help="of any category or tag with 30 held-out cases"
+    )
+    made.add_argument(
+        "--target",
+        choices=("gateway", "process"),
+        default="gateway",
+        help="where the rule set will run: `process` also tries forms that need an embedding model there",
+    )
     add_gates(made)
     made.add_argument("--max-rules", type=int, default=12)
     made.add_argument("--golden", choices=("starter", "suite", "none"), default="suite")

@@ -143,7 +143,7 @@ class LearnedScorer:
     ) -> FloatArray:
         """Learns the weights; returns scores made out of fold."""
         columns = hashed_rows(requests, _SPEC).toarray()
-        scale = _scale(columns, _SPEC)
+        scale = column_scale(columns, _SPEC)
         found = fit_ridge(columns * scale, gain, weight, folds)
         weights, bias = _STEEPNESS * found.weights * scale, _STEEPNESS * found.bias
         self.head_ = LinearHead(weights[None], np.array([bias]), _SPEC)
@@ -199,8 +199,13 @@ class BoostedScorer:
         raise OutcomesError(f"{self.name} has no form in rules.yaml: boosted trees run offline only; take `complexity`")
 
 
-def _scale(columns: FloatArray, spec: FeatureSpec) -> FloatArray:
-    """Words to a common size, numbers of the surface to standard deviation 1; 0 where a number never changes."""
+def column_scale(columns: FloatArray, spec: FeatureSpec) -> FloatArray:
+    """Returns factors: words to a common size, surface to standard deviation 1; 0 where a number never changes.
+
+    Args:
+        columns: of training requests, shape (n, width of the features).
+        spec: the features.
+    """
     deviation = columns[:, spec.hashed_words :].std(axis=0)
     standard = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > _CONSTANT)
     return np.concatenate([np.full(spec.hashed_words, _WORD_SCALE), standard])

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Literal
 
+from routebench.errors import OutcomesError
 from routebench.evaluate import Outcomes
 from routebench.rules import Guard
-from routebench.strategies import Complexity, CostThreshold, Learned, Rules, Similarity
+from routebench.strategies import Cascade, Complexity, CostThreshold, Learned, Rules, Similarity
 from routebench.tune.trials import Deployable
 from routebench.types import Model
 
+Target = Literal["gateway", "process"]
+"""A gateway's base install, or a process of the team's own, which may hold an embedding model."""
+
 
 def forms(
-    train: Outcomes, teacher: Learned, *, models: Sequence[Model], guards: Sequence[Guard], max_rules: int
+    train: Outcomes,
+    teacher: Learned,
+    *,
+    models: Sequence[Model],
+    guards: Sequence[Guard],
+    max_rules: int,
+    target: Target,
 ) -> list[Deployable]:
     """Returns every form, fitted on the training half.
 
@@ -22,6 +34,7 @@ def forms(
         models: settings of the models.
         guards: that every rule set carries.
         max_rules: at most so many rules.
+        target: where the rule set will run.
     """
     made: list[Deployable] = [
         CostThreshold(models=models, guards=guards),
@@ -29,4 +42,12 @@ def forms(
         Complexity(models=models, guards=guards),
         Similarity(models=models, guards=guards),
     ]
-    return [form.fit(train) for form in made]
+    if target == "process" and find_spec("onnxruntime") is not None:
+        made.append(Similarity("minilm", models=models, guards=guards))
+    fitted = [form.fit(train) for form in made]
+    try:
+        cascade = Cascade(models=models, guards=guards).fit(train)
+    except OutcomesError:
+        # No answers are kept: there is nothing that a cascade could look at.
+        return fitted
+    return fitted if cascade.abstained else [*fitted, cascade]

@@ -26,7 +26,7 @@ from routebench.rules import Guard
 from routebench.rules.file.loading import parse_guard
 from routebench.tune.recognition import learn_condition, matching, signs_of
 
-_ALARM_PRICES = tuple(2.0 ** (step / 8) for step in range(-40, 25))
+_ALARM_PRICES = tuple(2.0 ** (step / 4) for step in range(-20, 13))
 _FOLDS = 5
 _LEVEL = 0.05
 _MANY_ALARMS = 0.2

@@ -24,7 +24,7 @@ from routebench.suites import load_starter
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.evidence import make_evidence, measure
 from routebench.tune.files import artifacts_of, write_beside
-from routebench.tune.forms import forms
+from routebench.tune.forms import Target, forms
 from routebench.tune.slices import Slices, slices_of
 from routebench.tune.trials import Ground, Trial, allowed_by, best_of
 from routebench.types import Case, Model, Request
@@ -93,7 +93,11 @@ class Tuned:
         return " ".join([*(one for one in said if one), self.comparison.reading])
 
     def _optimism(self) -> str:
-        return "" if self.optimism is None else f"Out of fold it was {100 * self.optimism:+.1f} pt against held out."
+        if self.optimism is None or self.found.trial is None:
+            return ""
+        over = 100 * self.found.trial.over_baseline
+        by = 100 * self.optimism
+        return f"Out of fold it was {over:+.1f} pt from the best single model, an optimism of {by:+.1f} pt."
 
     def _runner_up(self) -> str:
         one = self.found.runner_up
@@ -122,8 +126,11 @@ class Tuned:
 
     @property
     def optimism(self) -> float | None:
-        """Mean score out of fold on train less that held out; None where the fixed mix stands in."""
-        return None if self.found.trial is None else self.found.trial.point.quality - self.own.quality
+        """How much further above the best single model it was out of fold than held out; None for the fixed mix."""
+        versus = self.own.versus_baseline
+        if self.found.trial is None or versus is None:
+            return None
+        return self.found.trial.over_baseline - versus.delta
 
     @property
     def own(self) -> Evaluation:
@@ -189,6 +196,7 @@ def tune(
     name: str,
     guards: Sequence[Mapping[str, Any]] = (),
     golden: GoldenSource = "suite",
+    target: Target = "gateway",
     seed: int = 42,
     created: date,
     beside: Sequence[Strategy] = (),
@@ -209,6 +217,7 @@ def tune(
         guards: guards in the form of a rules.yaml, which the rule set must carry.
         golden: where the golden prompts come from; of the suite only cases tagged `public` are written down, of others
             a digest and the features.
+        target: where the rule set will run: forms that need more than a base install there are left out for a gateway.
         seed: of the split.
         created: the day that the evidence says.
         beside: bars to measure it against besides the baselines, such as the decisions of the router of today.
@@ -232,7 +241,7 @@ def tune(
     by_quality = sorted(singles, key=lambda single: (-single.quality, single.cost_usd or 0.0))
     baseline = _with_fallbacks(by_quality[0].name, by_quality)
     ground = Ground(train, slices_of(train, test, baseline), allowed_by(frame, train), baseline)
-    found = _search(ground, tuple(settings.values()), held, constraints)
+    found = _search(ground, tuple(settings.values()), held, constraints, target)
     ruleset = frame if found.trial is None else _framed(found.trial.ruleset(), frame, ground.slices)
     with TemporaryDirectory() as folder:
         # Through its files: what is measured is what will be read.
@@ -253,7 +262,9 @@ def tune(
     return Tuned(ruleset, found.trial is None, comparison, constraints, found, ground.slices, files)
 
 
-def _search(ground: Ground, models: Sequence[Model], guards: Sequence[Guard], constraints: Constraints) -> Found:
+def _search(
+    ground: Ground, models: Sequence[Model], guards: Sequence[Guard], constraints: Constraints, target: Target
+) -> Found:
     """Tries every form on the training half."""
     train = ground.train
     teacher = Learned().fit(train)
@@ -268,7 +279,7 @@ def _search(ground: Ground, models: Sequence[Model], guards: Sequence[Guard], co
             "On the training half, prompts do not tell the models apart beyond chance "
             f"(p = {p_value:.2f}): no rules are distinguishable from the fixed mix, which is used.",
         )
-    made = forms(train, teacher, models=models, guards=guards, max_rules=constraints.max_rules)
+    made = forms(train, teacher, models=models, guards=guards, max_rules=constraints.max_rules, target=target)
     trials = [trial for form in made if (trial := ground.of(form, constraints)) is not None]
     asked = f"Asked for: {constraints.describe()}."
     if not trials:

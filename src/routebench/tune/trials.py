@@ -10,7 +10,7 @@ import numpy as np
 
 from routebench.errors import NoEligibleModelError
 from routebench.evaluate import Choices, Outcomes, Replayed, Strategy, replay
-from routebench.evaluate.choices import NOBODY, BoolArray, FloatArray, IntArray
+from routebench.evaluate.choices import ACCEPTED, NOBODY, BoolArray, Checks, FloatArray, IntArray
 from routebench.evaluate.frontier import Hull, single_models, weighted_mean
 from routebench.evaluate.paired import paired
 from routebench.evaluate.protocol import decided_out_of_fold
@@ -42,6 +42,7 @@ class Trial:
         replayed: likewise, a case at a time.
         gain: mean score above the fixed mix of two models at its own cost, out of fold.
         gain_se: its standard error; infinite where too few cases differ.
+        over_baseline: mean score above the best single model, out of fold.
     """
 
     form: Deployable
@@ -49,6 +50,7 @@ class Trial:
     replayed: Replayed
     gain: float
     gain_se: float
+    over_baseline: float
 
     @property
     def told(self) -> bool:
@@ -91,34 +93,42 @@ class Ground:
             return None
         replayed = replays[point.index]
         gain, error = gain_over_mix(self.train, replayed)
-        return Trial(form, point, replayed, gain, error)
+        over = weighted_mean(replayed.score - bar, self.train.weight)
+        return Trial(form, point, replayed, gain, error, 0.0 if over is None else over)
 
     def _replay(self, choices: Choices) -> Replayed:
-        parts = tuple((share, self._held(chains)) for share, chains in choices.parts)
-        return replay(self.train, replace(choices, parts=parts))
+        pairs = zip(choices.parts, choices.checks_by_part, strict=True)
+        held = [(share, *self._held(chains, checks)) for (share, chains), checks in pairs]
+        parts = tuple((share, chains) for share, chains, _ in held)
+        checks = tuple(checks for _, _, checks in held) if choices.checks else ()
+        return replay(self.train, replace(choices, parts=parts, checks=checks))
 
-    def _held(self, chains: IntArray) -> IntArray:
+    def _held(self, chains: IntArray, checks: Checks | None) -> tuple[IntArray, Checks | None]:
         """Chains under the rule for small slices and under the guards, as the runtime would have them."""
         models = self.train.models
-        chains = np.array(chains)
+        width = max(chains.shape[1], len(self.baseline), 0 if self.allowed is None else len(models))
+        held = np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1)
+        verdicts = None if checks is None else checks.verdicts
+        if verdicts is not None:
+            more = ((0, 0), (0, width - verdicts.shape[1]), (0, 0))
+            verdicts = np.pad(verdicts, more, constant_values=ACCEPTED)
         kept = np.flatnonzero(self.slices.kept)
-        if len(kept):
-            width = max(chains.shape[1], len(self.baseline))
-            chains = np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1)
-            chains[kept] = -1
-            chains[kept, : len(self.baseline)] = [models.index(name) for name in self.baseline]
-        if self.allowed is None:
-            return chains
-        refused = (chains >= 0) & ~np.take_along_axis(self.allowed, np.maximum(chains, 0), axis=1)
-        rows = np.flatnonzero(refused.any(axis=1))
-        width = max(chains.shape[1], len(models))
-        chains = np.pad(chains, ((0, 0), (0, width - chains.shape[1])), constant_values=-1)
-        for row in rows:
-            left = [place for place in chains[row] if place >= 0 and self.allowed[row, place]]
-            left = left or list(np.flatnonzero(self.allowed[row])) or [NOBODY]
-            chains[row] = -1
-            chains[row, : len(left)] = left
-        return chains
+        held[kept] = -1
+        held[kept, : len(self.baseline)] = [models.index(name) for name in self.baseline]
+        if verdicts is not None:
+            verdicts[kept] = ACCEPTED
+        allowed = np.ones((len(held), len(models)), dtype=bool) if self.allowed is None else self.allowed
+        refused = (held >= 0) & ~np.take_along_axis(allowed, np.maximum(held, 0), axis=1)
+        for row in np.flatnonzero(refused.any(axis=1)):
+            left = np.flatnonzero((held[row] >= 0) & ~refused[row])
+            chain = held[row, left] if len(left) else np.array([*np.flatnonzero(allowed[row])] or [NOBODY])
+            held[row] = -1
+            held[row, : len(chain)] = chain
+            if verdicts is not None:
+                told = verdicts[row, left]
+                verdicts[row] = ACCEPTED
+                verdicts[row, : len(told)] = told
+        return held, None if checks is None else replace(checks, verdicts=verdicts)
 
     def _point(self, place: int, one: Replayed, bar: FloatArray) -> Point:
         cost = weighted_mean(one.cost_usd, self.train.weight)

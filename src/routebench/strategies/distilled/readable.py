@@ -1,0 +1,96 @@
+"""Distilled: a readable rule list for every trade of quality against cost, learned from what a teacher expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from routebench.evaluate.choices import Choices, IntArray
+from routebench.evaluate.outcomes import Outcomes
+from routebench.evaluate.splits import folds
+from routebench.rules import Default, Guard, Router, Rule
+from routebench.strategies.candidates import candidates
+from routebench.strategies.distilled.lesson import Lesson
+from routebench.strategies.distilled.pupil import Pupil
+from routebench.strategies.induce import RuleList, induce
+from routebench.strategies.learned.strategy import Learned
+from routebench.strategies.prompts import readings
+from routebench.strategies.rules import decide_all, rule_name, with_fallback
+from routebench.types import Model, Request
+
+
+class Distilled(Pupil):
+    """Learns a rule list for every trade of quality against cost, from what a teacher expects of training prompts.
+
+    Expectations are much less noisy than outcomes, so that small gains show. Outcomes have the last word: each rule has
+    gained more on them than its standard error.
+
+    Args:
+        teacher: fitted on the same outcomes; one is fitted when left out.
+        max_rules: at most so many rules.
+        models: settings of the models, for their limits and capabilities; by name only when left out.
+        guards: guards that every rule set carries.
+
+    Attributes:
+        lists_: after `fit`: a rule list for every cost weight, with the evidence of each rule.
+    """
+
+    name = "distilled"
+    lists_: tuple[RuleList, ...]
+
+    def __init__(
+        self,
+        teacher: Learned | None = None,
+        *,
+        max_rules: int = 12,
+        models: Sequence[Model] = (),
+        guards: Sequence[Guard] = (),
+    ) -> None:
+        super().__init__(teacher, models=models, guards=guards)
+        self.max_rules = max_rules
+
+    def _learn(self, train: Outcomes, lesson: Lesson) -> None:
+        self._lesson = lesson
+        self.lists_ = tuple(self._induced(train.requests, lesson))
+
+    def _induced(self, requests: Sequence[Request], lesson: Lesson) -> list[RuleList]:
+        found = candidates(requests)
+        lists = []
+        for rate in self.rates_:
+            expected, seen = lesson.utilities(rate)
+            lists.append(induce(found, expected.T, lesson.weight, max_rules=self.max_rules, observed=seen.T, z=0.0))
+        return lists
+
+    def _decided(self, requests: Sequence[Request]) -> Sequence[Choices]:
+        read = readings(requests)
+        return [
+            decide_all(self._router(rules), self.models_, read, label=self._label(place))
+            for place, rules in enumerate(self.lists_)
+        ]
+
+    def _decided_out_of_fold(self) -> Sequence[Choices]:
+        train = self._train
+        read = readings(train.requests)
+        chains: list[IntArray] = [np.full((train.n, 2), -1, dtype=np.intp) for _ in self.rates_]
+        for inside, outside in folds(train, n_folds=5):
+            lists = self._induced(train.take(inside).requests, self._lesson.take(inside))
+            for place, rules in enumerate(lists):
+                decided = decide_all(self._router(rules), self.models_, read[outside]).parts[0][1]
+                chains[place][outside, : decided.shape[1]] = decided
+        return [Choices.single(self.models_, chain, self._label(place)) for place, chain in enumerate(chains)]
+
+    def _router(self, rules: RuleList) -> Router:
+        return Router(self._framed(self._written(rules)))
+
+    def _parts(self, place: int) -> Mapping[str, Any]:
+        return self._written(self.lists_[place])
+
+    def _written(self, rules: RuleList) -> Mapping[str, Any]:
+        default = (self.models_[rules.default],)
+        written = tuple(
+            Rule(rule_name(rule.when, number), rule.when, with_fallback((self.models_[rule.action],), default))
+            for number, rule in enumerate(rules.rules, start=1)
+        )
+        return {"rules": written, "default": Default(route=default)}
