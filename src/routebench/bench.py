@@ -333,6 +333,7 @@ class Bench:
             Constraints(**constraints),
             name=self.suite.name,
             guards=self.config.guards,
+            protections=self.config.protect,
             seed=seed,
             created=self._now().date(),
             beside=beside,

@@ -212,7 +212,6 @@ class BenchConfig:
         guards: those that are written, and one for every protected tag.
         stakes_usd: category or tag -> US dollars that a wrong answer costs.
         stakes_where: category or tag -> its place in the file, for messages.
-        protect: protected classes.
     """
 
     path: Path
@@ -271,19 +270,18 @@ def _protect(settings: BenchSettings, source: YamlSource) -> tuple[Protection, .
     taken = {str(guard.get("name")) for guard in settings.guards}
     found = []
     for place, one in enumerate(settings.protect):
-        for key, names in (("at_least", [one.at_least] if one.at_least else []), ("only", one.only or [])):
-            for name in names:
-                if name not in models:
-                    raise ConfigError(
-                        f"{source.where(('protect', place, key))}: no model {name!r}{nearest(name, models)}; models "
-                        f"here: {', '.join(models)}"
-                    )
+        for name in [one.at_least] if one.only is None else one.only:
+            if name not in models:
+                key = source.where(("protect", place, "at_least" if one.only is None else "only"))
+                raise ConfigError(
+                    f"{key}: no model {name!r}{nearest(str(name), models)}; there are {', '.join(models)}"
+                )
         name = one.name or one.category or str(one.tag)
         where = source.where(("protect", place))
         if name in taken:
             raise ConfigError(f"{where}: a guard is called {name!r} already; give this one another `name`")
         taken.add(name)
-        only = None if one.only is None else tuple(one.only)
+        only = tuple(one.only or ()) or None
         found.append(Protection(name, one.category, one.tag, one.at_least, only, one.min_recall, where))
     return tuple(found)
 

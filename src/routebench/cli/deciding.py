@@ -76,7 +76,7 @@ def _print_readings(comparison: Any, *, of_findings: bool) -> None:
 
 
 def _settings(arguments: argparse.Namespace, store: Any) -> tuple[Any, Any]:
-    """Returns the models' settings and the guards: of the bench.yaml where one is given, else what the store holds.
+    """Returns the models' settings and the bench.yaml, where one is given; else what the store holds, and None.
 
     Raises:
         InputError: the bench.yaml configures a model otherwise than it was run, or a pack holds not all of a model.
@@ -95,22 +95,33 @@ def _settings(arguments: argparse.Namespace, store: Any) -> tuple[Any, Any]:
                     f"{arguments.bench}: model {name!r} is missing or configured otherwise than it was run, so a rule "
                     "set with it would not run what was measured"
                 )
-        return list(given.values()), config.guards
+        return list(given.values()), config
     if store.pack is not None and store.pack.withheld:
         raise InputError(
             f"pack {store.pack.path}: models {', '.join(store.pack.withheld)} have a system prompt or demonstrations, "
             "which a pack does not hold; give the bench.yaml that was run with --bench"
         )
-    return read_models(store, arguments.suite), ()
+    return read_models(store, arguments.suite), None
 
 
 def _tune(arguments: argparse.Namespace) -> int:
     from routebench.bench import utc_now
+    from routebench.classes import check_classes
     from routebench.dash.terminal import comparison_table
+    from routebench.evaluate.stakes import with_stakes
     from routebench.tune import Constraints, tune
 
     store, outcomes = read_comparable(arguments)
-    models, guards = _settings(arguments, store)
+    models, config = _settings(arguments, store)
+    if config is not None:
+        labels = outcomes.cases
+        check_classes(
+            config.protect,
+            config.stakes_where,
+            categories=set(labels.category) - {""},
+            tags={tag for tags in labels.tags for tag in tags},
+        )
+        outcomes = with_stakes(outcomes, config.stakes_usd)
     constraints = Constraints(
         max_quality_drop=arguments.max_quality_drop,
         max_quality_drop_per_slice=arguments.max_quality_drop_per_slice,
@@ -124,7 +135,8 @@ def _tune(arguments: argparse.Namespace) -> int:
         models,
         constraints,
         name=arguments.suite,
-        guards=guards,
+        guards=() if config is None else config.guards,
+        protections=() if config is None else config.protect,
         golden=arguments.golden,
         target=arguments.target,
         seed=arguments.seed,
@@ -184,7 +196,7 @@ def add_deciding(add: Add) -> None:
     report.add_argument("--share", action="store_true", help="hold no text of prompts, answers or rules")
     for made in (compared, report):
         add_store(made, required=True, suite=True)
-        made.add_argument("--strategies", help="names with commas between; default rules,similarity")
+        made.add_argument("--strategies", help="names with commas between; default auto")
         made.add_argument("--seeds", type=seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
         made.add_argument("--baseline", default="best_single", help="what the others are compared with")
         made.add_argument("--cache-hit-rate", type=share, help="share of input tokens read from the provider's cache")

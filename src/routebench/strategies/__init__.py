@@ -13,6 +13,8 @@ from routebench.strategies.cascade import Cascade
 from routebench.strategies.complexity import Complexity
 from routebench.strategies.cost_threshold import CostThreshold
 from routebench.strategies.decisions import Decisions
+from routebench.strategies.distilled.readable import Distilled
+from routebench.strategies.distilled.student import Student
 from routebench.strategies.learned.strategy import Learned
 from routebench.strategies.llm_scores import LlmScores
 from routebench.strategies.recorded import RecordedRules
@@ -30,6 +32,7 @@ BY_NAME: Mapping[str, Callable[[], Policy]] = {
     "cheapest": Cheapest,
     "complexity": Complexity,
     "cost_threshold": CostThreshold,
+    "distilled": Distilled,
     "fixed_mix": FixedMix,
     "knn_tfidf": KnnTfidf,
     "learned": Learned,
@@ -38,6 +41,7 @@ BY_NAME: Mapping[str, Callable[[], Policy]] = {
     "random_mix": RandomMix,
     "rules": Rules,
     "similarity": Similarity,
+    "student": Student,
     "zero": FixedMix,
 }
 """Strategies that need no argument; `zero` is another word for `fixed_mix`."""
@@ -96,6 +100,7 @@ __all__ = [
     "Complexity",
     "CostThreshold",
     "Decisions",
+    "Distilled",
     "FixedMix",
     "KnnTfidf",
     "Learned",
@@ -108,6 +113,7 @@ __all__ = [
     "Rules",
     "RulesFile",
     "Similarity",
+    "Student",
     "decide_all",
     "parse_strategy",
     "with_baselines",

@@ -96,6 +96,14 @@ def fit_ridges(
     return Ridges(weights, bias, predicted[best], float(penalties[best]))
 
 
+def ridges_at(
+    columns: FloatArray, targets: FloatArray, weight: FloatArray, penalty: float
+) -> tuple[FloatArray, FloatArray]:
+    """Returns weights, shape (columns, m), and biases, shape (m,), for a penalty that is known."""
+    ((weights, bias),) = _Moments.of(columns, targets, weight / weight.mean()).solve(np.array([penalty]))
+    return weights, bias
+
+
 @dataclass(frozen=True, slots=True)
 class _Moments:
     """Weighted sums over rows; those of a fold can be taken away, so that every row is multiplied once or twice."""

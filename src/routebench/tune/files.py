@@ -42,8 +42,8 @@ def write_beside(ruleset: RuleSet, folder: Path, stem: str) -> RuleSet:
         settings = {**ruleset.complexity.settings, **saved("classifier", ruleset.complexity.classifier.head.save)}
         ruleset = replace(ruleset, complexity=replace(ruleset.complexity, settings=settings))
     checks = dict(ruleset.checks)
-    for name, head in ruleset.heads.items():
-        checks[name] = {**checks[name], "head": saved(f"{name}-check", head.save)}
+    for name, answer_head in ruleset.heads.items():
+        checks[name] = {**checks[name], "head": saved(f"{name}-check", answer_head.save)}
     return replace(ruleset, checks=checks)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from routebench.errors import OutcomesError
 from routebench.evaluate import Outcomes
 from routebench.rules import Guard
-from routebench.strategies import Cascade, Complexity, CostThreshold, Learned, Rules, Similarity
+from routebench.strategies import Cascade, Complexity, CostThreshold, Distilled, Learned, Similarity, Student
 from routebench.tune.trials import Deployable
 from routebench.types import Model
 
@@ -38,8 +38,9 @@ def forms(
     """
     made: list[Deployable] = [
         CostThreshold(models=models, guards=guards),
-        Rules(max_rules=max_rules, models=models, guards=guards),
+        Distilled(teacher, max_rules=max_rules, models=models, guards=guards),
         Complexity(models=models, guards=guards),
+        Student(teacher, models=models, guards=guards),
         Similarity(models=models, guards=guards),
     ]
     if target == "process" and find_spec("onnxruntime") is not None:

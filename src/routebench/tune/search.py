@@ -13,18 +13,23 @@ from typing import Any, Literal
 
 import numpy as np
 
+from routebench.classes import Protection
 from routebench.errors import InputError
 from routebench.evaluate import Comparison, Evaluation, Outcomes, Strategy
 from routebench.evaluate.frontier import Hull, SingleModel, single_models
 from routebench.evaluate.splits import split
+from routebench.evaluate.stakes import Damage, damage_of
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
 from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Learned
+from routebench.strategies.learned.gain import Gain
 from routebench.suites import load_starter
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.evidence import make_evidence, measure
 from routebench.tune.files import artifacts_of, write_beside
 from routebench.tune.forms import Target, forms
+from routebench.tune.insurance import Insurance, insure
+from routebench.tune.protection import protect, with_guards
 from routebench.tune.slices import Slices, slices_of
 from routebench.tune.trials import Ground, Trial, allowed_by, best_of
 from routebench.types import Case, Model, Request
@@ -69,6 +74,7 @@ class Tuned:
         found: how the choice was made, on the training half.
         slices: categories and tags, and which of them are too small to judge.
         files: what the rule set refers to, by name.
+        insurance: what its guards cost, and how well protected classes are recognised; None without guards.
     """
 
     ruleset: RuleSet
@@ -78,6 +84,7 @@ class Tuned:
     found: Found
     slices: Slices
     files: Mapping[str, bytes]
+    insurance: Insurance | None = None
 
     @property
     def reading(self) -> str:
@@ -89,8 +96,26 @@ class Tuned:
         n_rules = len(self.ruleset.rules)
         what = "the fixed mix" if self.abstained else f"the rule set ({n_rules} rules)"
         held_out = f"Held out, {what} scores {100 * own.quality:.1f}%{bounds} for {cost}."
-        said = [self.found.why, held_out, self._optimism(), self._runner_up(), self._worst_slice(), self._too_small()]
-        return " ".join([*(one for one in said if one), self.comparison.reading])
+        said = [
+            self.found.why,
+            self._distillation(),
+            held_out,
+            self._optimism(),
+            self._runner_up(),
+            self._worst_slice(),
+            self._too_small(),
+            "" if self.insurance is None else self.insurance.reading,
+            self._damage(),
+            self.comparison.reading,
+        ]
+        return " ".join(one for one in said if one)
+
+    def _distillation(self) -> str:
+        share = self.kept_share
+        if share is None or self.found.trial is None:
+            return ""
+        whole, name = 100 * self.found.learned_gain, self.found.trial.form.name
+        return f"Over all costs, {name} keeps {share:.0%} of the {whole:.1f} pt that the prompt's text can tell."
 
     def _optimism(self) -> str:
         if self.optimism is None or self.found.trial is None:
@@ -124,6 +149,24 @@ class Tuned:
         lost = f", except {unknown} that nothing in a request tells" if unknown else ""
         return f"Too small to judge, and kept on the baseline model{lost}: {listed}."
 
+    def _damage(self) -> str:
+        return "" if self.damage.usd_per_1k is None else self.damage.reading
+
+    @property
+    def damage(self) -> Damage:
+        """What wrong answers cost on the held-out cases whose stakes are known."""
+        test = self.comparison.half.test
+        return damage_of(self.own.measured[0].replayed.score, test.cases.stakes_usd, test.weight)
+
+    @property
+    def kept_share(self) -> float | None:
+        """What the form gains over mixes of two models as a share of what the learned strategy gains, out of fold.
+
+        Above 1 where a cascade looks at answers as well; None for the fixed mix.
+        """
+        trial = self.found.trial
+        return None if trial is None or not self.found.learned_gain else trial.curve_gain / self.found.learned_gain
+
     @property
     def optimism(self) -> float | None:
         """How much further above the best single model it was out of fold than held out; None for the fixed mix."""
@@ -154,6 +197,7 @@ class Tuned:
             "optimism": self.optimism,
             "p_value": self.found.p_value,
             "learned_gain": self.found.learned_gain,
+            "kept_share": self.kept_share,
             "runner_up": None
             if other is None
             else {
@@ -162,6 +206,8 @@ class Tuned:
                 "cost_usd_per_1k": other.point.cost_usd_per_1k,
             },
             "n_rules": len(self.ruleset.rules),
+            "insurance": None if self.insurance is None else self.insurance.as_dict(),
+            "damage": self.damage.as_dict(),
             "files": sorted(self.files),
             "reading": self.reading,
         }
@@ -195,6 +241,7 @@ def tune(
     *,
     name: str,
     guards: Sequence[Mapping[str, Any]] = (),
+    protections: Sequence[Protection] = (),
     golden: GoldenSource = "suite",
     target: Target = "gateway",
     seed: int = 42,
@@ -215,6 +262,7 @@ def tune(
         constraints: what is asked.
         name: of the rule set.
         guards: guards in the form of a rules.yaml, which the rule set must carry.
+        protections: classes of requests that must not go below the models that somebody named for them.
         golden: where the golden prompts come from; of the suite only cases tagged `public` are written down, of others
             a digest and the features.
         target: where the rule set will run: forms that need more than a base install there are left out for a gateway.
@@ -227,9 +275,10 @@ def tune(
         OutcomesError: there are too few cases.
     """
     settings = {model.name: model for model in models if model.name in outcomes.models}
-    held = tuple(parse_guard(guard) for guard in guards)
     inside, outside = split(outcomes, seed)
     train, test = outcomes.take(inside), outcomes.take(outside)
+    protected = protect(train, protections)
+    held = with_guards([parse_guard(guard) for guard in guards], protected)
     singles = single_models(train)
     frame = RuleSet(
         name=name,
@@ -240,7 +289,7 @@ def tune(
     )
     by_quality = sorted(singles, key=lambda single: (-single.quality, single.cost_usd or 0.0))
     baseline = _with_fallbacks(by_quality[0].name, by_quality)
-    ground = Ground(train, slices_of(train, test, baseline), allowed_by(frame, train), baseline)
+    ground = Ground(train, slices_of(train, test, baseline), allowed_by(frame, train), baseline, Gain.of(train))
     found = _search(ground, tuple(settings.values()), held, constraints, target)
     ruleset = frame if found.trial is None else _framed(found.trial.ruleset(), frame, ground.slices)
     with TemporaryDirectory() as folder:
@@ -258,8 +307,11 @@ def tune(
         constraint=constraints.describe(),
         created=created,
     )
+    insurance = insure(ruleset, train, test, protected)
+    if insurance is not None:
+        evidence["insurance"] = insurance.evidence()
     ruleset = replace(ruleset, evidence=evidence, golden=_golden(ruleset, golden, outcomes))
-    return Tuned(ruleset, found.trial is None, comparison, constraints, found, ground.slices, files)
+    return Tuned(ruleset, found.trial is None, comparison, constraints, found, ground.slices, files, insurance)
 
 
 def _search(
@@ -279,7 +331,7 @@ def _search(
             "On the training half, prompts do not tell the models apart beyond chance "
             f"(p = {p_value:.2f}): no rules are distinguishable from the fixed mix, which is used.",
         )
-    made = forms(train, teacher, models=models, guards=guards, max_rules=constraints.max_rules, target=target)
+    made = forms(train, teacher, models=models, guards=guards, max_rules=_room(constraints, ground), target=target)
     trials = [trial for form in made if (trial := ground.of(form, constraints)) is not None]
     asked = f"Asked for: {constraints.describe()}."
     if not trials:
@@ -303,6 +355,11 @@ def _search(
         p_value,
         f"{asked} Out of fold, {best.form.name} is {100 * best.gain:+.1f} pt above the fixed mix at its own cost.",
     )
+
+
+def _room(constraints: Constraints, ground: Ground) -> int:
+    """How many rules a form may have beside the one for small slices."""
+    return max(1, constraints.max_rules - (ground.slices.stays is not None))
 
 
 def _framed(policy: RuleSet, frame: RuleSet, slices: Slices) -> RuleSet:

@@ -16,6 +16,7 @@ from routebench.evaluate.paired import paired
 from routebench.evaluate.protocol import decided_out_of_fold
 from routebench.rules import RuleSet
 from routebench.rules.guards import Gatekeeper
+from routebench.strategies.learned.gain import Gain
 from routebench.strategies.prompts import readings
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.slices import Slices
@@ -43,6 +44,7 @@ class Trial:
         gain: mean score above the fixed mix of two models at its own cost, out of fold.
         gain_se: its standard error; infinite where too few cases differ.
         over_baseline: mean score above the best single model, out of fold.
+        curve_gain: what all operating points of the form gain over mixes of two models, out of fold, in AIQ.
     """
 
     form: Deployable
@@ -51,6 +53,7 @@ class Trial:
     gain: float
     gain_se: float
     over_baseline: float
+    curve_gain: float
 
     @property
     def told(self) -> bool:
@@ -71,12 +74,14 @@ class Ground:
         slices: of it.
         allowed: which models guards and limits allow each case, shape (n, m); None where they allow everything.
         baseline: the best single model's chain.
+        gain: measures operating points against mixes of two models.
     """
 
     train: Outcomes
     slices: Slices
     allowed: BoolArray | None
     baseline: tuple[str, ...]
+    gain: Gain
 
     @property
     def best_quality(self) -> float:
@@ -94,7 +99,9 @@ class Ground:
         replayed = replays[point.index]
         gain, error = gain_over_mix(self.train, replayed)
         over = weighted_mean(replayed.score - bar, self.train.weight)
-        return Trial(form, point, replayed, gain, error, 0.0 if over is None else over)
+        costs = np.array([np.nan if one.cost_usd_per_1k is None else one.cost_usd_per_1k / 1000 for one in points])
+        curve_gain = self.gain.of_curve(costs, np.array([one.quality for one in points]))
+        return Trial(form, point, replayed, gain, error, 0.0 if over is None else over, curve_gain)
 
     def _replay(self, choices: Choices) -> Replayed:
         pairs = zip(choices.parts, choices.checks_by_part, strict=True)

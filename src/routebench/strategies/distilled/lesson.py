@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,7 +12,6 @@ from routebench.evaluate.choices import FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.sweep import LambdaSweep
 from routebench.strategies.base import lambda_grid
-from routebench.strategies.learned.gain import Gain
 from routebench.strategies.learned.strategy import Learned
 
 _POINTS = 20
@@ -22,13 +20,13 @@ _RATES_LOOKED_AT = 801
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """n training prompts under m models.
+    """n training prompts under a arms, which are models, or models with another to fall back to.
 
     Attributes:
-        scores: expected contrasts of scores, shape (n, m).
-        costs: expected US dollars, shape (n, m).
-        seen_scores: contrasts of the scores that were seen, shape (n, m).
-        seen_costs: US dollars that were seen, shape (n, m).
+        scores: expected contrasts of scores, shape (n, a).
+        costs: expected charges in US dollars, shape (n, a).
+        seen_scores: contrasts of the scores that were seen, shape (n, a).
+        seen_costs: charges that were seen, shape (n, a).
         weight: requests that each prompt stands for, shape (n,).
     """
 
@@ -55,31 +53,26 @@ class Lesson:
                 f"{train.n} of suite {train.suite!r}: fit it on the same outcomes, or leave it out"
             )
         own_scores, own_costs = teacher.expect(train.requests)
-        seen = Gain.of(train)
-        return cls((scores + own_scores) / 2, (costs + own_costs) / 2, seen.contrasts, seen.costs, train.weight)
+        seen = teacher.grounds_
+        return cls((scores + own_scores) / 2, (costs + own_costs) / 2, seen.contrasts, seen.charges, seen.weight)
 
-    def take(self, index: IntArray) -> Self:
-        """Returns some of the prompts, by position."""
-        return replace(
-            self,
-            scores=self.scores[index],
-            costs=self.costs[index],
-            seen_scores=self.seen_scores[index],
-            seen_costs=self.seen_costs[index],
-            weight=self.weight[index],
-        )
+    @classmethod
+    def within(cls, teacher: Learned, index: IntArray) -> Self:
+        """Asks a teacher about some of its training prompts as if it knew no others, by position."""
+        seen = teacher.grounds_
+        return cls(*teacher.expect_within(index), seen.contrasts[index], seen.charges[index], seen.weight[index])
 
     def utilities(self, rate: float) -> tuple[FloatArray, FloatArray]:
-        """Returns expected and seen scores less the cost weight times the costs, shape (n, m) each."""
+        """Returns expected and seen scores less the cost weight times the costs, shape (n, a) each."""
         return self.scores - rate * self.costs, self.seen_scores - rate * self.seen_costs
 
-    def rates(self, models: Sequence[str], points: int = _POINTS) -> FloatArray:
+    def rates(self, points: int = _POINTS) -> FloatArray:
         """Returns cost weights whose operating points lie evenly along the cost, from the dearest to the cheapest.
 
         An even grid of weights would have most of its points where one model takes everything.
         """
         grid = lambda_grid(np.average(self.seen_costs, axis=0, weights=self.weight), _RATES_LOOKED_AT)
-        sweep = LambdaSweep(tuple(models), self.scores, self.costs, grid)
+        sweep = LambdaSweep(tuple(map(str, range(self.scores.shape[1]))), self.scores, self.costs, grid)
         spent = np.minimum.accumulate(sweep.reached(self.scores, self.costs, self.weight).cost_usd)
         wanted = np.linspace(spent[0], spent[-1], points)
         nearest = np.abs(spent - wanted[:, None]).argmin(axis=1)

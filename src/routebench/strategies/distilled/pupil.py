@@ -18,7 +18,7 @@ from routebench.types import Model, Request
 class Pupil(Policy):
     """Learns from what a teacher expects of the training prompts; abstains where the teacher does.
 
-    Single models are on the curve too, after the points that were learned. Subclasses write `_learn`, `_decided`,
+    Constant decisions are on the curve too, after the points that were learned. Subclasses write `_learn`, `_decided`,
     `_decided_out_of_fold` and `_parts`.
 
     Args:
@@ -45,7 +45,7 @@ class Pupil(Policy):
         self.teacher_ = Learned().fit(outcomes) if self.teacher is None else self.teacher
         lesson = Lesson.of(self.teacher_, outcomes)
         self.abstained = self.teacher_.abstained
-        self.rates_ = () if self.abstained else tuple(map(float, lesson.rates(outcomes.models)))
+        self.rates_ = () if self.abstained else tuple(map(float, lesson.rates()))
         if not self.abstained:
             self._learn(outcomes, lesson)
 
@@ -69,13 +69,13 @@ class Pupil(Policy):
         """One point a lambda, from quality at any price to the cheapest, then the single models."""
         if self.abstained:
             return self.teacher_.curve(requests)
-        return self._with_singles(self._decided(requests), len(requests))
+        return Joined((self._decided(requests), self.teacher_.grounds_.constant(len(requests))))
 
     def train_curve(self) -> Sequence[Choices]:
         """The curve by what was learned without the case, five folds by group."""
         if self.abstained:
             return self.teacher_.train_curve()
-        return self._with_singles(self._decided_out_of_fold(), self._train.n)
+        return Joined((self._decided_out_of_fold(), self.teacher_.grounds_.constant(self._train.n)))
 
     def to_ruleset(self, point: int) -> RuleSet:
         """Returns one operating point as a rule set, ready to route."""
@@ -85,7 +85,7 @@ class Pupil(Policy):
         elif point < len(self.rates_):
             parts = self._parts(point)
         else:
-            parts = {"default": Default(route=(self.models_[point - len(self.rates_)],))}
+            parts = {"default": Default(route=self.teacher_.grounds_.arms[point - len(self.rates_)])}
         return self._framed(parts)
 
     def _framed(self, parts: Mapping[str, Any]) -> RuleSet:
@@ -96,10 +96,6 @@ class Pupil(Policy):
             guards=self.guards,
             **parts,
         )
-
-    def _with_singles(self, learned: Sequence[Choices], n: int) -> Joined:
-        singles = [Choices.same(self.models_, (name,), n, label=f"always {name}") for name in self.models_]
-        return Joined((learned, singles))
 
     def _label(self, place: int) -> str:
         return f"lambda={self.rates_[place]:.3g}"

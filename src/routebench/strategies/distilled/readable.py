@@ -52,7 +52,6 @@ class Distilled(Pupil):
         self.max_rules = max_rules
 
     def _learn(self, train: Outcomes, lesson: Lesson) -> None:
-        self._lesson = lesson
         self.lists_ = tuple(self._induced(train.requests, lesson))
 
     def _induced(self, requests: Sequence[Request], lesson: Lesson) -> list[RuleList]:
@@ -73,9 +72,10 @@ class Distilled(Pupil):
     def _decided_out_of_fold(self) -> Sequence[Choices]:
         train = self._train
         read = readings(train.requests)
-        chains: list[IntArray] = [np.full((train.n, 2), -1, dtype=np.intp) for _ in self.rates_]
+        width = 2 * max(map(len, self.teacher_.grounds_.arms))
+        chains: list[IntArray] = [np.full((train.n, width), -1, dtype=np.intp) for _ in self.rates_]
         for inside, outside in folds(train, n_folds=5):
-            lists = self._induced(train.take(inside).requests, self._lesson.take(inside))
+            lists = self._induced(train.take(inside).requests, Lesson.within(self.teacher_, inside))
             for place, rules in enumerate(lists):
                 decided = decide_all(self._router(rules), self.models_, read[outside]).parts[0][1]
                 chains[place][outside, : decided.shape[1]] = decided
@@ -88,9 +88,10 @@ class Distilled(Pupil):
         return self._written(self.lists_[place])
 
     def _written(self, rules: RuleList) -> Mapping[str, Any]:
-        default = (self.models_[rules.default],)
+        arms = self.teacher_.grounds_.arms
+        default = arms[rules.default]
         written = tuple(
-            Rule(rule_name(rule.when, number), rule.when, with_fallback((self.models_[rule.action],), default))
+            Rule(rule_name(rule.when, number), rule.when, with_fallback(arms[rule.action], default))
             for number, rule in enumerate(rules.rules, start=1)
         )
         return {"rules": written, "default": Default(route=default)}

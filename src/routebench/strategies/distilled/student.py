@@ -19,7 +19,7 @@ from routebench.rules.learned.utility import UtilityHead
 from routebench.strategies.distilled.lesson import Lesson
 from routebench.strategies.distilled.pupil import Pupil
 from routebench.strategies.prompts import hashed_rows
-from routebench.strategies.ridge import fit_ridges
+from routebench.strategies.ridge import fit_ridges, ridges_at
 from routebench.strategies.scorers import column_scale
 from routebench.types import Request
 
@@ -58,26 +58,31 @@ class Student(Pupil):
     def _learn(self, train: Outcomes, lesson: Lesson) -> None:
         self.spec_ = spec_for(train.models, train.n)
         columns = hashed_rows(train.requests, self.spec_).toarray()
-        scale = column_scale(columns, self.spec_)
+        self._scale = column_scale(columns, self.spec_)
+        arms = self.teacher_.grounds_.arms
+        # What to fall back to is the next of the order here.
+        self._alone = np.array([arms.index((name,)) for name in train.models])
         # Dollars are small numbers: costs of the size of contrasts, so that one penalty serves both.
-        dollar = (_size(lesson.scores) or 1.0) / (_size(lesson.costs) or 1.0)
-        targets = np.hstack([lesson.scores, lesson.costs * dollar])
-        found = fit_ridges(columns * scale, targets, lesson.weight, list(folds(train, n_folds=5)), _PENALTIES)
-        m = len(train.models)
-        weights, bias = found.weights * scale[:, None], found.bias
-        self._apart = found.out_of_fold[:, :m], found.out_of_fold[:, m:] / dollar
-        self.heads_ = tuple(
-            UtilityHead(
-                LinearHead(
-                    (weights[:, :m] - rate / dollar * weights[:, m:]).T,
-                    bias[:m] - rate / dollar * bias[m:],
-                    self.spec_,
-                    "identity",
-                ),
-                self.models_,
-            ).halved()
-            for rate in self.rates_
+        self._dollar = (_size(lesson.scores) or 1.0) / (_size(lesson.costs) or 1.0)
+        self._columns = columns * self._scale
+        found = fit_ridges(
+            self._columns, self._targets(lesson), lesson.weight, list(folds(train, n_folds=5)), _PENALTIES
         )
+        self._penalty = found.penalty
+        weights = self._priced(found.weights * self._scale[:, None])
+        bias = self._priced(found.bias)
+        self.heads_ = tuple(
+            UtilityHead(LinearHead(one.T, other, self.spec_, "identity"), self.models_).halved()
+            for one, other in zip(weights, bias, strict=True)
+        )
+
+    def _targets(self, lesson: Lesson) -> FloatArray:
+        return np.hstack([lesson.scores[:, self._alone], lesson.costs[:, self._alone] * self._dollar])
+
+    def _priced(self, found: FloatArray) -> list[FloatArray]:
+        """What was found for contrasts less lambda times what was found for costs, for every lambda."""
+        m = len(self.models_)
+        return [found[..., :m] - rate / self._dollar * found[..., m:] for rate in self.rates_]
 
     def _decided(self, requests: Sequence[Request]) -> Sequence[Choices]:
         found = hashed_rows(requests, self.spec_)
@@ -88,10 +93,14 @@ class Student(Pupil):
         ]
 
     def _decided_out_of_fold(self) -> Sequence[Choices]:
-        scores, costs = self._apart
+        predicted = np.empty((self._train.n, 2 * len(self.models_)))
+        for inside, outside in folds(self._train, n_folds=5):
+            lesson = Lesson.within(self.teacher_, inside)
+            weights, bias = ridges_at(self._columns[inside], self._targets(lesson), lesson.weight, self._penalty)
+            predicted[outside] = self._columns[outside] @ weights + bias
         return [
-            Choices.single(self.models_, np.argsort(rate * costs - scores, axis=1, kind="stable"), self._label(place))
-            for place, rate in enumerate(self.rates_)
+            Choices.single(self.models_, np.argsort(-utilities, axis=1, kind="stable"), self._label(place))
+            for place, utilities in enumerate(self._priced(predicted))
         ]
 
     def part(self, point: int) -> LearnedPart:

@@ -51,8 +51,8 @@ class Gain:
         # An unknown price must not look like a bargain.
         dearest = float(mean_costs(train).max())
         costs = np.column_stack([_filled(one.cost_usd, dearest) for one in replays])
-        stakes: FloatArray = np.nan_to_num(train.cases.stakes_usd)[:, None]
-        charges: FloatArray = costs + stakes * (1 - scores)
+        stakes = np.nan_to_num(train.cases.stakes_usd)[:, None]
+        charges = costs + stakes * (1 - scores)
         return cls(
             train.models,
             arms,

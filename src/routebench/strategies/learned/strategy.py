@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from routebench.embedding import Embedder, find_embedder
-from routebench.evaluate.choices import Choices, FloatArray
+from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.splits import folds
 from routebench.evaluate.sweep import Joined
@@ -72,6 +72,7 @@ class Learned(Policy):
         self.abstained = self.gain_ <= 0 or (self.chance_ is not None and not self.chance_.enough)
         self.grounds_ = gain
         self._apart = scores.expected, costs.expected
+        self._rows = rows
         prepared = smoothers(rows, labels)
         self._scores = Ladder(prepared, gain.contrasts, scores.trust)
         self._costs = Ladder(prepared, gain.charges, costs.trust)
@@ -85,6 +86,20 @@ class Learned(Policy):
     def expect_out_of_fold(self) -> tuple[FloatArray, FloatArray]:
         """Returns the same of the training prompts, each expected from the others."""
         return self._apart
+
+    def expect_within(self, index: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Returns the same of some training prompts as if there were no others: their own outcomes are known.
+
+        Whoever learns from these expectations, and is held out on the other prompts, has seen nothing of them.
+
+        Args:
+            index: positions of the prompts, shape (k,).
+        """
+        rows, gain = self._rows[index], self.grounds_
+        prepared = smoothers(rows, self._train.cases.category[index])
+        known = {name: weight for name, weight in self._scores.trust.items() if name in prepared}
+        scores = Ladder(prepared, gain.contrasts[index], known).expect(rows)
+        return scores, np.maximum(Ladder(prepared, gain.charges[index], self._costs.trust).expect(rows), 0.0)
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """One point a lambda, from quality at any price to the cheapest, then the single models."""
