@@ -14,6 +14,7 @@ TEXTS = (
     "Add 3 + 4!",
     "naïve café, naïve",
     "What is x? Tell me.",
+    "Is it so?",
     'the "quoted text" here, in a much longer request than all of the others are',
     "a, b, and c\n1. one\n2. two",
     "Übersetze das ist ein Satz und nicht mehr für mich",

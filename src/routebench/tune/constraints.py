@@ -67,6 +67,8 @@ class Point:
     """One operating point, as measured out of fold on train; None while unknown.
 
     Attributes:
+        quality_se: standard error of what the floor is held against: of the difference to the best single model, or
+            under a floor in absolute terms of the mean score.
         worst_drop: of the slices that are large enough to judge, how far the one that loses most is below the best
             single model, drawn towards the mean of all as far as chance goes; None without such slices.
     """
@@ -76,19 +78,21 @@ class Point:
     cost_usd_per_1k: float | None
     latency_p95_s: float | None
     worst_drop: float | None = None
+    quality_se: float = 0.0
 
 
 def choose(points: Sequence[Point], constraints: Constraints, best_single_quality: float) -> Point | None:
     """Returns the point that meets the constraints best, None when none does.
 
-    A point whose cost or latency is unknown does not meet a cap on it.
+    A floor has to be kept with a standard error to spare: of many points that seem to keep it, the cheapest is the one
+    that was luckiest. A point whose cost or latency is unknown does not meet a cap on it.
     """
     floor = constraints.floor(best_single_quality)
     cap, slowest = constraints.max_cost_usd_per_1k, constraints.max_latency_p95_s
 
     def meets(point: Point) -> bool:
         return (
-            (point.quality >= floor)
+            (point.quality - point.quality_se >= floor)
             and (cap is None or (point.cost_usd_per_1k is not None and point.cost_usd_per_1k <= cap))
             and (slowest is None or (point.latency_p95_s is not None and point.latency_p95_s <= slowest))
             and (point.worst_drop is None or point.worst_drop <= constraints.max_quality_drop_per_slice)

@@ -114,8 +114,10 @@ class Tuned:
         share = self.kept_share
         if share is None or self.found.trial is None:
             return ""
-        whole, name = 100 * self.found.learned_gain, self.found.trial.form.name
-        return f"Over all costs, {name} keeps {share:.0%} of the {whole:.1f} pt that the prompt's text can tell."
+        whole, name = f"{100 * self.found.learned_gain:.1f} pt", self.found.trial.form.name
+        if share > 1:
+            return f"Over all costs, {name} gains {share:.1f} times the {whole} that the prompt's text alone can tell."
+        return f"Over all costs, {name} keeps {share:.0%} of the {whole} that the prompt's text can tell."
 
     def _optimism(self) -> str:
         if self.optimism is None or self.found.trial is None:

@@ -92,7 +92,7 @@ class Ground:
         """Tries every operating point of a fitted form; None where none meets the constraint."""
         bar = replay(self.train, Choices.same(self.train.models, self.baseline[:1], self.train.n)).score
         replays = [self._replay(choices) for choices in decided_out_of_fold(form, self.train)]
-        points = [self._point(place, one, bar) for place, one in enumerate(replays)]
+        points = [self._point(place, one, bar, constraints) for place, one in enumerate(replays)]
         point = choose(points, constraints, self.best_quality)
         if point is None:
             return None
@@ -137,7 +137,7 @@ class Ground:
                 verdicts[row, : len(told)] = told
         return held, None if checks is None else replace(checks, verdicts=verdicts)
 
-    def _point(self, place: int, one: Replayed, bar: FloatArray) -> Point:
+    def _point(self, place: int, one: Replayed, bar: FloatArray, constraints: Constraints) -> Point:
         cost = weighted_mean(one.cost_usd, self.train.weight)
         quality = weighted_mean(one.score, self.train.weight)
         worst = self.slices.worst(one.score - bar)
@@ -147,7 +147,17 @@ class Ground:
             None if cost is None else 1000 * cost,
             one.latency_quantile(0.95),
             None if worst is None else worst[1],
+            self._error(one.score if constraints.min_quality is not None else one.score - bar),
         )
+
+    def _error(self, values: FloatArray) -> float:
+        """The standard error of a weighted mean over groups."""
+        known = ~np.isnan(values)
+        weight = self.train.weight[known]
+        if not weight.sum():
+            return 0.0
+        apart = weight * (values[known] - np.average(values[known], weights=weight))
+        return float(np.sqrt((np.bincount(self.train.cases.cluster[known], weights=apart) ** 2).sum()) / weight.sum())
 
 
 def allowed_by(ruleset: RuleSet, train: Outcomes) -> BoolArray | None:
