@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from routebench.rules.learned.head import LinearHead
 from routebench.rules.learned.features import FeatureSpec
+from routebench.rules.learned.head import LinearHead
 from routebench.rules.learned.surface import SURFACE
 
 ROOT = Path(__file__).resolve().parents[1]

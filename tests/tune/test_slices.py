@@ -66,3 +66,20 @@ def test_small_slices_stay_on_the_baseline_where_the_request_tells_them() -> Non
     assert found.kept[law].mean() == pytest.approx(1)
     assert found.kept[vip].all()
     assert not found.kept[~law & ~vip].any()
+
+
+def test_where_most_slices_are_small_they_are_judged_together() -> None:
+    n = 120
+    data = matrix(
+        np.ones((n, 2)),
+        np.ones((n, 2)),
+        prompt=[f"topic {place // 2 % 10} question {place}" for place in range(n)],
+        category=[f"c{place // 2 % 10}" for place in range(n)],
+    )
+    train, test = data.take(np.arange(0, n, 2)), data.take(np.arange(1, n, 2))
+    found = slices_of(train, test, ("m1",))
+    assert found.together
+    assert list(found.judged) == ["small slices together"]
+    assert found.stays is None
+    assert not found.kept.any()
+    assert len(found.too_small) == 10

@@ -108,13 +108,17 @@ def trial(name: str, gain: float, cost: float, quality: float = 0.8) -> Trial:
     return Trial(form, Point(0, quality, cost, None), replay(data, form.train_curve()[0]), gain, 0.01, 0.0, gain)
 
 
-def test_a_readable_form_that_keeps_most_of_the_gain_is_preferred() -> None:
+def test_a_readable_form_that_is_worth_nearly_as_much_is_preferred() -> None:
     asked = Constraints()
-    readable, best, last = trial("rules", 0.08, 1.2), trial("head", 0.09, 1.0), trial("cascade", 0.05, 1.1)
-    assert [one.form.name for one in best_of([readable, best, last], asked) if one] == ["rules", "head"]
-    weak = trial("rules", 0.05, 1.2)
-    assert [one.form.name for one in best_of([weak, best, last], asked) if one] == ["head", "cascade"]
-    assert best_of([best], asked) == (best, None)
+    # Score and cost trade at one to ten: a dollar more is a tenth of a point.
+    readable, best, last = trial("rules", 0.08, 1.1), trial("head", 0.1, 1.0), trial("cascade", 0.05, 1.05)
+    chosen = best_of([readable, best, last], asked, 0.1)
+    assert [one.form.name for one in chosen if one] == ["rules", "head"]
+    dear = trial("rules", 0.08, 1.3)
+    assert [one.form.name for one in best_of([dear, best, last], asked, 0.1) if one] == ["head", "cascade"]
+    worse = trial("rules", 0.08, 1.1, quality=0.77)
+    assert [one.form.name for one in best_of([worse, best, last], asked, 0.1) if one] == ["head", "cascade"]
+    assert best_of([best], asked, 0.1) == (best, None)
 
 
 def test_a_gain_over_the_mix_at_the_same_cost() -> None:

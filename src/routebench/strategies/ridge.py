@@ -81,7 +81,21 @@ def fit_ridges(
         folds: (inside, outside) positions; the outsides are disjoint and cover all rows.
         penalties: that are tried; of equally good ones the largest.
     """
+    from threadpoolctl import threadpool_limits
+
     weight = weight / weight.mean()
+    # Its products are so short that a second thread mostly waits for the first, and for other programs.
+    with threadpool_limits(limits=1):
+        return _fitted(columns, targets, weight, folds, penalties)
+
+
+def _fitted(
+    columns: FloatArray,
+    targets: FloatArray,
+    weight: FloatArray,
+    folds: Sequence[tuple[IntArray, IntArray]],
+    penalties: FloatArray,
+) -> Ridges:
     whole = _Moments.of(columns, targets, weight)
     predicted = np.empty((len(penalties), *targets.shape))
     for inside, outside in folds:
@@ -100,7 +114,10 @@ def ridges_at(
     columns: FloatArray, targets: FloatArray, weight: FloatArray, penalty: float
 ) -> tuple[FloatArray, FloatArray]:
     """Returns weights, shape (columns, m), and biases, shape (m,), for a penalty that is known."""
-    ((weights, bias),) = _Moments.of(columns, targets, weight / weight.mean()).solve(np.array([penalty]))
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        ((weights, bias),) = _Moments.of(columns, targets, weight / weight.mean()).solve(np.array([penalty]))
     return weights, bias
 
 

@@ -20,6 +20,7 @@ from routebench.evaluate.frontier import Hull, SingleModel, single_models
 from routebench.evaluate.splits import split
 from routebench.evaluate.stakes import Damage, damage_of
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
+from routebench.rules.conditions.covering import covered
 from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Learned
 from routebench.strategies.learned.gain import Gain
@@ -31,7 +32,7 @@ from routebench.tune.forms import Target, forms
 from routebench.tune.insurance import Insurance, insure
 from routebench.tune.protection import protect, with_guards
 from routebench.tune.slices import Slices, slices_of
-from routebench.tune.trials import Ground, Trial, allowed_by, best_of
+from routebench.tune.trials import Ground, Trial, allowed_by, best_of, exchange_rate
 from routebench.types import Case, Model, Request
 
 GoldenSource = Literal["starter", "suite", "none"]
@@ -147,6 +148,8 @@ class Tuned:
         listed = ", ".join(names[:_MANY_NAMES]) + (
             f" and {len(names) - _MANY_NAMES} more" if names[_MANY_NAMES:] else ""
         )
+        if self.slices.together:
+            return f"Too small to judge one by one, and judged together: {listed}."
         unknown = len(self.slices.unrecognised)
         lost = f", except {unknown} that nothing in a request tells" if unknown else ""
         return f"Too small to judge, and kept on the baseline model{lost}: {listed}."
@@ -340,7 +343,7 @@ def _search(
         return Found(None, None, gain, p_value, f"{asked} No rule set meets that on the training half.")
     told = [trial for trial in trials if trial.told]
     if not told:
-        best, _ = best_of(trials, constraints)
+        best, _ = best_of(trials, constraints, exchange_rate(train))
         return Found(
             None,
             best,
@@ -349,7 +352,7 @@ def _search(
             f"{asked} Out of fold, the best rule set is {100 * best.gain:+.1f} pt from the fixed mix at its own cost, "
             "which is not distinguishable from chance: the fixed mix is used.",
         )
-    best, runner_up = best_of(told, constraints)
+    best, runner_up = best_of(told, constraints, exchange_rate(train))
     return Found(
         best,
         runner_up,
@@ -366,8 +369,11 @@ def _room(constraints: Constraints, ground: Ground) -> int:
 
 def _framed(policy: RuleSet, frame: RuleSet, slices: Slices) -> RuleSet:
     """A form's policy under the name, the models and the guards that were asked for."""
-    first = () if slices.stays is None else (slices.stays,)
-    return replace(policy, name=frame.name, order=frame.order, models=frame.models, rules=(*first, *policy.rules))
+    rules = policy.rules
+    if slices.stays is not None:
+        behind = [rule for rule in rules if not covered(rule.when, [slices.stays.when], "user")]
+        rules = (slices.stays, *behind)
+    return replace(policy, name=frame.name, order=frame.order, models=frame.models, rules=rules)
 
 
 def _artifacts(ruleset: RuleSet) -> tuple[str, ...]:

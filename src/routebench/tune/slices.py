@@ -14,9 +14,12 @@ from routebench.rules import Rule
 from routebench.tune.recognition import learn_condition, matching, signs_of
 
 _ALARM_PRICE = 1.0
+_MOST = 0.5
+"""Of the requests: where slices too small to judge hold more, they are no exception, and are judged together."""
 _RECALL = 0.8
 _FALSE_ALARMS = 0.05
 """A condition is used for a slice that it finds so much of, and beyond which it catches so little."""
+TOGETHER = "small slices together"
 STAYS = "too-small-to-judge"
 """The rule that keeps such slices on the baseline model."""
 
@@ -29,6 +32,7 @@ class Slices:
         judged: the name -> the training cases that are in, shape (n,); of these the worst drop is a constraint.
         too_small: names of those that nobody can judge.
         unrecognised: those of them that nothing in the request tells, so that they go where any request goes.
+        together: whether they hold most of the requests, so that they are judged as one and kept nowhere.
         stays: the rule that keeps the others on the baseline model; None where there are none.
         kept: the training cases that this rule holds for, shape (n,).
     """
@@ -38,6 +42,7 @@ class Slices:
     unrecognised: tuple[str, ...]
     stays: Rule | None
     kept: BoolArray
+    together: bool = False
 
     def worst(self, gaps: FloatArray) -> tuple[str, float] | None:
         """Returns the slice that loses most and how much, from a policy's score less the baseline's, shape (n,).
@@ -72,6 +77,11 @@ def slices_of(train: Outcomes, test: Outcomes, baseline: Sequence[str]) -> Slice
     held_out = {name: int(outside[name].sum()) if name in outside else 0 for name in {**inside, **outside}}
     large = [name for name, n in held_out.items() if n >= MIN_CASES]
     small = sorted(name for name, n in held_out.items() if n < MIN_CASES)
+    any_small = np.any([inside[name] for name in small if name in inside] or [np.zeros(train.n, dtype=bool)], axis=0)
+    judged = {name: inside[name] for name in large if name in inside}
+    if float(np.average(any_small, weights=train.weight)) > _MOST:
+        nowhere = np.zeros(train.n, dtype=bool)
+        return Slices({**judged, TOGETHER: any_small}, tuple(small), (), None, nowhere, together=True)
     conditions = {name: _recognised(name, train, inside.get(name)) for name in small}
     found = [when for when in conditions.values() if when is not None]
     kept = np.zeros(train.n, dtype=bool)
@@ -81,7 +91,7 @@ def slices_of(train: Outcomes, test: Outcomes, baseline: Sequence[str]) -> Slice
         stays = Rule(STAYS, when, tuple(baseline))
         kept = matching(train.requests, when)
     return Slices(
-        judged={name: inside[name] for name in large if name in inside},
+        judged=judged,
         too_small=tuple(small),
         unrecognised=tuple(name for name in small if conditions[name] is None),
         stays=stays,

@@ -22,7 +22,7 @@ from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.slices import Slices
 
 _KEEPS = 0.8
-"""Share of the best form's gain over the fixed mix that a more readable form has to keep."""
+"""A more readable form may be worth less than the best one by a fifth of its gain over the fixed mix."""
 
 
 class Deployable(Strategy, Protocol):
@@ -186,15 +186,27 @@ def gain_over_mix(train: Outcomes, one: Replayed) -> tuple[float, float]:
     return difference.delta, (difference.ci95[1] - difference.ci95[0]) / (2 * 1.96)
 
 
-def best_of(trials: Sequence[Trial], constraints: Constraints) -> tuple[Trial, Trial | None]:
+def best_of(trials: Sequence[Trial], constraints: Constraints, rate: float) -> tuple[Trial, Trial | None]:
     """Returns the trial to use and the runner-up.
 
-    The best one by the constraint is used, or the first that keeps most of its gain: the forms come with the more
-    readable ones first.
+    The best one by the constraint is used, or the first that is worth nearly as much: the forms come with the more
+    readable ones first. What a trial is worth is its score less its cost, at the rate at which mixes trade them.
     """
     points = [replace(trial.point, index=place) for place, trial in enumerate(trials)]
     ranked = sorted(points, key=constraints.rank)
     first = trials[ranked[0].index]
-    best = next((one for one in trials[: ranked[0].index] if one.gain >= _KEEPS * first.gain), first)
+    least = _worth(first, rate) - (1 - _KEEPS) * max(0.0, first.gain)
+    best = next((one for one in trials[: ranked[0].index] if _worth(one, rate) >= least), first)
     others = [trials[point.index] for point in ranked if trials[point.index] is not best]
     return best, others[0] if others else None
+
+
+def _worth(trial: Trial, rate: float) -> float:
+    return trial.point.quality - rate * (trial.point.cost_usd_per_1k or 0.0)
+
+
+def exchange_rate(train: Outcomes) -> float:
+    """Returns the score that a US dollar more for 1,000 requests buys with mixes of the cheapest and the best model."""
+    hull = Hull.of(single_models(train))
+    cost = 1000 * float(hull.cost_usd[-1] - hull.cost_usd[0])
+    return float(hull.quality[-1] - hull.quality[0]) / cost if cost > 0 else 0.0

@@ -155,8 +155,9 @@ class Health:
     def order(self, chain: Sequence[str], probe: bool = True) -> tuple[str, ...]:  # noqa: FBT001, FBT002
         """Returns a chain with those who are well first, then those on probation, then those passed over.
 
-        One on probation keeps its place before those who are well when a probe is granted. No name is dropped or added,
-        each group keeps its order, and where all are passed over the chain stands: somebody must be asked.
+        One on probation keeps its place among those who are well when a probe is granted; behind one who is well, too,
+        who may be one that seldom answers. No name is dropped or added, each group keeps its order, and where all are
+        passed over the chain stands: somebody must be asked.
 
         Args:
             chain: names in the order in which they would be asked; those that nobody has are taken to be well.
@@ -165,19 +166,13 @@ class Health:
         ill = self._now().ill if len(chain) > 1 else {}
         if not ill:
             return tuple(chain)
-        well = [name for name in chain if name not in ill]
         half_open = [name for name in chain if ill.get(name) == "half_open"]
         passed_over = [name for name in chain if ill.get(name) == "open"]
-        if probe and well:
-            for name in chain:
-                if name not in ill:
-                    # The request goes to this one anyway: a probe further behind would be wasted.
-                    break
-                if ill[name] == "half_open" and self.may_probe(name):
-                    half_open.remove(name)
-                    well.insert(0, name)
-                    break
-        return (*well, *half_open, *passed_over)
+        probed = None
+        if probe and len(half_open) + len(passed_over) < len(chain):
+            probed = next((name for name in half_open if self.may_probe(name)), None)
+        asked = [name for name in chain if name not in ill or name == probed]
+        return (*asked, *(name for name in half_open if name != probed), *passed_over)
 
     def may_probe(self, name: str) -> bool:
         """Returns whether one request may go to a name that is half open, and counts it as sent.

@@ -59,8 +59,13 @@ class Lesson:
     @classmethod
     def within(cls, teacher: Learned, index: IntArray) -> Self:
         """Asks a teacher about some of its training prompts as if it knew no others, by position."""
+        from threadpoolctl import threadpool_limits
+
         seen = teacher.grounds_
-        return cls(*teacher.expect_within(index), seen.contrasts[index], seen.charges[index], seen.weight[index])
+        # The products are short: a second thread mostly waits for the first, and for other programs.
+        with threadpool_limits(limits=1):
+            expected = teacher.expect_within(index)
+        return cls(*expected, seen.contrasts[index], seen.charges[index], seen.weight[index])
 
     def utilities(self, rate: float) -> tuple[FloatArray, FloatArray]:
         """Returns expected and seen scores less the cost weight times the costs, shape (n, a) each."""

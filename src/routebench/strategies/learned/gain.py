@@ -67,7 +67,8 @@ class Gain:
     @property
     def contrasts(self) -> FloatArray:
         """Scores less the prompt's mean over the models: how hard a prompt is for all of them cancels; shape (n, a)."""
-        return self.scores - self.scores.mean(axis=1, keepdims=True)
+        means: FloatArray = self.scores.mean(axis=1, keepdims=True)
+        return self.scores - means
 
     def weighed(self, weight: FloatArray) -> Self:
         """Returns the same under other weights of the prompts, shape (n,); what single models reach changes too."""

@@ -117,13 +117,9 @@ class Clusters:
 
     def __init__(self, inside: Rows) -> None:
         from sklearn.cluster import KMeans
-        from threadpoolctl import threadpool_limits
 
         k = int(np.clip(len(inside) // _CASES_A_CLUSTER, 2, _MAX_CLUSTERS))
-        with threadpool_limits(limits=1):
-            self._found = KMeans(min(k, len(inside)), n_init=1, random_state=0, max_iter=_CLUSTER_ROUNDS).fit(
-                inside.unit
-            )
+        self._found = KMeans(min(k, len(inside)), n_init=1, random_state=0, max_iter=_CLUSTER_ROUNDS).fit(inside.unit)
 
     def at(self, rows: Rows) -> Smooth:
         """Returns the smoother of other prompts."""
@@ -143,14 +139,10 @@ class Categories:
 
     def __init__(self, inside: Rows, labels: StrArray) -> None:
         from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
 
         names, self._member = np.unique(labels, return_inverse=True)
         self._n = len(names)
-        with threadpool_limits(limits=1):
-            self._recogniser = LogisticRegression(C=_RECOGNISER_C, tol=1e-2, max_iter=1000).fit(
-                inside.joint, self._member
-            )
+        self._recogniser = LogisticRegression(C=_RECOGNISER_C, tol=1e-2, max_iter=1000).fit(inside.joint, self._member)
 
     def at(self, rows: Rows) -> Smooth:
         """Returns the smoother of other prompts."""

@@ -104,20 +104,16 @@ def _directions(terms: Sequence[Any]) -> list[FloatArray]:
     Returns:
         One array a part, shape (columns, d).
     """
-    from threadpoolctl import threadpool_limits
-
     draw = np.random.default_rng(0)
     n = terms[0].shape[0]
     if n > _MAX_PROMPTS:
         chosen = np.sort(draw.permutation(n)[:_MAX_PROMPTS])
         terms = [part[chosen] for part in terms]
     products = np.asarray(sum((part @ part.T).toarray() for part in terms), dtype=np.float64)
-    # The products are short: a second thread mostly waits for the first, and for other programs.
-    with threadpool_limits(limits=1):
-        basis = draw.standard_normal((len(products), min(_DIRECTIONS + _MORE_DIRECTIONS, len(products))))
-        for _ in range(_ITERATIONS):
-            basis, _ = np.linalg.qr(products @ basis)
-        squares, turned = np.linalg.eigh(basis.T @ products @ basis)
+    basis = draw.standard_normal((len(products), min(_DIRECTIONS + _MORE_DIRECTIONS, len(products))))
+    for _ in range(_ITERATIONS):
+        basis, _ = np.linalg.qr(products @ basis)
+    squares, turned = np.linalg.eigh(basis.T @ products @ basis)
     largest = np.flatnonzero(squares > max(squares[-1], 0.0) * 1e-9)[::-1][:_DIRECTIONS]
     left = (basis @ turned[:, largest] / np.sqrt(squares[largest])).astype(np.float32)
     return [np.asarray(part.T @ left) for part in terms]

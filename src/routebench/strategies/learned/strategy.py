@@ -55,6 +55,13 @@ class Learned(Policy):
             self.name = f"learned:{self.embedder.name}"
 
     def _fit(self, outcomes: Outcomes) -> None:
+        from threadpoolctl import threadpool_limits
+
+        # The products are short: a second thread mostly waits for the first, and for other programs.
+        with threadpool_limits(limits=1):
+            self._learn(outcomes)
+
+    def _learn(self, outcomes: Outcomes) -> None:
         self._representation = Representation(self.embedder).fit(outcomes.requests)
         rows, labels = self._representation.rows(outcomes.requests), outcomes.cases.category
         gain = Gain.of(outcomes)
