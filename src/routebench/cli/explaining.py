@@ -20,7 +20,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     from routebench.rules import Router, RuleSet
 
     ruleset = RuleSet.load(arguments.rules)
-    router = Router(ruleset, **({} if arguments.at is None else {"now": lambda: arguments.at}))
+    router = Router(ruleset) if arguments.at is None else Router(ruleset, now=lambda: arguments.at)
     if arguments.previous is not None and arguments.previous not in ruleset.models:
         near = nearest(arguments.previous, ruleset.order)
         raise InputError(f"--previous: no model {arguments.previous!r}{near}; models here: {', '.join(ruleset.order)}")

@@ -19,6 +19,7 @@ from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 
 _GRID = 4096
+_EQUAL = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ def curve_missing(outcomes: Outcomes, curve: Sequence[Choices]) -> BoolArray:
     if isinstance(curve, LambdaSweep):
         return curve.missing(outcomes)
     if isinstance(curve, Joined):
-        return np.any([curve_missing(outcomes, part) for part in curve.curves], axis=0)
-    missing: BoolArray = np.any([replay(outcomes, choices).missing for choices in curve], axis=0)
+        found = [curve_missing(outcomes, part) for part in curve.curves]
+    else:
+        found = [replay(outcomes, choices).missing for choices in curve]
+    missing: BoolArray = np.any(found, axis=0)
     return missing
 
 
@@ -120,7 +123,10 @@ class LambdaSweep(Sequence[Choices]):
     def __getitem__(self, place: int) -> Choices:  # type: ignore[override]  # a curve is never sliced
         rate = self.rates[place]
         order = self._by_cost
-        chosen = order[np.argmax((self.predicted - rate * self.costs)[:, order], axis=1)]
+        utility = (self.predicted - rate * self.costs)[:, order]
+        costs = np.broadcast_to(self.costs, self.predicted.shape)[:, order]
+        equal = utility >= utility.max(axis=1, keepdims=True) - _EQUAL
+        chosen = order[np.argmin(np.where(equal, costs, np.inf), axis=1)]
         return Choices.single(self.models, chosen, label=f"lambda={rate:.3g}")
 
     @property
