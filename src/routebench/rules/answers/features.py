@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from routebench.errors import RulesError, nearest
+from routebench.errors import RulesError
 from routebench.rules.answers.gist import gist, said
 from routebench.rules.answers.surface import ANSWER_SURFACE, answer_surface
-from routebench.rules.learned.features import MAX_HASHED_WORDS, FeatureSpec
+from routebench.rules.learned.features import MAX_HASHED_WORDS, FeatureSpec, described
 from routebench.rules.learned.surface import SURFACE
 from routebench.rules.reading.request import Reading
 from routebench.types import Answer, Request
@@ -90,17 +90,7 @@ class AnswerSpec:
         Raises:
             RulesError: a key is missing, unknown or of another type.
         """
-        kinds = {"hashed_words": int, "version": str}
-        if not isinstance(data, Mapping):
-            raise RulesError(f"answer features are a mapping of {', '.join(kinds)}, not {data!r:.40}")
-        for key in data:
-            if key not in kinds:
-                raise RulesError(f"answer features have no {key!r:.40}{nearest(str(key), kinds)}")
-        for key, kind in kinds.items():
-            # type() and not isinstance: True is an int.
-            if key not in data or type(data[key]) is not kind:
-                raise RulesError(f"answer features need {key}, of type {kind.__name__}")
-        return cls(**data)
+        return cls(**described(data, {"hashed_words": int, "version": str}, "answer features"))
 
     def words(self, answer: Answer) -> tuple[list[int], list[float]]:
         """Returns the columns of an answer's words, counted from 0, and their values."""

@@ -155,9 +155,9 @@ class Health:
     def order(self, chain: Sequence[str], probe: bool = True) -> tuple[str, ...]:  # noqa: FBT001, FBT002
         """Returns a chain with those who are well first, then those on probation, then those passed over.
 
-        One on probation keeps its place among those who are well when a probe is granted; behind one who is well, too,
-        who may be one that seldom answers. No name is dropped or added, each group keeps its order, and where all are
-        passed over the chain stands: somebody must be asked.
+        One on probation keeps its place before those who are well when a probe is granted, and behind the first of them
+        in any case: it is not asked yet, and where it comes to that, this is asked again. No name is dropped or added,
+        each group keeps its order, and where all are passed over the chain stands: somebody must be asked.
 
         Args:
             chain: names in the order in which they would be asked; those that nobody has are taken to be well.
@@ -166,13 +166,15 @@ class Health:
         ill = self._now().ill if len(chain) > 1 else {}
         if not ill:
             return tuple(chain)
-        half_open = [name for name in chain if ill.get(name) == "half_open"]
         passed_over = [name for name in chain if ill.get(name) == "open"]
-        probed = None
-        if probe and len(half_open) + len(passed_over) < len(chain):
-            probed = next((name for name in half_open if self.may_probe(name)), None)
-        asked = [name for name in chain if name not in ill or name == probed]
-        return (*asked, *(name for name in half_open if name != probed), *passed_over)
+        asked = [name for name in chain if ill.get(name) != "open"]
+        first_well = next((place for place, name in enumerate(asked) if name not in ill), None)
+        if first_well is None:
+            return (*asked, *passed_over)
+        before = asked[:first_well]
+        probed = next((name for name in before if self.may_probe(name)), None) if probe else None
+        later = [name for name in before if name != probed]
+        return (*([] if probed is None else [probed]), *asked[first_well:], *later, *passed_over)
 
     def may_probe(self, name: str) -> bool:
         """Returns whether one request may go to a name that is half open, and counts it as sent.

@@ -81,17 +81,9 @@ class FeatureSpec:
         Raises:
             RulesError: a key is missing, unknown or of another type.
         """
-        kinds = {"hashed_words": int, "bigrams": bool, "surface": bool, "version": str}
-        if not isinstance(data, Mapping):
-            raise RulesError(f"features are a mapping of {', '.join(kinds)}, not {data!r:.40}")
-        for key in data:
-            if key not in kinds:
-                raise RulesError(f"features have no {key!r:.40}{nearest(str(key), kinds)}")
-        for key, kind in kinds.items():
-            # type() and not isinstance: True is an int.
-            if key not in data or type(data[key]) is not kind:
-                raise RulesError(f"features need {key}, of type {kind.__name__}")
-        return cls(**data)
+        return cls(
+            **described(data, {"hashed_words": int, "bigrams": bool, "surface": bool, "version": str}, "features")
+        )
 
     def sparse(self, reading: Reading) -> tuple[list[int], list[float]]:
         """Returns the columns that are not zero by their words, with all of the surface, and their values.
@@ -125,6 +117,29 @@ class FeatureSpec:
             columns, values = self.sparse(reading)
             row[columns] = values
         return rows
+
+
+def described(data: Any, kinds: Mapping[str, type], what: str) -> Mapping[str, Any]:
+    """Returns what an artifact says of its features, with just the keys and types that are asked for.
+
+    Args:
+        data: as read from the artifact.
+        kinds: the type of every key.
+        what: errors call it.
+
+    Raises:
+        RulesError: a key is missing, unknown or of another type.
+    """
+    if not isinstance(data, Mapping):
+        raise RulesError(f"{what} are a mapping of {', '.join(kinds)}, not {data!r:.40}")
+    for key in data:
+        if key not in kinds:
+            raise RulesError(f"{what} have no {key!r:.40}{nearest(str(key), kinds)}")
+    for key, kind in kinds.items():
+        # type() and not isinstance: True is an int.
+        if key not in data or type(data[key]) is not kind:
+            raise RulesError(f"{what} need {key}, of type {kind.__name__}")
+    return data
 
 
 def _terms(text: Text, *, bigrams: bool) -> Iterable[str]:
