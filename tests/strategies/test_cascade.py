@@ -18,6 +18,7 @@ from routebench.evaluate.outcomes import ERROR, OK
 from routebench.importing import import_outcomes
 from routebench.matrix import open_outcomes
 from routebench.rules import Default, Router, RuleSet
+from routebench.rules.file.beside import write_beside
 from routebench.store import Store
 from routebench.strategies import Always, BestSingle, Cascade, FixedMix, RulesFile, parse_strategy
 from routebench.strategies.cascading.ladder import Level, fit_ladder
@@ -117,13 +118,13 @@ def test_what_was_measured_is_what_the_rules_file_and_the_router_do(looks: str, 
     escalated = 0
     for point in range(0, len(curve), max(1, len(curve) // 6)):
         choices = curve[point]
-        written = cascade.to_ruleset(point, tmp_path)
+        written = write_beside(cascade.to_ruleset(point), tmp_path, "s")
         (tmp_path / "rules.yaml").write_text(written.to_yaml())
         ruleset = RuleSet.load(tmp_path / "rules.yaml")
         assert ruleset == written
         form = cascade.form(point)
         if form.head is not None:
-            assert (tmp_path / "cascade.safetensors").stat().st_size <= 16 * 1024
+            assert (tmp_path / "s.learned-check.safetensors").stat().st_size <= 16 * 1024
             assert "below" in why_refused(Router(ruleset), test, form.route[0])
         measured = replay(test, choices)
         again = replay(test, decided(RulesFile(ruleset).fit(test), test)[0])

@@ -12,11 +12,11 @@ from routebench.evaluate import Choices, Outcomes, replay
 from routebench.evaluate.choices import ACCEPTED, NOBODY, REFUSED, Checks
 from routebench.evaluate.protocol import decided
 from routebench.rules import Default, Router, RuleSet
+from routebench.rules.file.beside import artifacts_of, write_beside
 from routebench.strategies import Learned, Similarity, Student
 from routebench.strategies.base import Policy
 from routebench.strategies.learned.gain import Gain
 from routebench.tune import Constraints, Point, tune
-from routebench.tune.files import artifacts_of, write_beside
 from routebench.tune.slices import Slices
 from routebench.tune.trials import Deployable, Ground, Trial, allowed_by, best_of, gain_over_mix
 from tests.conftest import make_model

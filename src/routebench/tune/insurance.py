@@ -256,7 +256,7 @@ def _price(whole: Effect) -> str:
     costs, gain = whole.cost_usd_per_1k, whole.cost_gain_usd_per_1k
     if costs is None or gain is None:
         return "What that costs is unknown: no case has a cost both with it and without."
-    if gain.delta == 0:
+    if f"{costs[0]:.3g}" == f"{costs[1]:.3g}":
         return f"That costs nothing (${costs[0]:.3g} per 1,000 requests either way)."
     does = "costs" if gain.delta > 0 else "saves"
     bounds = ""

@@ -21,13 +21,13 @@ from routebench.evaluate.splits import split
 from routebench.evaluate.stakes import Damage, damage_of
 from routebench.rules import Default, Golden, Guard, RuleSet, check_golden, make_golden
 from routebench.rules.conditions.covering import covered
+from routebench.rules.file.beside import artifacts_of, write_beside
 from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Learned
 from routebench.strategies.learned.gain import Gain
 from routebench.suites import load_starter
 from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.evidence import make_evidence, measure
-from routebench.tune.files import artifacts_of, write_beside
 from routebench.tune.forms import Target, forms
 from routebench.tune.insurance import Insurance, insure
 from routebench.tune.protection import protect, with_guards

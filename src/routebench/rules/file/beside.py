@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from routebench.rules import RuleSet
 from routebench.rules.learned.classifier import Logistic
+from routebench.rules.ruleset import RuleSet
 
 _SUFFIX = ".safetensors"
 
