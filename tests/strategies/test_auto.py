@@ -37,7 +37,7 @@ def test_another_candidate_needs_a_lead_beyond_chance() -> None:
     first, *others = auto.candidates_
     assert isinstance(first.policy, Learned)
     assert (first.lead, first.lead_se) == (0, 0)
-    assert [one.policy.name for one in others] == ["similarity", "complexity", "cost_threshold", "rules"]
+    assert [one.policy.name for one in others] == ["similarity", "complexity", "cost_threshold"]
     assert all(one.lead == pytest.approx(one.gain - first.gain) for one in others)
     assert any(one.lead_se > 0 for one in others)
     ahead = [one for one in others if one.lead > one.lead_se]

@@ -20,7 +20,6 @@ from routebench.strategies.complexity import Complexity
 from routebench.strategies.cost_threshold import CostThreshold
 from routebench.strategies.learned.gain import Gain
 from routebench.strategies.learned.strategy import Learned
-from routebench.strategies.rules import Rules
 from routebench.strategies.similarity import Similarity
 from routebench.types import Request
 
@@ -79,7 +78,7 @@ class Auto(Policy):
         return Learned(self.embedder)
 
     def _others(self) -> Sequence[Policy]:
-        return (Similarity(self.embedder), Complexity(), CostThreshold(), Rules())
+        return (Similarity(self.embedder), Complexity(), CostThreshold())
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """The curve of the strategy that was chosen."""
