@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
+from routebench.simulation.figures import Figures
 from routebench.simulation.findings import Found
 
-if TYPE_CHECKING:
-    from routebench.simulation.simulation import Simulation
 
+def read(
+    ran: Figures,
+    bare: Figures,
+    incidents: Sequence[Found],
+    false_shifts: Mapping[str, int],
+    *,
+    own_health: bool,
+    n_left_out: int,
+) -> str:
+    """Returns what became of the requests, and when each incident was seen.
 
-def read(simulation: Simulation) -> str:
-    """Returns what became of the requests with and without health, and when each incident was seen."""
-    return " ".join(_sentences(simulation))
+    Args:
+        ran: of all requests, with health.
+        bare: of all requests, without.
+        incidents: what was found of each.
+        false_shifts: how often each model was passed over with no incident there.
+        own_health: whether the rule set has a `health`.
+        n_left_out: cases without a call or its latency.
+    """
+    parts = (_of_requests(ran, bare), map(_of_incident, incidents), _of_false_shifts(false_shifts))
+    said = [sentence for part in parts for sentence in part]
+    if ran.avoidable:
+        said.append(
+            f"{ran.avoidable:,} requests failed although a model that the guards allow was in no trouble: their chains "
+            "are too short; name a fallback in their `route`."
+        )
+    if not own_health:
+        said.append("The rule set has no `health`: this is what `health: {}` would do.")
+    if n_left_out:
+        said.append(f"{n_left_out:,} cases are left out: a call or its latency is not on record.")
+    return " ".join(said)
 
 
 def title(found: Found) -> str:
@@ -28,27 +53,18 @@ def title(found: Found) -> str:
     return f"{word} of {incident.model}"
 
 
-def _sentences(simulation: Simulation) -> Iterator[str]:
-    ran, bare = simulation.with_health.whole, simulation.without_health.whole
+def _of_requests(ran: Figures, bare: Figures) -> Iterator[str]:
     yield f"{ran.failed:,} of {ran.n:,} requests failed with health, {bare.failed:,} without."
     if ran.latency_p95_s is not None and bare.latency_p95_s is not None:
         yield f"95 % were answered within {ran.latency_p95_s:.3g} s with it and {bare.latency_p95_s:.3g} s without."
     if ran.quality is not None and bare.quality is not None:
         yield f"The mean score was {ran.quality:.3f} with it and {bare.quality:.3f} without."
-    yield from (_of_incident(found) for found in simulation.incidents if found.incident.is_trouble)
-    false = {name: count for name, count in simulation.false_shifts.items() if count}
-    if false:
-        told = ", ".join(f"{name} {count} time{'s' if count > 1 else ''}" for name, count in false.items())
+
+
+def _of_false_shifts(counts: Mapping[str, int]) -> Iterator[str]:
+    told = ", ".join(f"{name} {count} time{'s' if count > 1 else ''}" for name, count in counts.items() if count)
+    if told:
         yield f"Passed over with no incident there: {told}."
-    if ran.avoidable:
-        yield (
-            f"{ran.avoidable:,} requests failed although a model that the guards allow was in no trouble: their chains "
-            "are too short; name a fallback in their `route`."
-        )
-    if not simulation.own_health:
-        yield "The rule set has no `health`: this is what `health: {}` would do."
-    if simulation.n_left_out:
-        yield f"{simulation.n_left_out:,} cases are left out: a call or its latency is not on record."
 
 
 def _of_incident(found: Found) -> str:

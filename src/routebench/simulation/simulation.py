@@ -91,7 +91,14 @@ class Simulation:
     @property
     def reading(self) -> str:
         """What it shows, in sentences."""
-        return read(self)
+        return read(
+            self.with_health.whole,
+            self.without_health.whole,
+            [one for one in self.incidents if one.incident.is_trouble],
+            self.false_shifts,
+            own_health=self.own_health,
+            n_left_out=self.n_left_out,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The document that `simulate --json` prints."""

@@ -6,7 +6,8 @@ from routebench.tune.constraints import Constraints, Point, choose
 from routebench.tune.held_out import HeldOut, hold_out
 from routebench.tune.insurance import Insurance, insure
 from routebench.tune.protection import Protected, protect, with_guards
-from routebench.tune.search import Tuned, tune
+from routebench.tune.search import tune
+from routebench.tune.tuned import Tuned
 
 __all__ = [
     "Constraints",
