@@ -61,24 +61,18 @@ class Auto(Policy):
     chosen_: Policy
     candidates_: tuple[Candidate, ...]
 
-    def _fit(self, outcomes: Outcomes) -> None:
-        first = self._first().fit(outcomes)
-        self.abstained = first.abstained
-        others = [] if first.abstained else [one.fit(outcomes) for one in self._others()]
-        self.candidates_ = _held_out([first, *others], outcomes)
-        ahead = [one for one in self.candidates_ if one.lead > one.lead_se]
-        self.chosen_ = max(ahead, key=lambda one: one.gain).policy if ahead else first
-
     def __init__(self, embedder: Embedder | str | None = None) -> None:
         self.embedder = find_embedder(embedder) if isinstance(embedder, str) else embedder
         if self.embedder is not None:
             self.name = f"{self.name}:{self.embedder.name}"
 
-    def _first(self) -> Policy:
-        return Learned(self.embedder)
-
-    def _others(self) -> Sequence[Policy]:
-        return (Similarity(self.embedder), Complexity(), CostThreshold())
+    def _fit(self, outcomes: Outcomes) -> None:
+        first = Learned(self.embedder).fit(outcomes)
+        self.abstained = first.abstained
+        others: Sequence[Policy] = () if first.abstained else (Similarity(self.embedder), Complexity(), CostThreshold())
+        self.candidates_ = _held_out([first, *(one.fit(outcomes) for one in others)], outcomes)
+        ahead = [one for one in self.candidates_ if one.lead > one.lead_se]
+        self.chosen_ = max(ahead, key=lambda one: one.gain).policy if ahead else first
 
     def curve(self, requests: Sequence[Request]) -> Sequence[Choices]:
         """The curve of the strategy that was chosen."""

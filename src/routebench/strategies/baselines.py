@@ -65,7 +65,7 @@ class BestSingle(_ChosenOnTrain):
     name = "best_single"
 
     def _choose(self, singles: Sequence[SingleModel]) -> SingleModel:
-        return max(singles, key=lambda single: (single.quality, -_cost(single)))
+        return max(singles, key=lambda single: (single.quality, -cost_of(single)))
 
 
 class Cheapest(_ChosenOnTrain):
@@ -75,7 +75,7 @@ class Cheapest(_ChosenOnTrain):
 
     def _choose(self, singles: Sequence[SingleModel]) -> SingleModel:
         usable = [single for single in singles if single.usable] or list(singles)
-        return min(usable, key=lambda single: (_cost(single), -single.quality))
+        return min(usable, key=lambda single: (cost_of(single), -single.quality))
 
 
 class BestChain(Policy):
@@ -157,8 +157,8 @@ class Oracle(Policy):
         raise OutcomesError(f"{self.name} needs the outcomes of the {len(requests)} requests; it cannot be deployed")
 
 
-def _cost(single: SingleModel) -> float:
-    """An unknown cost sorts as the dearest."""
+def cost_of(single: SingleModel) -> float:
+    """Returns a model's cost to sort by; an unknown one sorts as the dearest."""
     return single.cost_usd if single.cost_usd is not None else float("inf")
 
 

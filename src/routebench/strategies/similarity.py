@@ -24,6 +24,7 @@ from routebench.rules.learned.head import SparseRows
 from routebench.rules.learned.library import DEFAULT_COLUMNS, Library, Usage
 from routebench.rules.learned.nearest import DECIMALS
 from routebench.strategies.base import Policy, lambda_grid, mean_costs
+from routebench.strategies.baselines import cost_of
 from routebench.strategies.neighbours import nearest_rows
 from routebench.strategies.prompts import embeddings, hashed_rows
 from routebench.types import Decision, Model, Request
@@ -179,7 +180,7 @@ class Similarity(Policy):
         """Returns one operating point as a rule set, ready to route; `part` says how it comes into a file."""
         given = {model.name: model for model in self.models}
         singles = single_models(self._train)
-        best = max(singles, key=lambda single: (single.quality, -(single.cost_usd or 0.0)))
+        best = max(singles, key=lambda single: (single.quality, -cost_of(single)))
         return RuleSet(
             name=self.name,
             models={name: given.get(name, Model(name, provider="recorded", model=name)) for name in self.models_},

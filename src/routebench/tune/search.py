@@ -19,6 +19,7 @@ from routebench.rules.conditions.covering import covered
 from routebench.rules.file.beside import artifacts_of, write_beside
 from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Learned
+from routebench.strategies.baselines import cost_of
 from routebench.strategies.learned.gain import Gain
 from routebench.tune.constraints import Constraints
 from routebench.tune.evidence import make_evidence, measure
@@ -53,7 +54,7 @@ def tune(
 
     Every form that a rules.yaml can take is learned on the training half of the split, for many trades of quality
     against cost. Of each the operating point that meets the constraint best out of fold is taken, and of those the best
-    one, or a more readable one that is worth as much within chance. It is used if prompts tell models apart beyond
+    one, or a more readable one that is worth nearly as much. It is used if prompts tell models apart beyond
     chance and it beats the fixed mix of two models at its own cost; else the mix is what comes out. The test half is
     looked at once, with the rule set as its file reads.
 
@@ -88,7 +89,7 @@ def tune(
         guards=held,
         default=mix_default(singles, constraints),
     )
-    by_quality = sorted(singles, key=lambda single: (-single.quality, single.cost_usd or 0.0))
+    by_quality = sorted(singles, key=lambda single: (-single.quality, cost_of(single)))
     baseline = with_best_behind(by_quality[0].name, by_quality)
     ground = Ground(train, slices_of(train, test, baseline), allowed_by(frame, train), baseline, Gain.of(train))
     found = _search(ground, tuple(settings.values()), held, constraints, target)

@@ -89,7 +89,7 @@ class Ground:
         return max(single.quality for single in single_models(self.train))
 
     def of(self, form: Deployable, constraints: Constraints) -> Trial | None:
-        """Tries every operating point of a fitted form; None where none meets the constraint."""
+        """Tries every operating point of a fitted form; None where none is known to meet the constraint."""
         bar = replay(self.train, Choices.same(self.train.models, self.baseline[:1], self.train.n)).score
         replays = [self._replay(choices) for choices in decided_out_of_fold(form, self.train)]
         points = [self._point(place, one, bar, constraints) for place, one in enumerate(replays)]
@@ -99,9 +99,11 @@ class Ground:
         replayed = replays[point.index]
         gain, error = gain_over_mix(self.train, replayed)
         over = weighted_mean(replayed.score - bar, self.train.weight)
+        if over is None:
+            return None
         costs = np.array([np.nan if one.cost_usd_per_1k is None else one.cost_usd_per_1k / 1000 for one in points])
         curve_gain = self.gain.of_curve(costs, np.array([one.quality for one in points]))
-        return Trial(form, point, replayed, gain, error, 0.0 if over is None else over, curve_gain)
+        return Trial(form, point, replayed, gain, error, over, curve_gain)
 
     def _replay(self, choices: Choices) -> Replayed:
         pairs = zip(choices.parts, choices.checks_by_part, strict=True)
@@ -202,7 +204,11 @@ def best_of(trials: Sequence[Trial], constraints: Constraints, rate: float) -> t
 
 
 def _worth(trial: Trial, rate: float) -> float:
-    return trial.point.quality - rate * (trial.point.cost_usd_per_1k or 0.0)
+    cost = trial.point.cost_usd_per_1k
+    if cost is None:
+        # An unknown cost must not look like a bargain; where costs buy nothing, it does not matter.
+        return trial.point.quality if rate == 0 else float("-inf")
+    return trial.point.quality - rate * cost
 
 
 def exchange_rate(train: Outcomes) -> float:

@@ -109,9 +109,11 @@ class Gain:
 
         That is the difference of the areas under their hulls (AIQ); of the best qualities, where costs do not differ.
         """
-        own, bar = aiq([*cost, *self._single_costs], [*quality, *self._single_qualities], self.singles), self._bar
+        priced = [(one.cost_usd, one.quality) for one in self.singles if one.cost_usd is not None]
+        costs, qualities = [one for one, _ in priced], [one for _, one in priced]
+        own, bar = aiq([*cost, *costs], [*quality, *qualities], self.singles), aiq(costs, qualities, self.singles)
         if own is None or bar is None:
-            return float(max(0.0, np.max(quality) - max(self._single_qualities)))
+            return float(max(0.0, np.max(quality) - max(single.quality for single in self.singles)))
         return float(own - bar)
 
     def __call__(self, scores: FloatArray, costs: FloatArray) -> float:
@@ -123,18 +125,6 @@ class Gain:
         """
         found = self.reached(scores, costs)
         return self.of_curve(found.cost_usd, found.quality)
-
-    @property
-    def _single_costs(self) -> list[float]:
-        return [single.cost_usd or 0.0 for single in self.singles]
-
-    @property
-    def _single_qualities(self) -> list[float]:
-        return [single.quality for single in self.singles]
-
-    @property
-    def _bar(self) -> float | None:
-        return aiq(self._single_costs, self._single_qualities, self.singles)
 
 
 def _filled(values: FloatArray, unknown: float) -> FloatArray:
