@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from routebench.evaluate import Choices, Outcomes, replay
-from routebench.evaluate.choices import ACCEPTED, NOBODY, REFUSED, Checks
+from routebench.evaluate.answers import Answers
+from routebench.evaluate.choices import ACCEPTED, REFUSED, Checks
 from routebench.evaluate.protocol import decided
 from routebench.rules import Default, Router, RuleSet
 from routebench.rules.file.beside import artifacts_of, write_beside
@@ -19,9 +21,9 @@ from routebench.strategies.learned.gain import Gain
 from routebench.tune import Constraints, Point, tune
 from routebench.tune.slices import Slices
 from routebench.tune.trials import Deployable, Ground, Trial, allowed_by, best_of, gain_over_mix
+from routebench.types import Answer
 from tests.conftest import make_model
 from tests.evaluate.matrices import matrix
-from tests.strategies.test_auto import telling
 from tests.strategies.test_learned import topical
 
 
@@ -98,10 +100,9 @@ def test_allowed_is_what_the_gatekeeper_says() -> None:
         is_sum = "add" in str(request.messages[0]["content"])
         assert row.tolist() == ([False, True, False] if is_sum else [True] * 3)
     assert allowed_by(RuleSet("s", guards.models, Default(route=("m0",))), data) is None
-    assert NOBODY < 0
 
 
-def trial(name: str, gain: float, cost: float, quality: float = 0.8) -> Trial:
+def trial(name: str, gain: float, cost: float | None, quality: float = 0.8) -> Trial:
     data = three()
     form: Deployable = Fixed(Choices.same(data.models, ("m0",), 4)).fit(data)
     form.name = name
@@ -119,6 +120,10 @@ def test_a_readable_form_that_is_worth_nearly_as_much_is_preferred() -> None:
     worse = trial("rules", 0.08, 1.1, quality=0.77)
     assert [one.form.name for one in best_of([worse, best, last], asked, 0.1) if one] == ["head", "cascade"]
     assert best_of([best], asked, 0.1) == (best, None)
+    # What nobody knows the cost of is no bargain.
+    unpriced = trial("rules", 0.1, None)
+    assert [one.form.name for one in best_of([unpriced, best], asked, 0.1) if one] == ["head", "rules"]
+    assert [one.form.name for one in best_of([unpriced, best], asked, 0.0) if one] == ["rules", "head"]
 
 
 def test_a_gain_over_the_mix_at_the_same_cost() -> None:
@@ -161,20 +166,32 @@ def test_what_a_form_writes_beside_the_file_decides_as_it_does(form: type[Any], 
 
 
 def test_a_tuned_cascade_is_written_with_its_check(tmp_path: Path) -> None:
-    data = telling(300)
-    # Prompts have to tell something, or nothing is tuned at all.
-    told = topical(300).select(["m0", "m2"])
-    data.score[:150] = told.score[:150]
+    # Prompts tell where the cheap model is mostly right, and its answers tell where it surely is.
+    data = topical(300).select(["m0", "m2"])
+    right = data.score[:, 0, 0].astype(bool)
+    data.score[:, 1, 0] = np.random.default_rng(6).random(data.n) < 0.9
+    data.cost_usd[:, 0], data.cost_usd[:, 1] = 1e-4, 1e-3
+    keys = [(str(case_id), 0) for case_id in data.cases.ids]
+    cheap = {
+        key: Answer(text="The answer is 4." if is_right else "Sorry, I cannot tell.")
+        for key, is_right in zip(keys, right, strict=True)
+    }
+    dear = dict.fromkeys(keys, Answer(text="The answer is 7."))
+    answers = Answers(lambda names: {name: cheap if name == "m0" else dear for name in names})
     tuned = tune(
-        data,
+        replace(data, answers=answers),
         [make_model("m0"), make_model("m2")],
-        Constraints(max_quality_drop=0.1),
+        Constraints(max_cost_usd_per_1k=0.6),
         name="s",
         golden="none",
         created=date(2026, 11, 28),
     )
     path = tuned.export(tmp_path / "rules.yaml")
-    assert {one.name for one in tmp_path.iterdir()} == {"rules.yaml", *tuned.files}
-    assert RuleSet.load(path) == tuned.ruleset
     row = tuned.as_dict()
-    assert {"form", "optimism", "runner_up", "kept_share", "p_value", "worst_slice", "slices_too_small"} <= set(row)
+    assert (row["form"], row["files"]) == ("cascade", ["s.learned-check.safetensors"])
+    assert {one.name for one in tmp_path.iterdir()} == {"rules.yaml", *row["files"]}
+    ruleset = RuleSet.load(path)
+    assert ruleset == tuned.ruleset
+    assert ruleset.default.cascade is not None
+    assert row["quality"] > 0.9
+    assert row["cost_usd_per_1k"] < 0.65

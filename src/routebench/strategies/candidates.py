@@ -7,7 +7,6 @@ parts, sums are taken over the parts, and those of conditions are sums of these.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +18,12 @@ import numpy.typing as npt
 from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.rules import Condition, Reading
-from routebench.strategies.prompts import readings
+from routebench.strategies.prompts import readings, words_and_pairs
 from routebench.types import Request
 
 MIN_SUPPORT = 3
 MIN_SUPPORT_SHARE = 0.01
 
-_WORD = re.compile(r"\w+")
-_PAIR = re.compile(r"(?=(?<!\w)(\w+ \w+)(?!\w))")
 _MAX_KEYWORD_SHARE = 0.9
 _MAX_KEYWORDS = 800
 _QUANTILES = np.arange(0.05, 1.0, 0.05)
@@ -207,38 +204,11 @@ def _languages(requests: Sequence[Request]) -> npt.NDArray[np.str_]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """Which words and pairs of words stand in which text: a sparse array of shape (n, words), and their names."""
-
-    held: Any
-    names: npt.NDArray[np.str_]
-
-    def __getitem__(self, at: IntArray) -> _Words:
-        return _Words(self.held[at], self.names)
-
-
-def _words(requests: Sequence[Request]) -> _Words:
-    import scipy.sparse
-
-    place: dict[str, int] = {}
-    columns: list[int] = []
-    ends = [0]
-    for reading in readings(requests):
-        text = reading.text("user").folded
-        held = set(_WORD.findall(text)) | {match[1] for match in _PAIR.finditer(text)}
-        columns += [place.setdefault(word, len(place)) for word in held if not word.isdigit() and len(word) > 1]
-        ends.append(len(columns))
-    shape = (len(requests), len(place))
-    matrix = scipy.sparse.csr_array((np.ones(len(columns), dtype=np.int32), columns, ends), shape=shape)
-    return _Words(matrix, np.array(list(place), dtype=str))
-
-
 def _keywords(requests: Sequence[Request]) -> tuple[list[str], Any]:
     """The most frequent words and pairs of words, and in which texts they stand, sparse, shape (words, n)."""
     import scipy.sparse
 
-    found: _Words = rows_of(requests, "words and pairs", _words)
+    found = words_and_pairs(requests)
     counts = np.asarray(found.held.sum(axis=0)).ravel()
     n = len(requests)
     frequent = np.flatnonzero((counts >= least_support(n)) & (counts <= _MAX_KEYWORD_SHARE * n))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,17 @@ import numpy.typing as npt
 
 from routebench.embedding import Embedder
 from routebench.evaluate.cases import rows_of
-from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.choices import FloatArray, IntArray
 from routebench.messages import last_user_text
 from routebench.rules import Reading
 from routebench.rules.learned.features import FeatureSpec
 from routebench.rules.learned.head import sparse_rows
+from routebench.rules.reading.request import Scope
 from routebench.types import Request
 
 _WORD = r"(?u)\b\w+\b"
+_ANY_WORD = re.compile(r"\w+")
+_PAIR = re.compile(r"(?=(?<!\w)(\w+ \w+)(?!\w))")
 _COUNT_COLUMNS = 2**22
 """So many that two words of a suite hardly ever share one."""
 _MAX_WORDS = 50_000
@@ -72,6 +77,44 @@ def embeddings(requests: Sequence[Request], embedder: Embedder) -> npt.NDArray[n
         return np.asarray(embedder.embed(list(place))[row], dtype=np.float32)
 
     found: npt.NDArray[np.float32] = rows_of(requests, f"embeddings by {embedder.key}", embed)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Which words and pairs of words stand in which text: a sparse array of shape (n, words), and their names."""
+
+    held: Any
+    names: npt.NDArray[np.str_]
+
+    def __getitem__(self, at: IntArray) -> Words:
+        return Words(self.held[at], self.names)
+
+
+def words_and_pairs(requests: Sequence[Request], scope: Scope = "user") -> Words:
+    """Returns which words, and pairs of words with one space between, stand in each request; numbers are left out.
+
+    Args:
+        requests: n of them.
+        scope: which messages are read.
+    """
+
+    def read(some: Sequence[Request]) -> Words:
+        import scipy.sparse
+
+        place: dict[str, int] = {}
+        columns: list[int] = []
+        ends = [0]
+        for reading in readings(some):
+            text = reading.text(scope).folded
+            held = set(_ANY_WORD.findall(text)) | {match[1] for match in _PAIR.finditer(text)}
+            columns += [place.setdefault(word, len(place)) for word in held if not word.isdigit() and len(word) > 1]
+            ends.append(len(columns))
+        shape = (len(some), len(place))
+        matrix = scipy.sparse.csr_array((np.ones(len(columns), dtype=np.float32), columns, ends), shape=shape)
+        return Words(matrix, np.array(list(place), dtype=str))
+
+    found: Words = rows_of(requests, f"words and pairs, {scope}", read)
     return found
 
 

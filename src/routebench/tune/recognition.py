@@ -8,7 +8,6 @@ run from a precise one to one that lets nothing slip.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +18,11 @@ from routebench.evaluate.cases import rows_of
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.rules import Condition
 from routebench.rules.reading.request import Scope
-from routebench.strategies.prompts import readings
+from routebench.strategies.prompts import readings, words_and_pairs
 from routebench.types import Request
 
 _SCOPE: Scope = "conversation"
 """What guards read."""
-_WORD = re.compile(r"\w+")
-_PAIR = re.compile(r"(?=(?<!\w)(\w+ \w+)(?!\w))")
 _MIN_SUPPORT = 3
 _MIN_SHARE = 0.01
 _MAX_WORDS = 120
@@ -176,23 +173,10 @@ class _Ground:
 
 
 def _signs(requests: Sequence[Request]) -> Signs:
-    import scipy.sparse
-
-    place: dict[str, int] = {}
-    columns: list[int] = []
-    ends = [0]
-    lengths = []
-    for reading in readings(requests):
-        text = reading.text(_SCOPE)
-        held = set(_WORD.findall(text.folded)) | {match[1] for match in _PAIR.finditer(text.folded)}
-        columns += [place.setdefault(word, len(place)) for word in held if not word.isdigit() and len(word) > 1]
-        ends.append(len(columns))
-        lengths.append(len(text.words))
-    matrix = scipy.sparse.csr_array(
-        (np.ones(len(columns), dtype=np.float32), columns, ends), shape=(len(requests), len(place))
-    )
+    found = words_and_pairs(requests, _SCOPE)
+    lengths = [len(reading.text(_SCOPE).words) for reading in readings(requests)]
     forms = np.array([matching(requests, when) for when in _FORMS], dtype=bool).reshape(len(_FORMS), len(requests)).T
-    return Signs(matrix, np.array(list(place), dtype=str), forms, np.array(lengths, dtype=float))
+    return Signs(found.held, found.names, forms, np.array(lengths, dtype=float))
 
 
 def _literals(signs: Signs, inside: BoolArray) -> list[Literal]:
