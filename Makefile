@@ -56,7 +56,8 @@ lab: install
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 \
-		--extra lab --extra minilm --group embedded --group dev --output-file requirements.lock --quiet
+		--extra lab --extra dashboard --extra minilm --group embedded --group browser --group dev \
+		--output-file requirements.lock --quiet
 
 wheel: install
 	$(BIN)/python -m hatchling build --target wheel

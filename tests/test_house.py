@@ -33,6 +33,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"dash"}),
     frozenset({"report"}),
     frozenset({"demonstration"}),
+    frozenset({"serving"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -46,6 +47,9 @@ ONLY_IN = {
     "ipywidgets": {"dash"},
     "anywidget": {"dash"},
     "altair": {"dash"},
+    "jupyter_server": {"serving"},
+    "tornado": {"serving"},
+    "voila": {"serving"},
     "xllamacpp": {"providers"},
 }
 
@@ -97,6 +101,28 @@ def test_libraries_stay_in_their_rooms(room: str, path: Path) -> None:
     for name in imports(path):
         owner = ONLY_IN.get(name.split(".")[0])
         assert owner is None or room in owner, f"{name} belongs to {owner}, not to {room}"
+
+
+PANELS = frozenset({"browsing", "comparing", "grading", "today", "tuning", "watching"})
+
+
+def test_the_parts_of_panels_know_nothing_of_routing() -> None:
+    for path in (PACKAGE / "dash" / "parts").glob("*.py"):
+        told = {name for name in imports(path) if name.startswith("routebench.")}
+        assert not {name for name in told if not name.startswith("routebench.dash.parts")}, path.name
+
+
+@pytest.mark.parametrize("panel", sorted(PANELS))
+def test_panels_do_not_know_each_other(panel: str) -> None:
+    for path in (PACKAGE / "dash" / panel).glob("*.py"):
+        rooms = {name.split(".")[2] for name in imports(path) if name.startswith("routebench.dash.")}
+        assert not rooms & (PANELS | {"cockpit"}) - {panel}, path.name
+
+
+@pytest.mark.parametrize("panel", sorted(PANELS))
+def test_what_a_panel_knows_needs_no_widget(panel: str) -> None:
+    state = PACKAGE / "dash" / panel / "state.py"
+    assert not {name.split(".")[0] for name in imports(state)} & {"ipywidgets", "anywidget", "altair", "IPython"}
 
 
 def test_evaluation_touches_no_disk_clock_or_network() -> None:

@@ -35,7 +35,7 @@ from routebench.providers import (
 )
 from routebench.redact import Secrets
 from routebench.rules.file.loading import parse_guard
-from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Run, make_plan, recover
+from routebench.run import CacheMode, Limits, Plan, ProviderLimit, Purse, Run, make_plan, recover
 from routebench.store import (
     Store,
     check_not_a_pack,
@@ -83,6 +83,7 @@ class Bench:
             the environment when left out.
         now: the wall clock.
         lock_timeout_s: longest wait for another process that holds the store.
+        purse: money that its runs share with those of other processes; each stays under what is left of it.
 
     Raises:
         ConfigError: the bench.yaml, or a provider in it, cannot be used.
@@ -100,6 +101,7 @@ class Bench:
         secret: Callable[[str], str | None] | None = None,
         now: Callable[[], datetime] = utc_now,
         lock_timeout_s: float = 30.0,
+        purse: Purse | None = None,
     ) -> None:
         self.config = load_config(config)
         self._now = now
@@ -128,6 +130,7 @@ class Bench:
         self._recorded = None if recorded is None else Recorded(recorded)
         self._environment = os.environ if environment is None else environment
         self._secret = secret or self._environment.get
+        self._purse = purse
         self._revised = False
         recover(self.store)
 

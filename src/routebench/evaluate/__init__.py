@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routebench.evaluate.answers import Answers
 from routebench.evaluate.cases import Cases, Source
-from routebench.evaluate.choices import Checks, Choices
+from routebench.evaluate.choices import Checks, Choices, Deciders
 from routebench.evaluate.compare import compare
 from routebench.evaluate.comparison import Comparison
 from routebench.evaluate.evaluation import Evaluation
@@ -21,6 +21,7 @@ __all__ = [
     "Choices",
     "Comparison",
     "Damage",
+    "Deciders",
     "Evaluation",
     "Outcomes",
     "Peeking",

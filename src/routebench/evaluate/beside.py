@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -33,62 +34,74 @@ class Beside:
         baseline: str,
         margin: float,
     ) -> None:
-        self._test = test = half.test
-        self._judged = Judged.of(test, chosen)
+        self._half = half
+        self._test = half.test
+        self._kinds = kinds
+        self._measured = measured
+        self._margin = margin
+        self._judged = Judged.of(half.test, chosen)
         self._scores = {name: one.replayed.score for name, one in measured.items()}
+        self._baseline = baseline
         self._base = self._scores[baseline]
-        others = {
-            name: self._difference(name, score, baseline, self._base, margin)
-            for name, score in self._scores.items()
-            if name != baseline
+        self._groups = half.test.cases.cluster
+
+    @cached_property
+    def baseline(self) -> Mapping[str, Difference]:
+        """Every strategy but the baseline, against it."""
+        others = {name: self._difference(name, score) for name, score in self._scores.items() if name != self._baseline}
+        return self._families(others, dict.fromkeys(others, self._base))
+
+    @cached_property
+    def fixed_mix(self) -> Mapping[str, Difference]:
+        """Every strategy whose cost is known, against the mix of train at its own test cost."""
+        test = self._test
+        mixes = {
+            name: mix for name, one in self._measured.items() if (mix := _mix_at_cost(self._half, one)) is not None
         }
-        mixes = {name: mix for name, one in measured.items() if (mix := _mix_at_cost(half, one)) is not None}
         mixed = {name: replay(test, mix).score for name, mix in mixes.items()}
-        against_mix = {
+        against = {
             name: paired(
                 self._scores[name],
                 mixed[name],
-                test.keys,
+                self._groups,
                 test.weight,
-                margin,
+                self._margin,
                 telling=_telling(test, self._scores[name] - mixed[name], mix),
             )
             for name, mix in mixes.items()
         }
-        self.baseline = self._families(others, kinds, dict.fromkeys(others, self._base))
-        self.fixed_mix = self._families(against_mix, kinds, mixed)
-        slices = test.cases.slices()
-        self._slices = {
-            name: rank_slices(score, self._base, slices, test.keys, test.weight)
-            for name, score in self._scores.items()
-            if name != baseline
-        }
+        return self._families(against, mixed)
 
-    def _difference(self, name: str, score: FloatArray, other: str, base: FloatArray, margin: float) -> Difference:
-        plain = paired(score, base, self._test.keys, self._test.weight, margin)
-        return plain if self._judged is None else self._judged.widened(plain, name, other)
+    def _difference(self, name: str, score: FloatArray) -> Difference:
+        plain = paired(score, self._base, self._groups, self._test.weight, self._margin)
+        return plain if self._judged is None else self._judged.widened(plain, name, self._baseline)
 
-    def _families(
-        self, found: Mapping[str, Difference], kinds: Mapping[str, Kind], others: Mapping[str, FloatArray]
-    ) -> dict[str, Difference]:
+    def _families(self, found: Mapping[str, Difference], others: Mapping[str, FloatArray]) -> dict[str, Difference]:
         # Candidates are one family, what they are held against another: bars do not make candidates harder to tell.
         result: dict[str, Difference] = {}
         for candidates in (True, False):
-            family = [name for name in found if (kinds[name] == "strategy") == candidates]
+            family = [name for name in found if (self._kinds[name] == "strategy") == candidates]
             if family:
                 gaps = np.column_stack([self._scores[name] - others[name] for name in family])
-                against = adjusted([found[name] for name in family], gaps, self._test.keys, self._test.weight)
+                against = adjusted([found[name] for name in family], gaps, self._groups, self._test.weight)
                 result |= dict(zip(family, against, strict=True))
         return result
 
     def quality(self, name: str) -> Interval | None:
         """Mean score with its interval."""
-        plain = mean_interval(self._scores[name], self._test.keys, self._test.weight, share=True)
+        plain = mean_interval(self._scores[name], self._groups, self._test.weight, share=True)
         return plain if self._judged is None else self._judged.interval(name) or plain
 
     def slices(self, name: str) -> tuple[Slice, ...]:
         """Where a strategy loses most against the baseline, and where less."""
-        return self._slices.get(name, ())
+        if name == self._baseline:
+            return ()
+        parts, test = self._parts, self._test
+        return rank_slices(self._scores[name], self._base, parts, self._groups, test.weight)
+
+    @cached_property
+    def _parts(self) -> Mapping[str, BoolArray]:
+        return self._test.cases.slices()
 
     def judged(self, name: str) -> str | None:
         """How the judge's error was allowed for."""
@@ -134,6 +147,7 @@ class Costs:
         hit_rate: float | None,
     ) -> None:
         self._test = half.test
+        self._groups = half.test.cases.cluster
         self._plain = {name: one.cost_usd for name, one in replayed.items()}
         self._baseline = baseline
         self._hit_rate = hit_rate
@@ -149,7 +163,7 @@ class Costs:
 
     def mean(self, name: str) -> Interval | None:
         """Mean cost of a request in US dollars."""
-        found = mean_interval(self._plain[name], self._test.keys, self._test.weight)
+        found = mean_interval(self._plain[name], self._groups, self._test.weight)
         if found is None or found.low is None:
             return found
         return replace(found, low=max(0.0, found.low))
@@ -163,7 +177,7 @@ class Costs:
         if name == self._baseline:
             return None
         gaps = self._plain[self._baseline] - self._plain[name]
-        return mean_interval(gaps, self._test.keys, self._test.weight)
+        return mean_interval(gaps, self._groups, self._test.weight)
 
     def cached(self, name: str) -> Cached | None:
         """Costs with a share of the prompts read from the cache."""
@@ -193,7 +207,7 @@ class Costs:
     def _ratio(self, name: str, own: FloatArray, base: FloatArray) -> Interval | None:
         if name == self._baseline:
             return None
-        return ratio_interval(own, base, self._test.keys, self._test.weight)
+        return ratio_interval(own, base, self._groups, self._test.weight)
 
 
 def mix_corners(half: Half) -> list[tuple[float, SingleModel]] | None:

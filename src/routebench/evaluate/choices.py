@@ -13,6 +13,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+Groups = npt.NDArray[np.str_] | npt.NDArray[np.intp]
+"""The cluster of each case, by its key or by a number; numbers are told apart faster."""
 
 ACCEPTED, REFUSED, UNTOLD = 0, 1, 2
 """What a check says of an answer; the last where nobody knows, because too little of the answer was kept."""
@@ -48,6 +50,44 @@ class Checks:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Deciders:
+    """What decided each of n requests, for one part of the choices: a rule by its name, a phase, a budget.
+
+    Attributes:
+        names: of what decides.
+        by: the position in `names` of what decided each request, -1 where nobody knows; shape (n,).
+    """
+
+    names: tuple[str, ...]
+    by: IntArray
+
+    @classmethod
+    def of(cls, told: Sequence[str | None]) -> Self:
+        """Takes a name a request, None where nobody knows."""
+        names = tuple(dict.fromkeys(name for name in told if name is not None))
+        place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
+        return cls(names, np.array([place.get(name, -1) for name in told], dtype=np.intp))
+
+    def take(self, index: IntArray) -> Self:
+        """Returns the same for some of the requests."""
+        return replace(self, by=self.by[index])
+
+    def name(self, row: int) -> str | None:
+        """Returns what decided one request, None where nobody knows."""
+        at = int(self.by[row])
+        return self.names[at] if at >= 0 else None
+
+    def beside(self, other: Deciders) -> Self:
+        """Returns both for the same requests: `night or default` where they differ, as at another time of the day."""
+        pairs = zip(self.by, other.by, strict=True)
+        told: list[str | None] = []
+        for own, its in pairs:
+            names = dict.fromkeys(part.names[at] for part, at in ((self, int(own)), (other, int(its))) if at >= 0)
+            told.append(" or ".join(names) or None)
+        return type(self).of(told)
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """Chains of models for n requests; a mix is several parts, replayed in expectation.
@@ -59,6 +99,7 @@ class Choices:
         decision_cost_usd: what deciding cost, NaN while unknown, shape (n,); None where deciding calls no model.
         decision_latency_s: how long deciding took, NaN while unknown, shape (n,); None where nobody measured it.
         checks: of every part, None for a part whose answers are not checked; empty where none is.
+        deciders: of every part, None for a part of which nobody knows what decided; empty where nobody knows of any.
 
     A chain of -1 alone is no decision: nothing is known of such a case. One that begins with NOBODY is a request that
     guards and limits leave no model for: it fails.
@@ -70,6 +111,7 @@ class Choices:
     decision_cost_usd: FloatArray | None = None
     decision_latency_s: FloatArray | None = None
     checks: tuple[Checks | None, ...] = ()
+    deciders: tuple[Deciders | None, ...] = ()
 
     @classmethod
     def single(cls, models: Sequence[str], chains: IntArray, label: str = "") -> Self:
@@ -92,12 +134,24 @@ class Choices:
         checks: tuple[Checks | None, ...] = ()
         if any(one.checks for _, one in drawn):
             checks = tuple(chain.from_iterable(one.checks_by_part for _, one in drawn))
-        return cls(choices[0].models, parts, label, checks=checks)
+        deciders: tuple[Deciders | None, ...] = ()
+        if any(one.deciders for _, one in drawn):
+            deciders = tuple(chain.from_iterable(one.deciders or (None,) * len(one.parts) for _, one in drawn))
+        return cls(choices[0].models, parts, label, checks=checks, deciders=deciders)
 
     @property
     def checks_by_part(self) -> tuple[Checks | None, ...]:
         """The checks of every part, as many as there are parts."""
         return self.checks or (None,) * len(self.parts)
+
+    def decided_by(self, row: int) -> str | None:
+        """Returns what decided one request: in its likeliest part a rule's name, else the label of the whole policy.
+
+        None where nobody knows.
+        """
+        likeliest = max(range(len(self.parts)), key=lambda place: self.parts[place][0])
+        told = self.deciders[likeliest] if self.deciders else None
+        return (None if told is None else told.name(row)) or self.label or None
 
     def commonest_share(self, weight: FloatArray) -> float:
         """Returns the share of requests that get the commonest chain, models whose answers are refused left out.
@@ -127,4 +181,5 @@ class Choices:
             decision_cost_usd=None if self.decision_cost_usd is None else self.decision_cost_usd[index],
             decision_latency_s=None if self.decision_latency_s is None else self.decision_latency_s[index],
             checks=tuple(None if one is None else one.take(index) for one in self.checks),
+            deciders=tuple(None if one is None else one.take(index) for one in self.deciders),
         )

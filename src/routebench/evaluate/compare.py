@@ -92,6 +92,7 @@ def compare(
             break_even_hit_rate=costs.break_even_hit_rate(name),
             noise_share=noise_share(measured[name][0].replayed.sample_score, half.test.weight),
             judged=beside.judged(name),
+            choices=chosen[name],
         )
         for name in names
     )

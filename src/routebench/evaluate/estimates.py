@@ -6,14 +6,14 @@ surely it lies above one. Interval and p-values of an estimate come from one for
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
-from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.choices import FloatArray, Groups, IntArray
 
 ALPHA = 0.05
 MIN_FREEDOM = 2.0
@@ -146,12 +146,12 @@ class ScoreDifference:
         b = -wins - losses + (2 * n - wins + losses) * null
         c = -losses * null * (1 - null)
         # The share of losses that is likeliest under the null.
-        share = (np.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+        share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
         variance = n * (2 * share + null * (1 - null))
         gap = wins - losses - n * null
         if variance <= 0:
-            return float(np.copysign(np.inf, gap)) if gap else 0.0
-        return float(gap / np.sqrt(variance))
+            return math.copysign(math.inf, gap) if gap else 0.0
+        return gap / math.sqrt(variance)
 
     def _solved(self, target: float, low: float, high: float) -> float:
         """The null at which the statistic, which falls with it, is the target."""
@@ -164,12 +164,25 @@ class ScoreDifference:
         return (low + high) / 2
 
 
-def independent(groups: npt.NDArray[np.str_], weight: FloatArray) -> bool:
+def independent(groups: Groups, weight: FloatArray) -> bool:
     """Whether every case is a cluster of its own and all weigh the same."""
-    return bool((weight == weight[:1]).all()) and len(np.unique(groups)) == len(groups)
+    return bool((weight == weight[:1]).all()) and n_clusters(groups) == len(groups)
 
 
-def mean_estimate(values: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray) -> Studentised | None:
+def n_clusters(groups: Groups) -> int:
+    """Returns how many clusters there are."""
+    return int(np.count_nonzero(np.bincount(groups))) if groups.dtype.kind == "i" else len(np.unique(groups))
+
+
+def numbered(groups: Groups) -> IntArray:
+    """Returns the number of each case's cluster, from 0 on without gaps, shape (n,)."""
+    # Sorting them again and again is what panels would wait for.
+    if groups.dtype.kind == "i" and len(groups) and np.bincount(groups).all():
+        return groups.astype(np.intp, copy=False)
+    return np.unique(groups, return_inverse=True)[1]
+
+
+def mean_estimate(values: FloatArray, groups: Groups, weight: FloatArray) -> Studentised | None:
     """Returns the weighted mean of values with a standard error that is robust to clusters, None for too few clusters.
 
     The error is CR2 of Bell and McCaffrey (Survey Methodology 28 (2002) 169), the degrees of freedom are Kish's
@@ -184,7 +197,7 @@ def mean_estimate(values: FloatArray, groups: npt.NDArray[np.str_], weight: Floa
     """
     if len(values) < 2:
         return None
-    _, member = np.unique(groups, return_inverse=True)
+    member = numbered(groups)
     sizes = np.bincount(member, weights=weight)
     leverage = sizes / sizes.sum()
     freedom = float(1 / (leverage**2).sum()) - 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from routebench.evaluate.choices import FloatArray, IntArray
+from routebench.evaluate.choices import Choices, FloatArray, IntArray
 from routebench.evaluate.frontier import Hull, SingleModel, weighted_mean
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.outcomes import Outcomes
@@ -137,6 +137,7 @@ class Evaluation:
             moves between models, and never hits the cache, saves nothing any more; None while unknown.
         noise_share: share of the interval's variance that is noise of the answers, None with one sample.
         judged: how the judge's error was allowed for, a sentence; None where no judge graded or nobody checked it.
+        choices: its decisions on the compared cases of the first seed; None where nobody kept them.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Evaluation:
     break_even_hit_rate: float | None = None
     noise_share: float | None = None
     judged: str | None = None
+    choices: Choices | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> Measured:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
-from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.choices import FloatArray, Groups
 from routebench.evaluate.estimates import ALPHA, independent, mean_estimate
 
 
@@ -27,9 +26,7 @@ class Interval:
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
-def mean_interval(
-    values: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray, *, share: bool = False
-) -> Interval | None:
+def mean_interval(values: FloatArray, groups: Groups, weight: FloatArray, *, share: bool = False) -> Interval | None:
     """Returns the mean of per-case values with a 95 % interval; None for no known value.
 
     Wilson's interval for 0/1 values of independent, equally weighted cases, else that of `mean_estimate`.
@@ -72,7 +69,7 @@ def wilson(successes: float, n: float, alpha: float = ALPHA) -> tuple[float, flo
 
 
 def ratio_interval(
-    numerator: FloatArray, denominator: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray
+    numerator: FloatArray, denominator: FloatArray, groups: Groups, weight: FloatArray
 ) -> Interval | None:
     """Returns how much larger one mean is than another on the same cases: their ratio less one, with a 95 % interval.
 

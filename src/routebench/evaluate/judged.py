@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from routebench.evaluate.choices import BoolArray, Choices, FloatArray
+from routebench.evaluate.choices import BoolArray, Choices, FloatArray, Groups
 from routebench.evaluate.estimates import Studentised, mean_estimate
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.outcomes import Outcomes
@@ -41,7 +40,7 @@ class Judged:
     human: Mapping[str, FloatArray]
     by_judge: BoolArray
     answered_by: Mapping[str, FloatArray]
-    groups: npt.NDArray[np.str_]
+    groups: Groups
     weight: FloatArray
 
     @classmethod
@@ -106,7 +105,7 @@ def prediction_powered(
     judge: FloatArray,
     human: FloatArray,
     exact: BoolArray,
-    groups: npt.NDArray[np.str_],
+    groups: Groups,
     weight: FloatArray,
 ) -> tuple[Studentised, int] | None:
     """Returns the mean on the human scale, and how many grades by people it rests on; None with fewer than 30.

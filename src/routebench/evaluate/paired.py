@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from routebench.evaluate.choices import BoolArray, FloatArray
+from routebench.evaluate.choices import BoolArray, FloatArray, Groups
 from routebench.evaluate.estimates import (
     ALPHA,
     MIN_FREEDOM,
@@ -19,6 +20,8 @@ from routebench.evaluate.estimates import (
     Studentised,
     independent,
     mean_estimate,
+    n_clusters,
+    numbered,
 )
 from routebench.evaluate.power import detectable
 
@@ -29,6 +32,7 @@ MIN_DISCORDANT = 10
 MARGIN = 0.01
 _SAME = 1e-12
 _DRAWS = 4000
+_DRAWS_AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class Difference:
 def paired(
     first: FloatArray,
     second: FloatArray,
-    groups: npt.NDArray[np.str_],
+    groups: Groups,
     weight: FloatArray,
     margin: float = MARGIN,
     telling: BoolArray | None = None,
@@ -127,7 +131,7 @@ def paired(
     differs = np.abs(gaps) > _SAME
     n, discordant = len(gaps), int(differs.sum())
     # Cases of a group move together: so many of them as there are groups tell something.
-    n_telling = len(np.unique(groups[differs if telling is None else differs & telling[known]]))
+    n_telling = n_clusters(groups[differs if telling is None else differs & telling[known]])
     alone = n > 0 and independent(groups, weight)
     noninferior: float | None = None
     estimate: Estimate | None = None
@@ -147,7 +151,7 @@ def paired(
         delta=float(np.average(gaps, weights=weight)) if n else 0.0,
         estimate=estimate,
         n=n,
-        n_groups=len(np.unique(groups)),
+        n_groups=n_clusters(groups),
         n_discordant=discordant,
         margin=margin,
         p_noninferior=noninferior,
@@ -156,7 +160,7 @@ def paired(
     )
 
 
-def _clustered(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray) -> Studentised | None:
+def _clustered(gaps: FloatArray, groups: Groups, weight: FloatArray) -> Studentised | None:
     """The mean with as many degrees of freedom as clusters in which anything differs, less one.
 
     The others tell nothing of how much differences spread: where few pairs differ, counting them too made intervals
@@ -165,13 +169,11 @@ def _clustered(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArra
     estimate = mean_estimate(gaps, groups, weight)
     if estimate is None:
         return None
-    freedom = min(estimate.freedom, len(np.unique(groups[np.abs(gaps) > _SAME])) - 1.0)
+    freedom = min(estimate.freedom, n_clusters(groups[np.abs(gaps) > _SAME]) - 1.0)
     return replace(estimate, freedom=freedom) if freedom >= MIN_FREEDOM else None
 
 
-def adjusted(
-    family: Sequence[Difference], gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray
-) -> list[Difference]:
+def adjusted(family: Sequence[Difference], gaps: FloatArray, groups: Groups, weight: FloatArray) -> list[Difference]:
     """Returns the differences of one family: Holm's p-values, and intervals that hold for all of them at once.
 
     Args:
@@ -206,7 +208,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return result
 
 
-def max_t_alpha(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArray, *, seed: int = 0) -> float:
+def max_t_alpha(gaps: FloatArray, groups: Groups, weight: FloatArray, *, seed: int = 0) -> float:
     """Returns the level at which intervals of each comparison hold for all of them together with 95 %.
 
     From the largest absolute t over the comparisons under random signs of whole clusters: comparisons that move
@@ -222,15 +224,24 @@ def max_t_alpha(gaps: FloatArray, groups: npt.NDArray[np.str_], weight: FloatArr
     gaps, groups, weight = gaps[known], groups[known], weight[known]
     if gaps.shape[1] < 2 or not len(gaps):
         return ALPHA
-    _, member = np.unique(groups, return_inverse=True)
+    member = numbered(groups)
     centred = (gaps - np.average(gaps, axis=0, weights=weight)) * weight[:, None]
-    sums = np.zeros((int(member.max()) + 1, gaps.shape[1]))
-    np.add.at(sums, member, centred)
+    sums = np.column_stack([np.bincount(member, weights=column) for column in centred.T])
     spread = np.sqrt((sums**2).sum(axis=0))
     sums = sums[:, spread > _SAME] / spread[spread > _SAME]
     if sums.shape[1] < 2:
         return ALPHA
-    signs = np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, len(sums)), dtype=np.int8) * 2.0 - 1.0
-    critical = float(np.quantile(np.abs(signs @ sums).max(axis=1), 1 - ALPHA))
+    heads, total = _heads(len(sums), seed), sums.sum(axis=0)
+    largest = np.empty(_DRAWS)
+    for start in range(0, _DRAWS, _DRAWS_AT_ONCE):
+        part = slice(start, start + _DRAWS_AT_ONCE)
+        largest[part] = np.abs(2 * (heads[part].astype(float) @ sums) - total).max(axis=1)
+    critical = float(np.quantile(largest, 1 - ALPHA))
     alpha = float(2 * special.ndtr(-critical))
     return float(min(ALPHA, max(ALPHA / sums.shape[1], alpha)))
+
+
+@lru_cache(maxsize=2)
+def _heads(n: int, seed: int) -> npt.NDArray[np.int8]:
+    """Which of n clusters keep their sign, a draw a row: kept, since panels ask again with every change of a bar."""
+    return np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, n), dtype=np.int8)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from routebench.errors import OutcomesError
 from routebench.evaluate.choices import NOBODY, REFUSED, UNTOLD, BoolArray, Checks, Choices, FloatArray, IntArray
 from routebench.evaluate.outcomes import ERROR, MISSING, OK, Outcomes, mean_known
+
+_BY_CASE = (
+    "score",
+    "cost_usd",
+    "failed",
+    "answered_by",
+    "decided",
+    "latency_s",
+    "sample_score",
+    "decision_cost_usd",
+    "decision_latency_s",
+    "escalated",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,11 @@ class Replayed:
     decision_cost_usd: FloatArray | None = None
     decision_latency_s: FloatArray | None = None
     escalated: FloatArray | None = None
+
+    def take(self, index: IntArray) -> Self:
+        """Returns the same for some of the cases; `asked` and `known` still count all of them."""
+        told = {name: getattr(self, name) for name in _BY_CASE}
+        return replace(self, **{name: None if one is None else one[index] for name, one in told.items()})
 
     @property
     def missing(self) -> BoolArray:

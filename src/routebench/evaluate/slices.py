@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from routebench.evaluate.choices import BoolArray, FloatArray
+from routebench.evaluate.choices import BoolArray, FloatArray, Groups
 from routebench.evaluate.estimates import ALPHA
 from routebench.evaluate.paired import paired
 
@@ -42,7 +41,7 @@ def rank_slices(
     first: FloatArray,
     second: FloatArray,
     slices: Mapping[str, BoolArray],
-    groups: npt.NDArray[np.str_],
+    groups: Groups,
     weight: FloatArray,
     *,
     min_cases: int = MIN_CASES,

@@ -49,6 +49,7 @@ def krippendorff_alpha(
     level: Level = "interval",
     *,
     groups: npt.ArrayLike | None = None,
+    chance: npt.ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = _SEED,
 ) -> Coefficient:
@@ -61,6 +62,8 @@ def krippendorff_alpha(
         ratings: shape (raters, units), NaN where a rater did not rate.
         level: what differences mean: equal or not, places between in rank, or the square of the difference.
         groups: units that are drawn together, such as the answers to one case, shape (units,).
+        chance: the probability with which each unit was drawn, by whose inverse it counts; shape (units,). All alike
+            when left out.
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
@@ -71,7 +74,7 @@ def krippendorff_alpha(
         return Coefficient(None, None, 0)
     groups = None if groups is None else np.asarray(groups)[twice]
     alpha = _interval_alpha(table) if level == "interval" else _alpha(table, level)
-    return _resampled(alpha, table.shape[1], groups, resamples, seed)
+    return _resampled(alpha, _stands_for(chance, twice), groups, resamples, seed)
 
 
 def _interval_alpha(table: _Floats) -> _Statistic:
@@ -113,6 +116,7 @@ def cohen_kappa(
     weights: Weights | None = None,
     *,
     groups: npt.ArrayLike | None = None,
+    chance: npt.ArrayLike | None = None,
     resamples: int = RESAMPLES,
     seed: int = _SEED,
 ) -> Coefficient:
@@ -127,6 +131,7 @@ def cohen_kappa(
         weights: how much a disagreement counts: all alike (None), by the difference of the two values, or by its
             square.
         groups: units that are drawn together, shape (units,).
+        chance: the probability with which each unit was drawn, by whose inverse it counts; shape (units,).
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
@@ -137,7 +142,15 @@ def cohen_kappa(
         return Coefficient(None, None, 0)
     groups = None if groups is None else np.asarray(groups)[both]
     kappa = _quadratic_kappa(first, second) if weights == "quadratic" else _kappa(first, second, weights)
-    return _resampled(kappa, len(first), groups, resamples, seed)
+    return _resampled(kappa, _stands_for(chance, both), groups, resamples, seed)
+
+
+def _stands_for(chance: npt.ArrayLike | None, kept: npt.NDArray[np.bool_]) -> _Floats:
+    """How many units each of the kept ones stands for, 1 in the mean."""
+    if chance is None:
+        return np.ones(int(kept.sum()))
+    inverse: _Floats = 1 / np.asarray(chance, dtype=float)[kept]
+    return inverse / inverse.mean()
 
 
 def _quadratic_kappa(first: _Floats, second: _Floats) -> _Statistic:
@@ -184,13 +197,14 @@ def _one_minus(observed: _Floats, expected: _Floats) -> _Floats:
 
 def _resampled(
     coefficient: _Statistic,
-    n: int,
+    counts: _Floats,
     groups: npt.NDArray[np.generic] | None,
     resamples: int,
     seed: int,
 ) -> Coefficient:
     """The coefficient of all units, and its spread over resamples; it is given how often each unit counts."""
-    value = float(coefficient(np.ones((1, n)))[0])
+    n = len(counts)
+    value = float(coefficient(counts[None])[0])
     if np.isnan(value):
         return Coefficient(None, None, n)
     group = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -200,7 +214,7 @@ def _resampled(
     rng, share = np.random.default_rng(seed), np.full(n_groups, 1 / n_groups)
     # A part at a time: thousands of units times thousands of resamples need not stand in memory.
     sizes = [min(_AT_ONCE, resamples - start) for start in range(0, resamples, _AT_ONCE)]
-    parts = [coefficient(rng.multinomial(n_groups, share, size)[:, group].astype(float)) for size in sizes]
+    parts = [coefficient(rng.multinomial(n_groups, share, size)[:, group] * counts) for size in sizes]
     found = np.concatenate(parts)
     found = found[~np.isnan(found)]
     if len(found) < _MIN_DEFINED * resamples:
@@ -235,6 +249,7 @@ class Agreement:
         *,
         name: str = "judge",
         groups: npt.ArrayLike | None = None,
+        chance: npt.ArrayLike | None = None,
         raters: npt.ArrayLike | None = None,
         flip_rate: float | None = None,
     ) -> Agreement:

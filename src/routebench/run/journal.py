@@ -221,6 +221,20 @@ def recover(store: Store) -> int:
     return recovered
 
 
+def is_alive(store: Store, run_id: str) -> bool:
+    """Whether a run, of this process or another, still writes its journal beside the store."""
+    lock = _run_lock(store, run_id)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    # Left by a run that was killed; the file itself stays, for `recover`.
+    lock.release()
+    return False
+
+
 def journals(store: Store) -> list[Path]:
     """Returns the journal segments beside a store that are not brought in yet."""
     stem = _stem(store)

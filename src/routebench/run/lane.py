@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 
+from routebench.providers import provider_kind
 from routebench.run.breaker import Breaker
 from routebench.run.limiter import Limiter, Ticket
+from routebench.run.limits import Limits, ProviderLimit
 from routebench.run.plan import PlannedCall
 from routebench.run.progress import LaneProgress
 from routebench.run.retry import MAX_WAIT_S
@@ -85,7 +90,49 @@ class Lane:
         if breaker.reason is not None:
             self.paused.setdefault(name, breaker.reason)
 
+    def throttle(self, maximum: int) -> None:
+        """Allows no more than so many in flight, here and in the account; see `Limiter.throttle`."""
+        self._limiter.throttle(maximum)
+        self._account.throttle(maximum)
+
     def progress(self) -> LaneProgress:
         """A snapshot; safe from any thread."""
         limiter = self._limiter
         return LaneProgress(self.name, limiter.limit, limiter.in_flight, limiter.wait_s, limiter.cuts)
+
+
+def make_lanes(
+    calls: Iterable[PlannedCall], limits: Limits, sleep: Callable[[float], Awaitable[None]]
+) -> tuple[Lane, ...]:
+    """Returns a lane for every model id of every account that is called."""
+    by_model: dict[tuple[str, str | None, str | None, str], list[PlannedCall]] = {}
+    for call in calls:
+        model = call.model
+        by_model.setdefault((model.provider, model.base_url, model.key_env, model.model), []).append(call)
+    accounts: dict[tuple[str, str | None, str | None], Limiter] = {}
+    lanes = []
+    for (provider, base_url, key_env, model_id), own_calls in by_model.items():
+        capacity = provider_kind(provider).concurrency
+        maximum = limits.concurrency(provider, capacity)
+        own = limits.per_provider.get(provider, ProviderLimit())
+        account = accounts.setdefault(
+            (provider, base_url, key_env),
+            Limiter(
+                maximum,
+                adaptive=False,
+                requests_per_minute=own.requests_per_minute,
+                clock=time.monotonic,
+                sleep=sleep,
+            ),
+        )
+        limiter = Limiter(
+            maximum,
+            initial=limits.initial_concurrency,
+            adaptive=capacity is None,
+            requests_per_minute=math.inf,
+            clock=time.monotonic,
+            sleep=sleep,
+        )
+        name = f"{provider} {model_id}" if base_url is None else f"{provider} {model_id} at {base_url}"
+        lanes.append(Lane(provider, name, limiter, account, deque(own_calls)))
+    return tuple(lanes)

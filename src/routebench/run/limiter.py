@@ -62,7 +62,7 @@ class Limiter:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.maximum = maximum
+        self.maximum = self._most = maximum
         self._limit = float(min(maximum, initial) if adaptive else maximum)
         self._adaptive = adaptive
         self._slow_start = True
@@ -85,6 +85,15 @@ class Limiter:
     def wait_s(self) -> float:
         """Seconds for which nothing is sent, because the provider asked for it."""
         return max(0.0, self._not_before_s - self._clock())
+
+    def throttle(self, maximum: int) -> None:
+        """Allows no more than so many in flight from now on, and never more than at the beginning.
+
+        A limit that moves is cut to it at once, and finds its own way up again where there is more room.
+        """
+        self.maximum = max(1, min(maximum, self._most))
+        self._limit = min(self._limit, float(self.maximum)) if self._adaptive else float(self.maximum)
+        self._wake()
 
     async def acquire(self) -> Ticket:
         """Waits until one more call may be sent."""

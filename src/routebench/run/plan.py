@@ -25,6 +25,7 @@ class PlannedCall:
     Attributes:
         request: as the case has it, without what the model adds.
         worst_case_usd: the most that one attempt can be billed, None while unknown.
+        case_id: the first case that wants the answer, None for a call that is no cell of the suite.
     """
 
     key: str
@@ -32,6 +33,7 @@ class PlannedCall:
     request: Request
     sample: int
     worst_case_usd: float | None
+    case_id: str | None = None
 
     def call(self, timeout_s: float) -> Call:
         """Renders it."""

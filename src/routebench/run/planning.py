@@ -144,10 +144,10 @@ class _Draft:
             if key in calls:
                 # Another model of this configuration asks the same: one answer serves both.
                 continue
-            request = cases[position // self._samples].request
-            one = size.of(request)
+            case = cases[position // self._samples]
+            one = size.of(case.request)
             total.add(one)
-            calls[key] = PlannedCall(key, model, request, position % self._samples, one.high_usd)
+            calls[key] = PlannedCall(key, model, case.request, position % self._samples, one.high_usd, case.id)
         return _line(
             model,
             "answer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 from array import array
@@ -19,7 +20,11 @@ _PROBLEMS_KEPT = 20
 
 @dataclass(frozen=True, slots=True)
 class ModelProgress:
-    """Counts of one model's calls; latency in seconds, None before two answers, cost None while any is unknown."""
+    """Counts of one model's calls; latency in seconds, None before two answers, cost None while any is unknown.
+
+    Attributes:
+        cost_sd_usd: standard deviation of what single calls were billed, None before two calls.
+    """
 
     name: str
     calls: int
@@ -31,6 +36,7 @@ class ModelProgress:
     cost_usd: float | None
     latency_p50_s: float | None
     latency_p95_s: float | None
+    cost_sd_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ class _Count:
     abstained: int = 0
     retries: int = 0
     cost_usd: float = 0.0
+    cost_squares: float = 0.0
     cost_unknown: int = 0
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
 
@@ -166,6 +173,7 @@ class Tally:
                 count.cost_unknown += 1
             else:
                 count.cost_usd += completion.billed_cost_usd
+                count.cost_squares += completion.billed_cost_usd**2
 
     def snapshot(self, *, elapsed_s: float, **known: Any) -> Progress:
         """Returns the counts as a Progress; `known` are its fields that the run itself knows."""
@@ -201,4 +209,11 @@ def _model_progress(name: str, count: _Count) -> ModelProgress:
         cost_usd=None if count.cost_unknown else count.cost_usd,
         latency_p50_s=centiles[9] if centiles else None,
         latency_p95_s=centiles[18] if centiles else None,
+        cost_sd_usd=_deviation(count, done),
     )
+
+
+def _deviation(count: _Count, done: int) -> float | None:
+    if count.cost_unknown or done < 2:
+        return None
+    return math.sqrt(max(0.0, count.cost_squares - count.cost_usd**2 / done) / (done - 1))

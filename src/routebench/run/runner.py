@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
@@ -16,17 +14,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from routebench.errors import JournalError, StoreError
+from routebench.errors import InputError, JournalError, StoreError
 from routebench.pricing import UNKNOWN_COST, Cost, price_of_call
-from routebench.providers import Call, Provider, completion_to_json, failed, provider_kind
+from routebench.providers import Call, Provider, completion_to_json, failed
 from routebench.redact import Secrets
 from routebench.run.budget import Budget
 from routebench.run.journal import Journal
-from routebench.run.lane import Lane
-from routebench.run.limiter import Limiter
-from routebench.run.limits import Limits, ProviderLimit
+from routebench.run.lane import Lane, make_lanes
+from routebench.run.limits import Limits
 from routebench.run.plan import Plan, PlannedCall
+from routebench.run.present import announce
 from routebench.run.progress import Progress, RunStatus, Tally
+from routebench.run.recent import Recent, RecentCall
 from routebench.run.retry import Retry
 from routebench.run.switching import quick_switching
 from routebench.store import Store, write_run
@@ -90,6 +89,8 @@ class Run:
         self._start_s = 0.0
         self._end_s: float | None = None
         self._lanes: tuple[Lane, ...] = ()
+        self._recent = Recent()
+        self._throttle: int | None = None
         self._outcome: Future[Progress] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open = asyncio.Event()
@@ -106,6 +107,7 @@ class Run:
         self._status = "running"
         self._started_at = self._now()
         self._start_s = time.monotonic()
+        announce(self)
         threading.Thread(target=self._main, name=f"routebench-run-{self.run_id}", daemon=True).start()
         return self
 
@@ -125,6 +127,11 @@ class Run:
         """Whether the run has not ended."""
         return not self._outcome.done()
 
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the run before its time, as `wait` raises it; None while it goes on and where nothing did."""
+        return self._outcome.exception() if self._outcome.done() else None
+
     def pause(self) -> None:
         """Sends nothing new until `resume`; calls in flight finish."""
         if self._status == "running":
@@ -143,6 +150,47 @@ class Run:
         """Ends the run now; calls in flight are given up and count as not sent."""
         self.stop()
         self._on_loop(lambda: [task.cancel() for task in self._tasks])
+
+    def throttle(self, max_concurrency: int) -> None:
+        """Lets no more calls of an account be in flight from now on than this, and never more than the limits say."""
+        self._throttle = max_concurrency
+        self._on_loop(self._apply_throttle)
+
+    @property
+    def max_concurrency(self) -> int:
+        """The most calls in flight to one account, as the limits or the last `throttle` say."""
+        most = self._limits.max_concurrency
+        return most if self._throttle is None else max(1, min(self._throttle, most))
+
+    def raise_cap(self, cap_usd: float) -> None:
+        """Allows more to be billed than before, at once.
+
+        Raises:
+            InputError: the run has ended, has no cap in US dollars, or has one that is not lower.
+        """
+        cap = self._budget.cap_usd
+        if not self.running or self._ending:
+            raise InputError("the run has ended; a new run with the higher cap sends what is left")
+        if cap is None or not cap_usd > cap:
+            held = "none" if cap is None else f"${cap:g}"
+            raise InputError(
+                f"the cap of this run is {held}, and ${cap_usd:g} is not higher; stop the run to spend less"
+            )
+        self._budget.cap_usd = cap_usd
+        # Calls that wait for room look again.
+        self._on_loop(self._settled.set)
+
+    def sends(self, store: Store, suite: str) -> bool:
+        """Whether its answers are of that suite and go to that store."""
+        return self._store.path == store.path and self.plan.suite.name == suite
+
+    def recent(self) -> Sequence[RecentCall]:
+        """Returns the latest calls, newest last; safe from any thread."""
+        return self._recent.calls()
+
+    def problems(self) -> Sequence[RecentCall]:
+        """Returns the latest calls that failed or had to be tried again, newest last; safe from any thread."""
+        return self._recent.problems()
 
     def progress(self) -> Progress:
         """Returns a snapshot; safe from any thread."""
@@ -183,6 +231,10 @@ class Run:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(work)
 
+    def _apply_throttle(self) -> None:
+        for lane in self._lanes if self._throttle is not None else ():
+            lane.throttle(self.max_concurrency)
+
     def _apply_status(self) -> None:
         if self._status == "paused":
             self._open.clear()
@@ -214,7 +266,8 @@ class Run:
         try:
             for name in dict.fromkeys(call.model.provider for call in self.plan.calls):
                 providers[name] = self._open_provider(name)
-            self._lanes = self._make_lanes()
+            self._lanes = make_lanes(self.plan.calls, self._limits, self._sleep)
+            self._apply_throttle()
             self._tasks = [
                 asyncio.create_task(self._work(providers[lane.provider], lane, journal))
                 for lane in self._lanes
@@ -241,39 +294,6 @@ class Run:
             await journal.close()
             self._end_s = time.monotonic()
             self._write_run(self._now())
-
-    def _make_lanes(self) -> tuple[Lane, ...]:
-        by_model: dict[tuple[str, str | None, str | None, str], list[PlannedCall]] = {}
-        for call in self.plan.calls:
-            model = call.model
-            by_model.setdefault((model.provider, model.base_url, model.key_env, model.model), []).append(call)
-        accounts: dict[tuple[str, str | None, str | None], Limiter] = {}
-        lanes = []
-        for (provider, base_url, key_env, model_id), calls in by_model.items():
-            capacity = provider_kind(provider).concurrency
-            maximum = self._limits.concurrency(provider, capacity)
-            own = self._limits.per_provider.get(provider, ProviderLimit())
-            account = accounts.setdefault(
-                (provider, base_url, key_env),
-                Limiter(
-                    maximum,
-                    adaptive=False,
-                    requests_per_minute=own.requests_per_minute,
-                    clock=time.monotonic,
-                    sleep=self._sleep,
-                ),
-            )
-            limiter = Limiter(
-                maximum,
-                initial=self._limits.initial_concurrency,
-                adaptive=capacity is None,
-                requests_per_minute=math.inf,
-                clock=time.monotonic,
-                sleep=self._sleep,
-            )
-            name = f"{provider} {model_id}" if base_url is None else f"{provider} {model_id} at {base_url}"
-            lanes.append(Lane(provider, name, limiter, account, deque(calls)))
-        return tuple(lanes)
 
     async def _store_regularly(self, journal: Journal, ended: asyncio.Event) -> None:
         while not ended.is_set():
@@ -311,7 +331,7 @@ class Run:
             await self._keep(journal, planned, completion)
 
     async def _keep(self, journal: Journal, planned: PlannedCall, completion: Completion) -> None:
-        reported = partial(self._tally.add, planned.model.name, completion)
+        reported = partial(self._report, planned, completion)
         grades: Sequence[Mapping[str, Any]] = ()
         kept = completion
         if self._file is not None:
@@ -337,6 +357,10 @@ class Run:
                 started_at=completion.started_at,
             )
             await self._keep(journal, planned, spoiled)
+
+    def _report(self, planned: PlannedCall, completion: Completion) -> None:
+        self._tally.add(planned.model.name, completion)
+        self._recent.add(planned, completion, time.monotonic() - self._start_s)
 
     def _end_early(self, status: RunStatus, note: str) -> None:
         if not self._ending:
@@ -371,6 +395,7 @@ class Run:
             if retry.wait_s is None or self._ending:
                 return completion
             self._tally.retried(planned.model.name)
+            self._recent.retried(planned, completion)
             failures.append(completion)
             try:
                 await self._sleep(retry.wait_s)

@@ -137,11 +137,48 @@ def m004_texts_that_go(con: duckdb.DuckDBPyConnection) -> None:
         )""")
 
 
+def m005_looks_at_test_halves(con: duckdb.DuckDBPyConnection) -> None:
+    """Which part of a suite was looked at: the sealed cases, as all looks until now, or the test half of a split."""
+    con.execute("ALTER TABLE looks ADD COLUMN part VARCHAR DEFAULT 'sealed'")
+    con.execute("ALTER TABLE looks ADD COLUMN seed BIGINT")
+
+
+def m006_blind_batches(con: duckdb.DuckDBPyConnection) -> None:
+    """What was drawn to be graded by people who see no name, what each of them said, and when they were told."""
+    con.execute("""
+        CREATE TABLE blind_batches (
+            batch_id VARCHAR PRIMARY KEY, suite VARCHAR, kind VARCHAR, opponent VARCHAR, scale VARCHAR, seed BIGINT,
+            models VARCHAR[], counts JSON, drawn_at TIMESTAMP
+        )""")
+    con.execute("""
+        CREATE TABLE blind_items (
+            batch_id VARCHAR, place INTEGER, case_id VARCHAR, group_key VARCHAR, weight DOUBLE,
+            left_model VARCHAR, left_key VARCHAR, left_run VARCHAR,
+            right_model VARCHAR, right_key VARCHAR, right_run VARCHAR,
+            doubtful BOOLEAN, chance DOUBLE, first_place INTEGER,
+            PRIMARY KEY (batch_id, place)
+        )""")
+    # Only ever added to: a verdict that was taken back is a later row without one.
+    con.execute("""
+        CREATE TABLE blind_verdicts (
+            batch_id VARCHAR, rater VARCHAR, number INTEGER, place INTEGER, verdict VARCHAR, note VARCHAR,
+            taken_s DOUBLE, given_at TIMESTAMP,
+            PRIMARY KEY (batch_id, rater, number)
+        )""")
+    con.execute("""
+        CREATE TABLE blind_reveals (
+            batch_id VARCHAR, rater VARCHAR, revealed_at TIMESTAMP,
+            PRIMARY KEY (batch_id, rater)
+        )""")
+
+
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (
     m001_first,
     m002_whole_answers,
     m003_what_counts,
     m004_texts_that_go,
+    m005_looks_at_test_halves,
+    m006_blind_batches,
 )
 
 

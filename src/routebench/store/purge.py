@@ -128,6 +128,11 @@ def _delete(store: Store, cases: Sequence[str], groups: Sequence[str], before: d
             UPDATE grades SET detail = NULL FROM {_ANSWERS} AS gone
             WHERE grades.request_key = gone.request_key AND grades.run_id = gone.run_id"""  # noqa: S608 - our names
         )
+        con.execute(
+            f"""
+            UPDATE blind_verdicts SET note = NULL FROM blind_items AS item JOIN {_CASES} AS gone USING (case_id)
+            WHERE blind_verdicts.batch_id = item.batch_id AND blind_verdicts.place = item.place"""  # noqa: S608 - our names
+        )
         con.execute("UPDATE registered SET mark = NULL")
         con.execute("COMMIT")
         for table in (_CASES, _ANSWERS):

@@ -146,7 +146,15 @@ class Store:
             StoreError: the file cannot be opened.
         """
         with self._lock:
-            self._attach()
+            _attach(
+                self.path,
+                self._alias,
+                # 1.5 files are read by every DuckDB that users have; 2.0's own format is not.
+                "STORAGE_VERSION 'v1.5.0'",
+                lock_timeout_s=self._lock_timeout_s,
+                sleep=self._sleep,
+                clock=self._clock,
+            )
             con = _database().cursor()
             try:
                 con.execute(f"USE {self._alias}")
@@ -154,8 +162,7 @@ class Store:
             finally:
                 # Closing undoes an open transaction, without which the file could not be let go.
                 con.close()
-                with _database().cursor() as other:
-                    other.execute(f"DETACH {self._alias}")
+                _detach(self._alias)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -163,25 +170,33 @@ class Store:
         with self._lock:
             yield
 
-    def _attach(self) -> None:
-        give_up = self._clock() + self._lock_timeout_s
-        while True:
+    @classmethod
+    def snapshot(cls, path: str | Path, folder: str | Path, *, lock_timeout_s: float = 30.0) -> Store:
+        """Copies a store as it is now into a folder, for a reader whose writes must not reach it.
+
+        Args:
+            path: the store; it is opened to read only.
+            folder: where the copy goes, under the same name.
+            lock_timeout_s: longest wait for another process that holds it.
+
+        Raises:
+            StoreError: there is no such file, or it is not a store.
+            StoreLockedError: another process held it for longer than the timeout.
+        """
+        source, copy = Path(path).resolve(), Path(folder) / Path(path).name
+        if not source.is_file():
+            raise StoreError(f"store {path}: no such file; `routebench run` or `routebench import` makes one")
+        lock, alias = _shared(source)
+        with lock:
+            _attach(source, alias, "READ_ONLY", lock_timeout_s=lock_timeout_s)
             try:
-                with _database().cursor() as con:
-                    # 1.5 files are read by every DuckDB that users have; 2.0's own format is not.
-                    con.execute(f"ATTACH {_quoted(str(self.path))} AS {self._alias} (STORAGE_VERSION 'v1.5.0')")
-            except duckdb.Error as error:
-                holder = _HOLDER.search(str(error))
-                if holder is None:
-                    raise StoreError(f"store {self.path}: {_first_line(error)}; {_mend(str(error))}") from None
-                if self._clock() >= give_up:
-                    raise StoreLockedError(
-                        f"store {self.path} is held by process {holder[2]} ({holder[1]}); close that notebook or "
-                        f"command, or wait longer with --lock-timeout-s (now {self._lock_timeout_s:g})"
-                    ) from None
-                self._sleep(_LOCK_RETRY_S)
-            else:
-                return
+                # The file last: the system lets go of a process's locks on a file when any descriptor of it closes.
+                for name in (f"{source.name}.wal", source.name):
+                    if (source.parent / name).exists():
+                        shutil.copyfile(source.parent / name, copy.parent / name)
+            finally:
+                _detach(alias)
+        return cls(copy, lock_timeout_s=lock_timeout_s)
 
     def insert(self, table: str, rows: Iterable[Row], *, replace: bool = False) -> None:
         """Inserts rows by column name; rows whose key exists are kept as they are, or replaced.
@@ -248,6 +263,39 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
+
+
+def _attach(
+    path: Path,
+    alias: str,
+    mode: str,
+    *,
+    lock_timeout_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    give_up = clock() + lock_timeout_s
+    while True:
+        try:
+            with _database().cursor() as con:
+                con.execute(f"ATTACH {_quoted(str(path))} AS {alias} ({mode})")
+        except duckdb.Error as error:
+            holder = _HOLDER.search(str(error))
+            if holder is None:
+                raise StoreError(f"store {path}: {_first_line(error)}; {_mend(str(error))}") from None
+            if clock() >= give_up:
+                raise StoreLockedError(
+                    f"store {path} is held by process {holder[2]} ({holder[1]}); close that notebook or "
+                    f"command, or wait longer with --lock-timeout-s (now {lock_timeout_s:g})"
+                ) from None
+            sleep(_LOCK_RETRY_S)
+        else:
+            return
+
+
+def _detach(alias: str) -> None:
+    with _database().cursor() as con:
+        con.execute(f"DETACH {alias}")
 
 
 def insert_new(table: str) -> Callable[[str], str]:

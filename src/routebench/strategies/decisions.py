@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from routebench.errors import OutcomesError, nearest
-from routebench.evaluate.choices import Choices, FloatArray
+from routebench.evaluate.choices import Choices, Deciders, FloatArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.strategies.base import Policy
 from routebench.suites.importers import RecordedDecision, RecordedDecisions, read_decisions
 from routebench.types import Request
+
+_REASONS = ("rule", "decision", "tier", "category", "cause")
+"""What of a decision's detail says why it came out so, as routers call it."""
 
 
 class Decisions(Policy):
@@ -61,6 +64,7 @@ class Decisions(Policy):
                 choices,
                 decision_cost_usd=_amounts(rows, lambda row: row.cost_usd),
                 decision_latency_s=_amounts(rows, lambda row: row.latency_s),
+                deciders=(Deciders.of([None if row is None else _told(row) for row in rows]),),
             )
         ]
 
@@ -85,6 +89,11 @@ class Decisions(Policy):
                     f"it in the file, or record again with `routebench decisions … --map {name}=NAME`"
                 )
         return chain
+
+
+def _told(row: RecordedDecision) -> str | None:
+    """What the router said of why, `tier SIMPLE`; None where it said nothing."""
+    return ", ".join(f"{name} {row.detail[name]}" for name in _REASONS if row.detail.get(name)) or None
 
 
 def _amounts(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from routebench.errors import NoEligibleModelError, OutcomesError
-from routebench.evaluate.choices import NOBODY, Checks, Choices, FloatArray, IntArray
+from routebench.evaluate.choices import NOBODY, Checks, Choices, Deciders, FloatArray, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.replay import replay
 from routebench.evaluate.splits import folds
@@ -23,6 +23,8 @@ from routebench.strategies.induce import RuleList, induce
 from routebench.strategies.prompts import readings
 from routebench.strategies.times import at_time, merged, times_of
 from routebench.types import Answer, Decision, Model, Request
+
+_NO_MODEL = "guards, which leave no model"
 
 
 class RulesFile(Policy):
@@ -186,21 +188,24 @@ def _decide(router: Router, models: Sequence[str], requests: Iterable[Request | 
     decided: list[list[int]] = []
     cascades: list[str | None] = []
     consulted: list[tuple[Answer, ...]] = []
+    told: list[str | None] = []
     for request in requests:
         try:
             found = router.decide(request)
         except NoEligibleModelError:
             decided.append([NOBODY])
+            told.append(_NO_MODEL)
             cascades.append(None)
             consulted.append(())
             continue
         decided.append([place[name] for name in found.chain])
+        told.append(found.rule)
         cascades.append(found.cascade)
         consulted.append(found.consulted)
     chains = np.full((len(decided), max([1, *map(len, decided)])), -1, dtype=np.intp)
     for row, chain in enumerate(decided):
         chains[row, : len(chain)] = chain
-    choices = Choices.single(models, chains, label)
+    choices = replace(Choices.single(models, chains, label), deciders=(Deciders.of(told),))
     if any(consulted):
         choices = replace(
             choices,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -58,10 +59,19 @@ def merged(shares: Sequence[float], choices: Sequence[Choices]) -> Choices:
         if same is None:
             kept.append((share, one))
         else:
-            kept[same] = (kept[same][0] + share, kept[same][1])
+            kept[same] = (kept[same][0] + share, _both(kept[same][1], one))
     if len(kept) == 1:
         return kept[0][1]
     return Choices.mix([share for share, _ in kept], [one for _, one in kept], kept[0][1].label)
+
+
+def _both(one: Choices, other: Choices) -> Choices:
+    """Choices that send every request alike, with what decides at either time."""
+    own, its = one.deciders, other.deciders
+    if not own or not its or own[0] is None or its[0] is None:
+        return replace(one, deciders=())
+    same = own[0].names == its[0].names and np.array_equal(own[0].by, its[0].by)
+    return one if same else replace(one, deciders=(own[0].beside(its[0]),))
 
 
 def _alike(one: Choices, other: Choices) -> bool:

@@ -1,0 +1,177 @@
+"""A table as a widget: sorted, searched, paged, ticked and opened, by mouse and by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import anywidget
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+
+from routebench.dash.parts.clip import Clip
+
+UNKNOWN = "n/a"
+_CELL_CHARACTERS = 300
+"""Longer texts are cut in the table; whoever opens the row sees all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: in the frame.
+        title: at its head.
+        align: numbers stand at the right.
+        show: makes the text of a value that is known; `str` when left out.
+        help: what it tells, in a sentence.
+    """
+
+    name: str
+    title: str
+    align: Literal["left", "right"] = "left"
+    show: Callable[[Any], str] = str
+    help: str = ""
+
+
+class _Page(anywidget.AnyWidget):
+    """What the browser has of a table: the page that is shown."""
+
+    _esm = Path(__file__).parent / "grid.js"
+
+    label = traitlets.Unicode().tag(sync=True)
+    columns: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    rows: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    ticks = traitlets.Bool().tag(sync=True)
+    opens = traitlets.Bool().tag(sync=True)
+    search = traitlets.Bool().tag(sync=True)
+    wanted = traitlets.Unicode("").tag(sync=True)
+    sort = traitlets.List(["", False]).tag(sync=True)
+    page = traitlets.Int(0).tag(sync=True)
+    pages = traitlets.Int(1).tag(sync=True)
+    told = traitlets.Unicode("").tag(sync=True)
+    ticked = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    opened = traitlets.Unicode("").tag(sync=True)
+
+
+class Grid(widgets.VBox):
+    """A table of which only one page is in the browser, so that its length does not matter.
+
+    Args:
+        columns: from left to right.
+        name: what files of it are called.
+        label: what it holds, for those who do not see it.
+        page_size: rows at a time.
+        ticks: whether rows can be ticked.
+        opens: whether rows can be opened.
+        search: whether rows can be searched.
+
+    Attributes:
+        ticked: keys of the ticked rows.
+        opened: key of the open row, an empty string for none.
+        frame: all rows, their keys as index.
+    """
+
+    ticked = traitlets.Tuple()
+    opened = traitlets.Unicode("")
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        name: str,
+        label: str,
+        page_size: int = 200,
+        ticks: bool = False,
+        opens: bool = False,
+        search: bool = False,
+    ) -> None:
+        self._columns = tuple(columns)
+        self._page_size = page_size
+        self.frame = pd.DataFrame({column.name: [] for column in columns})
+        self._found = self.frame
+        self._page = _Page(
+            label=label,
+            columns=[{"name": one.name, "title": one.title, "align": one.align, "help": one.help} for one in columns],
+            ticks=ticks,
+            opens=opens,
+            search=search,
+        )
+        self._copy = Clip(self.csv, "Copy as CSV", "all rows, also those of other pages")
+        self._save = Clip(self.csv, "Save as CSV", "all rows, also those of other pages", file=f"{name}.csv")
+        self._page.observe(self._turn, ["page", "sort", "wanted"])
+        tools = widgets.HBox([self._copy, self._save])
+        tools.add_class("rb-grid-tools")
+        super().__init__([self._page, tools])
+        self._page.observe(lambda change: self.set_trait("ticked", tuple(change["new"])), "ticked")
+        self._page.observe(lambda change: self.set_trait("opened", change["new"]), "opened")
+        self.observe(lambda change: setattr(self._page, "ticked", list(change["new"])), "ticked")
+        self.observe(lambda change: setattr(self._page, "opened", change["new"]), "opened")
+
+    def show(self, frame: pd.DataFrame) -> None:
+        """Shows other rows, from the first page; what was ticked and is still there stays ticked.
+
+        Args:
+            frame: has the columns by name, and unique keys as its index.
+        """
+        self.frame = frame.set_axis(frame.index.map(str))
+        there = set(self.frame.index)
+        self.ticked = tuple(key for key in self.ticked if key in there)
+        if self.opened not in there:
+            self.opened = ""
+        self._turn({"name": "wanted"})
+
+    def csv(self) -> str:
+        """Returns all rows that are found, unformatted, in the order that is shown."""
+        names = [column.name for column in self._columns]
+        return str(self._found[names].to_csv(index_label="key"))
+
+    def _turn(self, change: Any) -> None:
+        """Shows the page that is asked for, in the order that is asked for."""
+        if change["name"] != "page":
+            self._found = self._sorted(self._searched(self.frame))
+        pages = max(1, -(-len(self._found) // self._page_size))
+        with self._page.hold_sync():
+            self._page.pages = pages
+            if change["name"] == "wanted":
+                self._page.page = 0
+            self._page.page = min(max(self._page.page, 0), pages - 1)
+            first = self._page.page * self._page_size
+            self._page.rows = self._texts(self._found.iloc[first : first + self._page_size])
+            self._page.told = self._told(first)
+
+    def _searched(self, frame: pd.DataFrame) -> pd.DataFrame:
+        wanted = self._page.wanted.strip().lower()
+        if not wanted:
+            return frame
+        texts = frame[[column.name for column in self._columns]].astype(str)
+        hits = texts.apply(lambda column: column.str.lower().str.contains(wanted, regex=False)).any(axis=1)
+        found: pd.DataFrame = frame.loc[hits]
+        return found
+
+    def _sorted(self, frame: pd.DataFrame) -> pd.DataFrame:
+        name, descending = str(self._page.sort[0]), bool(self._page.sort[1])
+        if not name:
+            return frame
+        return frame.sort_values(name, ascending=not descending, kind="stable", na_position="last")
+
+    def _texts(self, frame: pd.DataFrame) -> list[list[str]]:
+        shown = [[_text(column, value) for value in frame[column.name]] for column in self._columns]
+        return [[key, *cells] for key, *cells in zip(frame.index, *shown, strict=True)]
+
+    def _told(self, first: int) -> str:
+        n, of = len(self._found), len(self.frame)
+        if not n:
+            return "no rows" if not of else f"none of {of:,} rows has that; clear the search"
+        last = min(first + self._page_size, n)
+        whole = f"{n:,} rows" if n == of else f"{n:,} of {of:,} rows"
+        return whole if n <= self._page_size else f"{first + 1:,} to {last:,} of {whole}"
+
+
+def _text(column: Column, value: Any) -> str:
+    unknown = value is None or value is pd.NA or (isinstance(value, float) and value != value)  # noqa: PLR0124
+    return UNKNOWN if unknown else column.show(value)[:_CELL_CHARACTERS]

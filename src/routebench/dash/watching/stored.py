@@ -1,0 +1,87 @@
+"""What the store knows of a suite's runs: for a notebook that is opened again, and for a run of another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from routebench.dash.format import UNKNOWN, money, seconds
+from routebench.run import is_alive
+from routebench.store import CellCounts, RunRecord, Store, count_cells, read_runs
+
+STORED_COLUMNS = ("model", "answered", "failed", "missing", "p50", "p95", "spent", "latest")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A look into the store.
+
+    Attributes:
+        cells: how far every model has come; nothing where the suite was never run.
+        last: its latest run, None for none.
+        is_alive: whether that run goes on somewhere.
+    """
+
+    cells: Sequence[CellCounts]
+    last: RunRecord | None
+    is_alive: bool
+
+    @classmethod
+    def read(cls, store: Store, suite: str) -> Stored:
+        """Looks.
+
+        Raises:
+            StoreError: the store cannot be read, or another process holds it.
+        """
+        runs = read_runs(store, suite, last=1)
+        last = runs[0] if runs else None
+        alive = last is not None and last.finished_at is None and is_alive(store, last.run_id)
+        return cls(count_cells(store, suite), last, alive)
+
+    @property
+    def n_cells(self) -> int:
+        """How many answers were ever wanted."""
+        return sum(one.cells for one in self.cells)
+
+    @property
+    def n_done(self) -> int:
+        """Of these, how many have an answer or an error."""
+        return sum(one.ok + one.failed for one in self.cells)
+
+    @property
+    def story(self) -> str:
+        """What became of the latest run, in a sentence; empty where there was none."""
+        if self.last is None:
+            return ""
+        began = "" if self.last.started_at is None else f" of {self.last.started_at:%Y-%m-%d %H:%M} UTC"
+        head = f"Last run {self.last.run_id}{began}"
+        if self.is_alive:
+            return f"{head} goes on in another process: it can be paused or stopped there."
+        spent = "" if self.last.spend_usd is None else f", {money(self.last.spend_usd)} spent"
+        if self.last.finished_at is None:
+            return f"{head} did not come to its end: its process was ended. Every answer that it reported is here."
+        return f"{head}: {_ENDS.get(self.last.status, self.last.status)}{spent}."
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Rows of STORED_COLUMNS, a model each."""
+        return [
+            (
+                one.model,
+                f"{one.ok:,}/{one.cells:,}",
+                f"{one.failed:,}",
+                f"{one.missing:,}",
+                seconds(one.latency_p50_s),
+                seconds(one.latency_p95_s),
+                money(one.billed_usd),
+                UNKNOWN if one.last_at is None else f"{one.last_at:%Y-%m-%d %H:%M}",
+            )
+            for one in self.cells
+        ]
+
+
+_ENDS = {
+    "done": "all its calls have ended",
+    "stopped": "it was stopped",
+    "budget": "it ended at its cap",
+    "failed": "it broke off",
+}

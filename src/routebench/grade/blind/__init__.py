@@ -1,0 +1,23 @@
+"""Grading by people who do not see whose answer it is: what is drawn, and what their words stand for."""
+
+from __future__ import annotations
+
+from routebench.grade.blind.drawing import draw, draw_batch
+from routebench.grade.blind.units import Kind, Units, find_units
+from routebench.grade.blind.words import PAIR_WORDS, SCALES, SKIP, Scale, grade_of, mirrored, preference, score_on
+
+__all__ = [
+    "PAIR_WORDS",
+    "SCALES",
+    "SKIP",
+    "Kind",
+    "Scale",
+    "Units",
+    "draw",
+    "draw_batch",
+    "find_units",
+    "grade_of",
+    "mirrored",
+    "preference",
+    "score_on",
+]

@@ -1,0 +1,104 @@
+"""The one page of a dashboard: what it shows, as a notebook of one cell."""
+
+from __future__ import annotations
+
+import html
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from routebench.bench import Bench
+from routebench.config import load_config
+from routebench.errors import RoutebenchError
+from routebench.run import Purse
+from routebench.store import Store, is_pack
+
+NOTEBOOK, SETTINGS = "cockpit.ipynb", "page.json"
+_PURSE = "purse.json"
+_CODE = f"from routebench.serving.page import open_page\nopen_page({SETTINGS!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a dashboard shows.
+
+    Attributes:
+        config: the bench.yaml.
+        rules: a rules.yaml whose coverage the suite browser shows.
+        today: decisions of the router that runs today.
+        recorded: a recording that answers in place of every provider.
+        cap_usd: the most that all runs may cost together, in US dollars; None where nothing is sent.
+    """
+
+    config: str
+    rules: str | None = None
+    today: str | None = None
+    recorded: str | None = None
+    cap_usd: float | None = None
+
+    def write(self, folder: Path) -> Path:
+        """Writes the notebook and its settings into a folder, and returns the notebook's path."""
+        (folder / SETTINGS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        notebook = folder / NOTEBOOK
+        notebook.write_text(json.dumps(_notebook()), encoding="utf-8")
+        return notebook
+
+    def open(self, folder: Path) -> Bench:
+        """Opens its bench: on a copy of the store where nothing may be written, on the store itself where runs may.
+
+        Args:
+            folder: where the copy and the purse go.
+
+        Raises:
+            ConfigError, SuiteError, StoreError: as `Bench`.
+        """
+        store = load_config(self.config).store_path
+        if self.cap_usd is None and not is_pack(store):
+            store = Store.snapshot(store, tempfile.mkdtemp(prefix="store-", dir=folder)).path
+        return Bench(
+            self.config, store=store, recorded=self.recorded, purse=Purse(folder / _PURSE, self.cap_usd or 0.0)
+        )
+
+
+def open_page(settings: str) -> Any:
+    """Opens the cockpit of a page, or says in two lines why it cannot be opened; called by the page's notebook."""
+    from routebench.dash.cockpit import cockpit
+
+    path = Path(settings).resolve()
+    page = Page(**json.loads(path.read_text(encoding="utf-8")))
+    try:
+        bench = page.open(path.parent)
+        return cockpit(
+            bench, rules=page.rules, today=page.today, read_only=page.cap_usd is None, cap_usd=page.cap_usd
+        )
+    except RoutebenchError as error:
+        return _Refusal(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why there is no cockpit, where it would stand."""
+
+    sentence: str
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<div role='alert'><p>This dashboard cannot be opened: {html.escape(self.sentence)}</p>"
+            "<p>Mend it, then load the page again.</p></div>"
+        )
+
+
+def _notebook() -> dict[str, Any]:
+    cell = {"cell_type": "code", "id": "cockpit", "metadata": {}, "execution_count": None, "outputs": []}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+            "title": "routebench",
+        },
+        "cells": [{**cell, "source": _CODE}],
+    }

@@ -1,0 +1,115 @@
+"""The server's own process: Voila with everything shut that widgets do not need."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from tornado.web import RequestHandler
+from traitlets.config import Config
+from voila.app import Voila
+from voila.tornado.handler import TornadoVoilaHandler
+
+from routebench.serving.gate import TO_KERNEL, Doorkeeper, Gate, PageHandler
+from routebench.serving.page import NOTEBOOK
+
+_IDLE_S = 600
+"""A kernel whose page is gone, without a word of goodbye, goes after so long."""
+_BUSY_PORT = 98
+
+
+class Server(Voila):  # type: ignore[misc]
+    """Voila, for one page."""
+
+    def init_settings(self) -> Any:
+        """Adds to Voila's settings what it leaves open."""
+        settings = super().init_settings()
+        self.kernel_manager.allowed_message_types = list(TO_KERNEL)
+        return settings
+
+    def init_handlers(self) -> Any:
+        """Puts our page in the place of Voila's."""
+        return [
+            (pattern, PageHandler, *rest) if handler is TornadoVoilaHandler else (pattern, handler, *rest)
+            for pattern, handler, *rest in super().init_handlers()
+        ]
+
+    def listen(self) -> None:
+        """Binds the port that was asked for, and no other, and serves until the parent goes."""
+        try:
+            sockets = bind_sockets(self.port, self.ip)
+        except OSError as error:
+            print(json.dumps({"error": error.strerror or str(error)}), flush=True)  # noqa: T201 - read by the parent
+            sys.exit(1)
+        HTTPServer(self.app).add_sockets(sockets)
+        self.port = sockets[0].getsockname()[1]
+        print(json.dumps({"port": self.port}), flush=True)  # noqa: T201 - read by the parent
+        self.ioloop = IOLoop.current()
+        threading.Thread(target=self._outlive_nobody, daemon=True).start()
+        try:
+            self.ioloop.start()
+        finally:
+            self.stop()
+
+    def _outlive_nobody(self) -> None:
+        # The parent's end of the pipe closes however it ends.
+        sys.stdin.read()
+        self.ioloop.add_callback(self.ioloop.stop)
+
+
+def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, local: bool) -> None:
+    """Serves the page that lies in a folder until the standard input closes."""
+    config = Config()
+    config.Voila = Config(
+        ip=host,
+        port=port,
+        open_browser=False,
+        notebook_path=str(folder / NOTEBOOK),
+        root_dir=str(folder),
+        config_file_paths=[str(folder / "config")],
+        connection_dir_root=str(folder),
+        token=token or "",
+        identity_provider_class=Doorkeeper,
+        kernel_websocket_connection_class=Gate,
+        tornado_settings={
+            # Without it any web page could reach this machine's server by a name of its own that points here.
+            "allow_remote_access": not local,
+            "headers": {"Referrer-Policy": "no-referrer"},
+            "log_function": _log_failures,
+        },
+        log_level="WARNING",
+    )
+    config.VoilaConfiguration = Config(
+        template="routebench",
+        theme=theme,
+        strip_sources=True,
+        show_tracebacks=False,
+        allow_template_override="NO",
+        allow_theme_override="NO",
+        # No file of the folder is served.
+        file_allowlist=[],
+        extension_allowlist=["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget"],
+    )
+    config.Doorkeeper.cookie_options = {"samesite": "Lax"}
+    config.MappingKernelManager = Config(cull_idle_timeout=_IDLE_S, cull_interval=60, cull_connected=False)
+    app = Server(config=config)
+    app.initialize([])
+    app.start()
+
+
+def _log_failures(handler: RequestHandler) -> None:
+    """Says which requests failed, without their query, which may hold the token."""
+    if handler.get_status() >= 400:
+        line = f"{handler.get_status()} {handler.request.method} {handler.request.path}"
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - the server's log
+
+
+if __name__ == "__main__":
+    # Not as arguments or in the environment, where other processes and the kernels could read the token.
+    serve(Path(sys.argv[1]), **json.loads(sys.stdin.readline()))

@@ -1,0 +1,85 @@
+"""The table: what is sent to the browser, in which order, and what comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from routebench.dash.parts import Column, Grid
+
+
+@pytest.fixture
+def grid() -> Grid:
+    columns = [Column("name", "name"), Column("cost", "cost", "right", lambda value: f"${value:.2f}")]
+    made = Grid(columns, name="cases", label="cases", page_size=3, ticks=True, opens=True, search=True)
+    frame = pd.DataFrame(
+        {"name": ["law", "code", "mail", "math", "law again"], "cost": [0.5, np.nan, 0.1, 0.9, 0.3]},
+        index=["a", "b", "c", "d", "e"],
+    )
+    made.show(frame)
+    return made
+
+
+def keys(grid: Grid) -> list[str]:
+    return [row[0] for row in grid._page.rows]
+
+
+def test_only_the_page_that_is_shown_is_sent(grid: Grid) -> None:
+    assert keys(grid) == ["a", "b", "c"]
+    assert grid._page.told == "1 to 3 of 5 rows"
+    grid._page.page = 1
+    assert keys(grid) == ["d", "e"]
+    grid._page.page = 7
+    assert keys(grid) == ["d", "e"]
+
+
+def test_what_is_unknown_says_so_and_stands_last_both_ways(grid: Grid) -> None:
+    assert grid._page.rows[1] == ["b", "code", "n/a"]
+    grid._page.sort = ["cost", False]
+    grid._page.page = 1
+    assert keys(grid) == ["d", "b"]
+    grid._page.sort = ["cost", True]
+    assert keys(grid) == ["c", "b"]
+    grid._page.page = 0
+    assert keys(grid) == ["d", "a", "e"]
+
+
+def test_searching_finds_in_all_pages_and_begins_at_the_first(grid: Grid) -> None:
+    grid._page.page = 1
+    grid._page.wanted = "LAW"
+    assert keys(grid) == ["a", "e"]
+    assert grid._page.told == "2 of 5 rows"
+    grid._page.wanted = "[z"
+    assert keys(grid) == []
+    assert grid._page.told == "none of 5 rows has that; clear the search"
+
+
+def test_the_file_holds_all_rows_as_they_are(grid: Grid) -> None:
+    grid._page.sort = ["name", False]
+    lines = grid.csv().splitlines()
+    assert lines[0] == "key,name,cost"
+    assert lines[1] == "b,code,"
+    assert len(lines) == 6
+
+
+def test_what_is_ticked_and_opened_goes_both_ways(grid: Grid) -> None:
+    grid._page.ticked = ["b"]
+    assert grid.ticked == ("b",)
+    grid.ticked = ("a", "c")
+    assert grid._page.ticked == ["a", "c"]
+    grid._page.opened = "c"
+    assert grid.opened == "c"
+
+
+def test_other_rows_keep_what_is_ticked_and_still_there(grid: Grid) -> None:
+    grid.ticked, grid.opened = ("a", "c"), "c"
+    grid.show(grid.frame.drop(index="c"))
+    assert grid.ticked == ("a",)
+    assert grid.opened == ""
+
+
+def test_a_long_text_is_cut_and_kept_whole_in_the_file(grid: Grid) -> None:
+    grid.show(pd.DataFrame({"name": ["x" * 5000], "cost": [0.1]}, index=["a"]))
+    assert len(grid._page.rows[0][1]) < 1000
+    assert "x" * 5000 in grid.csv()
