@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
-    from routebench.dash.live import live
     from routebench.dash.panel import compare
+    from routebench.dash.watching import live
     from routebench.demonstration import demo
     from routebench.errors import RoutebenchError
     from routebench.evaluate import Comparison, Outcomes
@@ -82,7 +82,7 @@ _ROOM = {
     "compare": "dash.panel",
     "demo": "demonstration",
     "from_logs": "suites.logs",
-    "live": "dash.live",
+    "live": "dash.watching",
     "load_suite": "suites",
     "pack": "packing",
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from routebench.classes import check_classes
 from routebench.config import BenchConfig, load_config
-from routebench.errors import ConfigError, RulesError, nearest
+from routebench.errors import ConfigError, RulesError, StoreError, nearest
 from routebench.grade import (
     Filing,
     Judging,
@@ -237,18 +237,40 @@ class Bench:
         plan = self._judging.plan(cache or cache_mode(self._environment), shard)
         return None if plan is None else self._start(plan, budget_usd, max_calls)
 
+    def check_keys(self, plan: Plan) -> None:
+        """Checks that the keys of all whom a plan asks are set.
+
+        Raises:
+            ConfigError: one is missing; it is named with the models that need it.
+        """
+        self._secrets(plan)
+
+    def _secrets(self, plan: Plan) -> dict[str, str]:
+        # Judges too: a missing key should show before anything is bought, and not after it.
+        return {} if self._recorded else find_secrets(self._called(plan), self._secret)
+
     def _start(self, plan: Plan, budget_usd: float | None, max_calls: int | None) -> Run:
         cap = budget_usd if budget_usd is not None else self.config.budget_usd
         if cap is not None and max_calls is None:
             _check_cap(plan, cap)
-        # Judges too: a missing key should show before anything is bought, and not after it.
-        secrets = {} if self._recorded else find_secrets(self._called(plan), self._secret)
+        elif self._purse is not None:
+            _check_cap(plan, self._purse.cap_usd)
+        secrets = self._secrets(plan)
         run_id = f"{self._now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         if plan.calls:
             check_not_a_pack(self.store, "a run that buys answers")
+        # A purse is asked even where nothing is left to send: a page that may only look starts no run.
+        share = None if self._purse is None else self._purse.take(run_id)
+        if share is not None:
+            cap = share.usd if cap is None else min(cap, share.usd)
         # Only now: a run that is refused leaves the store as it was.
-        if plan.keys:
-            self._register(plan, run_id)
+        try:
+            if plan.keys:
+                self._register(plan, run_id)
+        except StoreError:
+            if share is not None:
+                share.settle(0.0)
+            raise
         privacy = self.config.privacy
         return Run(
             plan,
@@ -258,6 +280,7 @@ class Bench:
             limits=self.limits,
             budget_usd=cap,
             max_calls=max_calls,
+            share=share,
             secrets=Secrets(secrets.values()),
             now=self._now,
             file=None if privacy.text == "full" else Filing(self.suite, plan.cells(), privacy, self._now),

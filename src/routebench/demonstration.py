@@ -26,8 +26,9 @@ from routebench.strategies import Decisions
 from routebench.suites.starter import DEMO
 from routebench.tune import Tuned
 
-_TODAY = "litellm-default.jsonl"
-_FILES = ("bench.yaml", "starter.jsonl", "starter-shots.jsonl", "starter-json-shots.jsonl", _TODAY)
+TODAY = "litellm-default.jsonl"
+"""The file of decisions of the router of today."""
+_FILES = ("bench.yaml", "starter.jsonl", "starter-shots.jsonl", "starter-json-shots.jsonl", TODAY)
 _RECORDING = "recorded.jsonl.gz"
 _SEED = 42
 _LABEL = (
@@ -80,7 +81,7 @@ def demonstrate(
         console.print(f"{progress.left} calls were not sent ({progress.status}); the same command goes on from here")
         return {"out": str(out), "store": str(bench.store.path), "calls": progress.calls, "left": progress.left}
     console.print("[bold]3 Compare[/bold]  on held-out halves, five splits")
-    today = Decisions(out / _TODAY)
+    today = Decisions(out / TODAY)
     tuned = _tune(bench, today)
     comparison = bench.compare([today, "rules", "similarity"])
     for one in comparison.readings:
@@ -154,7 +155,7 @@ def demo() -> ComparePanel:
         lay_out(out)
         bench = Bench(out / "bench.yaml", recorded=recording())
         bench.run().wait()
-        return ComparePanel(bench.compare([Decisions(out / _TODAY), "rules"], seeds=(_SEED,)), demo=True)
+        return ComparePanel(bench.compare([Decisions(out / TODAY), "rules"], seeds=(_SEED,)), demo=True)
 
 
 def _tune(bench: Bench, today: Decisions) -> Tuned:

@@ -11,6 +11,7 @@ from routebench.grade import JUDGING, flip_rate
 from routebench.pricing import cache_discounts, cell_costs_usd
 from routebench.store import (
     Store,
+    read_case_answers,
     read_cases,
     read_content_hashes,
     read_matrix,
@@ -81,7 +82,10 @@ def open_outcomes(
         cells["cost_usd"] = cell_costs_usd([prices.get(name) for name in names], cells)
     saved = _cacheable_usd([charged.get(name) for name in names], cells)
     outcomes = Outcomes.from_cells(suite, cases, names, cells if saved is None else {**cells, "cacheable_usd": saved})
-    outcomes = replace(outcomes, answers=Answers(lambda names: read_said(store, suite, names)))
+    answers = Answers(
+        lambda names: read_said(store, suite, names), lambda case_id: read_case_answers(store, suite, case_id)
+    )
+    outcomes = replace(outcomes, answers=answers)
     inside = (cases.split == "sealed") == sealed
     if sealed and not inside.any():
         raise OutcomesError(
@@ -140,9 +144,25 @@ def _agreement(store: Store, outcomes: Outcomes) -> Agreement | None:
         outcomes.human[judged].ravel(),
         name=name,
         groups=np.repeat(outcomes.keys[judged], score[0].size),
+        chance=None if outcomes.human_chance is None else _chances(outcomes, judged),
         raters=ratings.to_numpy() if len(ratings) > 1 else None,
         flip_rate=flips,
     )
+
+
+def _chances(outcomes: Outcomes, judged: Any) -> Any:
+    """The chance of every judged answer to be drawn for people, in the order of a flattened matrix."""
+    import numpy as np
+
+    from routebench.evaluate.judged import complete_chance
+
+    assert outcomes.human is not None
+    assert outcomes.human_chance is not None
+    score, human, chance = (
+        values[judged].ravel() for values in (outcomes.score, outcomes.human, outcomes.human_chance)
+    )
+    open_ = ~np.isnan(score)
+    return complete_chance(chance, open_ & ~np.isnan(human), open_, np.ones(len(score)))
 
 
 def _cacheable_usd(prices: Sequence[Price | None], cells: Mapping[str, Any]) -> Any:

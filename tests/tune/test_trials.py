@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.evaluate import Choices, Outcomes, replay
+from routebench.evaluate import Choices, Outcomes
 from routebench.evaluate.answers import Answers
 from routebench.evaluate.choices import ACCEPTED, REFUSED, Checks
 from routebench.evaluate.protocol import decided
@@ -19,8 +19,10 @@ from routebench.strategies import Learned, Similarity, Student
 from routebench.strategies.base import Policy
 from routebench.strategies.learned.gain import Gain
 from routebench.tune import Constraints, Point, tune
+from routebench.tune.curve import Curve, Deployable
+from routebench.tune.ground import Ground, allowed_by
 from routebench.tune.slices import Slices
-from routebench.tune.trials import Deployable, Ground, Trial, allowed_by, best_of, gain_over_mix
+from routebench.tune.trials import Trial, best_of
 from routebench.types import Answer
 from tests.conftest import make_model
 from tests.evaluate.matrices import matrix
@@ -54,9 +56,7 @@ def three() -> Outcomes:
 
 
 def scores_of(data: Outcomes, choices: Choices, **held: Any) -> list[float]:
-    trial = ground(data, **held).of(Fixed(choices).fit(data), Constraints(min_quality=-9, max_quality_drop_per_slice=1))
-    assert trial is not None
-    return list(trial.replayed.score)
+    return list(Curve.of(Fixed(choices).fit(data), ground(data, **held)).score[0])
 
 
 def test_a_trial_keeps_guards_and_small_slices_as_the_runtime_would() -> None:
@@ -66,10 +66,7 @@ def test_a_trial_keeps_guards_and_small_slices_as_the_runtime_would() -> None:
     assert scores_of(data, choices, kept=[0, 1, 0, 1]) == [1, 1, 1, 1]
     allowed = np.array([[True, True, True], [False, True, True], [False, False, True], [False, False, False]])
     assert scores_of(data, choices, allowed=allowed) == [1, 0.5, 0.5, 0]
-    nobody = Fixed(choices).fit(data)
-    trial = ground(data, allowed=allowed).of(nobody, Constraints(min_quality=-9))
-    assert trial is not None
-    assert trial.replayed.failed[3] == 1
+    assert ground(data, allowed=allowed).replay(choices).failed[3] == 1
 
 
 def test_verdicts_move_with_the_chain_that_guards_leave() -> None:
@@ -106,7 +103,7 @@ def trial(name: str, gain: float, cost: float | None, quality: float = 0.8) -> T
     data = three()
     form: Deployable = Fixed(Choices.same(data.models, ("m0",), 4)).fit(data)
     form.name = name
-    return Trial(form, Point(0, quality, cost, None), replay(data, form.train_curve()[0]), gain, 0.01, 0.0, gain)
+    return Trial(form, Point(0, quality, cost, None), gain, 0.01, 0.0, gain)
 
 
 def test_a_readable_form_that_is_worth_nearly_as_much_is_preferred() -> None:
@@ -129,12 +126,18 @@ def test_a_readable_form_that_is_worth_nearly_as_much_is_preferred() -> None:
 def test_a_gain_over_the_mix_at_the_same_cost() -> None:
     data = matrix([[1, 0], [0, 1]] * 20, [[1, 3]] * 40)
     # Both models are right half of the time: every mix scores a half.
-    right = Choices.single(data.models, np.tile([0, 1], 20))
-    gain, error = gain_over_mix(data, replay(data, right))
-    assert gain == pytest.approx(0.5)
-    assert 0.05 < error < 0.1
-    same = Choices.single(data.models, np.zeros(40, dtype=np.intp))
-    assert gain_over_mix(data, replay(data, same)) == (0, float("inf"))
+    right = trial_of(data, Choices.single(data.models, np.tile([0, 1], 20)))
+    assert right.gain == pytest.approx(0.5)
+    assert 0.05 < right.gain_se < 0.1
+    same = trial_of(data, Choices.single(data.models, np.zeros(40, dtype=np.intp)))
+    assert (same.gain, same.gain_se) == (0, float("inf"))
+
+
+def trial_of(data: Outcomes, choices: Choices) -> Trial:
+    held = ground(data)
+    found = Trial.of(Curve.of(Fixed(choices).fit(data), held), 0, held)
+    assert found is not None
+    return found
 
 
 def test_a_floor_is_kept_with_an_error_to_spare() -> None:

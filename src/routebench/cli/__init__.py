@@ -20,6 +20,7 @@ from routebench.cli.diffing import add_diffing
 from routebench.cli.explaining import add_explaining
 from routebench.cli.keeping import add_keeping
 from routebench.cli.output import BAD, DONE, SHORT, Command
+from routebench.cli.serving import add_serving
 from routebench.cli.simulating import add_simulating
 from routebench.errors import RoutebenchError
 
@@ -77,4 +78,5 @@ def make_parser() -> argparse.ArgumentParser:
     add_diffing(add)
     add_simulating(add)
     add_asking(add)
+    add_serving(add)
     return parser

@@ -1,9 +1,11 @@
-"""The pictures: Altair charts that draw with no network, readable without colour."""
+"""The pictures: Altair charts that draw with no network, readable without colour, their rows fed by name."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,153 +19,292 @@ import altair as alt  # noqa: E402 - after the grammar is left out
 if _LEFT_OUT:
     del sys.modules["rfc3987_syntax"]
 
+from routebench.dash.parts.chart import INK, PAPER, rows  # noqa: E402 - imports altair's neighbours too
+
 MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
+Along = Literal["cost", "p50", "p95"]
+"""What quality is drawn against: cost, or a quantile of the time to the answer."""
+
+WIDTH, HEIGHT = 880, 400
 _KINDS = (MODEL, STRATEGY, TODAY, REFERENCE)
-_COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", TODAY: "#1b1b1b", REFERENCE: "#767676"}
-_CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
-_NO_ANSWER = "#ffffff"
+_COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", TODAY: INK, REFERENCE: "#767676"}
 _SHAPES = {MODEL: "circle", STRATEGY: "diamond", TODAY: "square", REFERENCE: "triangle-up"}
-_WIDTH, _HEIGHT = 880, 440
-_LETTER_PX, _LINE_PX = 6.6, 15
-_PLACES = (("left", 9, -9), ("right", -9, -9), ("left", 9, 14), ("right", -9, 14))
+_CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
+_BESIDE_PLOT_PX = 76
+_PADDING_PX, _PADDING_UPRIGHT_PX = 28, 18
+_MARK_PX = 8
+_TEXT_PX, _LETTER_PX, _LINE_PX = 13, 7.0, 16
+_PLACES = (("left", 10, -10), ("right", -10, -10), ("left", 10, 15), ("right", -10, 15), ("center", 0, -18))
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
+_NOWHERE = -1
+_TITLES: Mapping[Along, str] = {
+    "cost": "cost per 1,000 requests (USD{})",
+    "p50": "middle time to the answer, p50 (seconds{})",
+    "p95": "time that 95% of the answers stay within, p95 (seconds{})",
+}
 
 
-def cost_quality(points: pd.DataFrame, hull: pd.DataFrame, *, title: str, reading: str) -> alt.LayerChart:
+@dataclass(frozen=True)
+class Picture:
+    """A chart, its rows, and the sentence that stands for it.
+
+    Attributes:
+        chart: reads its rows from sources by name.
+        data: the rows.
+        reading: what it shows, in a sentence.
+    """
+
+    chart: Any
+    data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    reading: str = ""
+
+    def svg(self) -> str:
+        """Returns it as SVG text without a background, drawn here and now."""
+        import vl_convert
+
+        spec = self.chart.to_dict()
+        spec["config"] = {**spec.get("config", {}), "background": "transparent"}
+        fitted = {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
+        datasets = {name: rows(frame) for name, frame in self.data.items()}
+        return str(vl_convert.vegalite_to_svg({**spec, **fitted, "datasets": datasets}))
+
+
+def cost_quality(
+    points: pd.DataFrame, hull: pd.DataFrame, *, reading: str, along: Along = "cost", log: bool = True
+) -> Picture:
     """Cost against quality: models, strategies and references with their intervals, and the hull of single models.
 
     Where no cost is known, quality alone.
 
     Args:
-        points: columns name, kind, cost, cost_low, cost_high, quality, low, high; costs in US dollars for 1,000
-            requests.
+        points: columns name, label, kind, cost, cost_low, cost_high, quality, low, high, p50, p95 and the texts of the
+            tooltip (see `tables.chart_points`); costs in US dollars for 1,000 requests, times in seconds.
         hull: columns cost, quality, low, high: what a fixed mix of two single models reaches, with its ribbon.
-        title: of the chart.
         reading: one sentence, also the chart's description for screen readers.
+        along: what is drawn to the right; of times no hull is drawn, since those of a mix are no mean of two.
+        log: whether that axis is logarithmic.
     """
-    if not len(points) or points["cost"].isna().any():
-        return _quality_alone(points, title=title, reading=reading)
-    costs, qualities = _cost_domain(points, hull), _quality_domain(points)
-    points = _named(points, costs, qualities)
-    dollars = alt.Scale(type="log", domain=list(costs), nice=False)
-    x = alt.X("cost:Q", title="cost per 1,000 requests (USD, log scale)", scale=dollars, axis=_dollars())
-    scale = alt.Scale(domain=list(qualities), nice=False, zero=False)
-    y = alt.Y("quality:Q", title="mean score", scale=scale, axis=alt.Axis(format=".0%"))
-    ribbon = (
-        alt.Chart(hull)
-        .mark_area(opacity=0.25, color=_COLOURS[REFERENCE], clip=True)
-        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=scale), y2="high:Q")
-    )
-    line = alt.Chart(hull).mark_line(strokeDash=[6, 4], color=_COLOURS[REFERENCE], clip=True).encode(x=x, y=y)
+    if not has_place(points, along):
+        return Picture(_quality_alone(points, reading), {"points": placed_alone(points)}, reading)
+    return Picture(scatter(points, along, log=log, reading=reading), placed(points, hull, along, log=log), reading)
+
+
+def has_place(points: pd.DataFrame, along: Along) -> bool:
+    """Whether anything can be drawn along an axis: whether a cost, or a time, is known."""
+    return bool(len(points)) and bool(points[along].notna().any())
+
+
+def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move: bool = False) -> Any:
+    """Returns the chart of `cost_quality`; its rows come from `placed`.
+
+    Args:
+        points: as in `cost_quality`; here only their kinds count.
+        along: what is drawn to the right.
+        log: whether that axis is logarithmic.
+        reading: what it shows, in a sentence.
+        move: whether an arrow leads from one mark to another; its row is that of `arrow`, source `move`.
+    """
+    source, corners = alt.NamedData("points"), alt.NamedData("hull")
+    across = alt.Scale(type="log" if log else "linear", nice=False, zero=False, padding=_PADDING_PX)
+    upright = alt.Scale(nice=False, zero=False, padding=_PADDING_UPRIGHT_PX)
+    title = _TITLES[along].format(", log scale" if log else "")
+    axis = alt.Axis(format="$.2~g" if along == "cost" else ".2~g", tickCount=6)
+    x = alt.X("x:Q", title=title, scale=across, axis=axis)
+    shares = alt.Axis(format=".0%")
+    y = alt.Y("quality:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
+    low = alt.Y("low:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
     look = _look(points)
-    upright = (
-        alt.Chart(points)
-        .mark_rule(strokeWidth=1.5, clip=True)
-        .encode(x=x, y=alt.Y("low:Q", title="mean score", scale=scale), y2="high:Q", color=look["color"])
+    colour = alt.Color("kind:N", scale=_colours(points), legend=None)
+    grey = _COLOURS[REFERENCE]
+    ribbon = alt.Chart(corners).mark_area(opacity=0.22, color=grey).encode(x=x, y=low, y2="high:Q")
+    line = alt.Chart(corners).mark_line(strokeDash=[6, 4], color=grey).encode(x=x, y=y)
+    bars = alt.Chart(source).mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="high:Q", color=colour)
+    spread = (
+        alt.Chart(source)
+        .mark_rule(strokeWidth=1.5)
+        .encode(x=alt.X("x_low:Q", title=title, scale=across, axis=axis), x2="x_high:Q", y=y, color=colour)
     )
-    across = (
-        alt.Chart(points)
-        .mark_rule(strokeWidth=1.5, clip=True)
-        .encode(x=alt.X("cost_low:Q", scale=dollars), x2="cost_high:Q", y=y, color=look["color"])
+    marks = (
+        alt.Chart(source)
+        .mark_point(size=130, opacity=1, strokeWidth=2.5)
+        .encode(x=x, y=y, tooltip=_tooltip(), stroke=_outline(), **look)
+        .add_params(alt.selection_interval(name="brush", encodings=["x", "y"]))
     )
-    marks = alt.Chart(points).mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, tooltip=_tooltip(), **look)
-    names = [
-        alt.Chart(points[points["place"] == number])
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=12, color="#1b1b1b")
-        .encode(x=x, y=y, text="name:N")
-        for number, (align, dx, dy) in enumerate(_PLACES)
-    ]
-    return _finished(alt.layer(ribbon, line, upright, across, marks, *names), title, reading)
+    names = [_names(source, place).encode(x=x, y=y) for place in range(len(_PLACES))]
+    moved = _arrow().encode(x=x, y=y) if move else None
+    layers = [ribbon, line, spread, bars, *([] if moved is None else [moved, _head()]), marks, *names]
+    return _finished(alt.layer(*layers), reading)
 
 
-def _quality_alone(points: pd.DataFrame, *, title: str, reading: str) -> alt.LayerChart:
-    y = alt.Y("name:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
-    axis = alt.Axis(format=".0%")
-    x = alt.X("quality:Q", title="mean score", scale=alt.Scale(zero=False), axis=axis)
+def placed(
+    points: pd.DataFrame, hull: pd.DataFrame, along: Along, *, log: bool, width: int = WIDTH
+) -> dict[str, pd.DataFrame]:
+    """Returns the rows of `scatter`: where marks stand, and where their names do not hide each other.
+
+    Args:
+        points: as in `cost_quality`.
+        hull: likewise.
+        along: what is drawn to the right.
+        log: whether that axis is logarithmic; what is 0 then has no place.
+        width: of the whole picture, in pixels.
+    """
+    low, high = ("cost_low", "cost_high") if along == "cost" else (along, along)
+    found = points.assign(x=points[along], x_low=points[low], x_high=points[high])
+    found = found[found["x"] > 0 if log else found["x"].notna()].reset_index(drop=True)
+    if log:
+        found["x_low"] = found["x_low"].where(found["x_low"] > 0, found["x"])
+    corners = hull.assign(x=hull["cost"])
+    corners = corners[corners["x"] > 0] if log else corners
+    if along != "cost":
+        corners = corners.iloc[:0]
+    return {"points": _named(found, corners, log=log, width=width), "hull": corners}
+
+
+def arrow(points: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
+    """Returns the row of the arrow between two marks of `placed`, none where one of them is not drawn.
+
+    Columns x, quality, x2, quality2, and where its head stands and how it is turned: place, in pixels of the plot.
+    """
+    columns = ["x", "quality", "x2", "quality2", "left", "top", "turn"]
+    at = {name: row for name, row in zip(points["name"], points.to_dict("records"), strict=True)}
+    if start not in at or end not in at or start == end:
+        return pd.DataFrame(columns=columns)
+    one, other = at[start], at[end]
+    right, down = other["left"] - one["left"], other["top"] - one["top"]
+    length = float(np.hypot(right, down))
+    if length <= 2 * _MARK_PX:
+        return pd.DataFrame(columns=columns)
+    # Just before the mark that it leads to, so that neither hides the other.
+    back = 1 - 1.6 * _MARK_PX / length
+    head = (one["left"] + back * right, one["top"] + back * down, float(np.degrees(np.arctan2(right, -down))))
+    row = (one["x"], one["quality"], other["x"], other["quality"], *head)
+    return pd.DataFrame([row], columns=columns)
+
+
+def _arrow() -> Any:
+    return alt.Chart(alt.NamedData("move")).mark_rule(strokeWidth=2, color=INK).encode(x2="x2:Q", y2="quality2:Q")
+
+
+def _head() -> Any:
+    return (
+        alt.Chart(alt.NamedData("move"))
+        .mark_point(shape="triangle", filled=True, size=130, color=INK, opacity=1)
+        .encode(
+            x=alt.X("left:Q", scale=None, axis=None),
+            y=alt.Y("top:Q", scale=None, axis=None),
+            angle=alt.Angle("turn:Q", scale=None),
+        )
+    )
+
+
+def placed_alone(points: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of the picture of quality alone, the best first."""
+    return points.sort_values("quality", ascending=False, kind="stable")
+
+
+def _quality_alone(points: pd.DataFrame, reading: str) -> Any:
+    source = alt.NamedData("points")
+    y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
+    axis, scale = alt.Axis(format=".0%"), alt.Scale(zero=False, nice=False, padding=_PADDING_PX)
+    title = "mean score (axis does not begin at 0)"
+    x = alt.X("quality:Q", title=title, scale=scale, axis=axis)
     look = _look(points)
     bars = (
-        alt.Chart(points)
+        alt.Chart(source)
         .mark_rule(strokeWidth=1.5)
-        .encode(x=alt.X("low:Q", scale=alt.Scale(zero=False), axis=axis), x2="high:Q", y=y, color=look["color"])
+        .encode(
+            x=alt.X("low:Q", title=title, scale=scale, axis=axis),
+            x2="high:Q",
+            y=y,
+            color=alt.Color("kind:N", scale=_colours(points), legend=None),
+        )
     )
-    marks = alt.Chart(points).mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, **look)
-    return _finished(alt.layer(bars, marks), title, reading)
-
-
-def _look(points: pd.DataFrame) -> dict[str, Any]:
-    kinds = [kind for kind in _KINDS if kind in set(points["kind"])]
-    return {
-        "color": alt.Color(
-            "kind:N",
-            scale=alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds]),
-            legend=alt.Legend(title=None, orient="top"),
-        ),
-        "shape": alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[_SHAPES[kind] for kind in kinds])),
-    }
-
-
-def _tooltip() -> list[Any]:
-    return [
-        alt.Tooltip("name:N"),
-        alt.Tooltip("quality:Q", format=".1%"),
-        alt.Tooltip("low:Q", format=".1%", title="95% from"),
-        alt.Tooltip("high:Q", format=".1%", title="95% to"),
-        alt.Tooltip("cost:Q", format="$.3g", title="USD per 1,000"),
-    ]
-
-
-def _finished(chart: alt.LayerChart, title: str, reading: str) -> alt.LayerChart:
-    finished: alt.LayerChart = (
-        chart.properties(width=_WIDTH, height=_HEIGHT, title=_title(title, reading), description=reading)
-        .configure_view(stroke=None)
-        .configure_axis(labelFontSize=12, titleFontSize=13, gridOpacity=0.4)
+    marks = (
+        alt.Chart(source)
+        .mark_point(size=130, opacity=1, strokeWidth=2.5)
+        .encode(x=x, y=y, tooltip=_tooltip(), stroke=_outline(), **look)
     )
-    return finished
+    return _finished(alt.layer(bars, marks), reading, height=max(120, 24 * len(points)))
 
 
-def model_mix(mix: pd.DataFrame, *, title: str, reading: str) -> alt.Chart:
+def model_mix(mix: pd.DataFrame, *, reading: str) -> Picture:
     """Which share of the requests goes to which model, a bar for each strategy.
 
     Args:
-        mix: columns strategy, model, share.
-        title: of the chart.
+        mix: columns strategy, model, share, rank (of the model) and share_text.
         reading: one sentence, also the description for screen readers.
     """
     models = list(dict.fromkeys(mix["model"]))
-    shades = [_NO_ANSWER if name == "no answer" else _shade(place, len(models)) for place, name in enumerate(models)]
-    chart: alt.Chart = (
-        alt.Chart(mix)
+    shades = [PAPER if name == "no answer" else _shade(place, len(models)) for place, name in enumerate(models)]
+    strategies = list(dict.fromkeys(mix["strategy"]))
+    chart = (
+        alt.Chart(alt.NamedData("mix"))
         .mark_bar(stroke="#767676", strokeWidth=0.5)
         .encode(
-            y=alt.Y("strategy:N", title=None, sort=list(dict.fromkeys(mix["strategy"]))),
+            y=alt.Y("strategy:N", title=None, sort=strategies, axis=alt.Axis(labelLimit=220)),
             x=alt.X("share:Q", title="share of requests", axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1])),
             color=alt.Color(
                 "model:N",
                 sort=models,
-                legend=alt.Legend(title=None, orient="top"),
+                legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=240),
                 scale=alt.Scale(domain=models, range=shades),
             ),
             order=alt.Order("rank:Q"),
-            tooltip=["strategy:N", "model:N", alt.Tooltip("share:Q", format=".0%")],
+            tooltip=["strategy:N", "model:N", alt.Tooltip("share_text:N", title="share")],
         )
-        .transform_calculate(rank=f"indexof({models!r}, datum.model)")
-        .properties(width=_WIDTH, title=_title(title, reading), description=reading)
-        .configure_view(stroke=None)
     )
-    return chart
+    return Picture(_finished(chart, reading, height=max(60, 34 * len(strategies))), {"mix": mix}, reading)
 
 
-def svg(chart: Any) -> str:
-    """Returns the chart as SVG text, drawn here and now."""
-    import vl_convert
+def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Any:
+    return (
+        chart.add_params(alt.param(name="selected", value=[]))
+        .properties(height=height, description=reading)
+        .configure_view(stroke=None)
+        .configure_axis(labelFontSize=_TEXT_PX, titleFontSize=_TEXT_PX, gridOpacity=0.5, titleFontWeight="normal")
+        .configure_legend(labelFontSize=_TEXT_PX)
+    )
 
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
+
+def _look(points: pd.DataFrame) -> dict[str, Any]:
+    kinds = _kinds(points)
+    return {
+        "fill": alt.Fill("kind:N", scale=_colours(points), legend=alt.Legend(title=None, orient="top")),
+        "shape": alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[_SHAPES[kind] for kind in kinds])),
+    }
 
 
-def offline(chart: Any) -> Any:
-    """Returns the chart as a widget that draws with no network in JupyterLab."""
-    alt.JupyterChart.enable_offline()
-    return alt.JupyterChart(chart)
+def _kinds(points: pd.DataFrame) -> list[str]:
+    return [kind for kind in _KINDS if kind in set(points["kind"])]
+
+
+def _colours(points: pd.DataFrame) -> Any:
+    kinds = _kinds(points)
+    return alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds])
+
+
+def _outline() -> Any:
+    return alt.condition("indexof(selected, datum.name) >= 0", alt.value(INK), alt.value("transparent"))
+
+
+def _tooltip() -> list[Any]:
+    return [
+        alt.Tooltip("label:N", title="name"),
+        alt.Tooltip("quality_text:N", title="mean score"),
+        alt.Tooltip("delta_text:N", title="against the baseline"),
+        alt.Tooltip("cost_text:N", title="per 1,000 requests"),
+        alt.Tooltip("time_text:N", title="p50 / p95"),
+    ]
+
+
+def _names(source: Any, place: int) -> Any:
+    align, dx, dy = _PLACES[place]
+    return (
+        alt.Chart(source)
+        .transform_filter(f"datum.place === {place}")
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=_TEXT_PX, color=INK)
+        .encode(text="label:N")
+    )
 
 
 def _shade(place: int, count: int) -> str:
@@ -171,46 +312,42 @@ def _shade(place: int, count: int) -> str:
     return _CIVIDIS[round(place * (len(_CIVIDIS) - 1) / max(1, count - 1))]
 
 
-def _title(title: str, reading: str) -> alt.Title:
-    return alt.Title(title, anchor="start", **({"subtitle": reading} if reading else {}))
-
-
-def _named(points: pd.DataFrame, costs: tuple[float, float], qualities: tuple[float, float]) -> pd.DataFrame:
-    """Gives every name a free place beside its mark, column `place`; -1 where all four are taken."""
-    x = np.log(points["cost"] / costs[0]) / np.log(costs[1] / costs[0]) * _WIDTH
-    y = (qualities[1] - points["quality"]) / (qualities[1] - qualities[0]) * _HEIGHT
-    taken = [(left - 7, top - 7, left + 7, top + 7) for left, top in zip(x, y, strict=True)]
-    places = np.full(len(points), -1)
+def _named(points: pd.DataFrame, hull: pd.DataFrame, *, log: bool, width: int) -> pd.DataFrame:
+    """Gives every name a free place beside its mark, column `place`; -1 where all are taken."""
+    across = max(200, width - _BESIDE_PLOT_PX)
+    x = _pixels(points["x"], (points["x_low"], points["x_high"], hull["x"]), across, _PADDING_PX, log=log)
+    bounds = (points["low"], points["high"], hull["low"], hull["high"], points["quality"])
+    y = HEIGHT - _pixels(points["quality"], bounds, HEIGHT, _PADDING_UPRIGHT_PX, log=False)
+    taken = [(left - _MARK_PX, top - _MARK_PX, left + _MARK_PX, top + _MARK_PX) for left, top in zip(x, y, strict=True)]
+    places = np.full(len(points), _NOWHERE)
     # What is compared is named first, and the models after it.
     for row in sorted(range(len(points)), key=lambda one: points["kind"].iloc[one] == MODEL):
-        length = _LETTER_PX * len(points["name"].iloc[row])
+        length = _LETTER_PX * len(points["label"].iloc[row])
         for place, (align, dx, dy) in enumerate(_PLACES):
-            left = x.iloc[row] + dx - (length if align == "right" else 0)
-            middle = y.iloc[row] + dy
+            left = x[row] + dx - {"left": 0.0, "center": length / 2, "right": length}[align]
+            middle = y[row] + dy
             box = (left, middle - _LINE_PX / 2, left + length, middle + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[2] <= _WIDTH and box[1] >= 0 and box[3] <= _HEIGHT
+            inside = box[0] >= 0 and box[2] <= across and box[1] >= 0 and box[3] <= HEIGHT
             others = (one for number, one in enumerate(taken) if number != row)
             if inside and not any(_overlap(box, one) for one in others):
                 places[row] = place
                 taken.append(box)
                 break
-    return points.assign(place=places)
+    return points.assign(place=places, left=x, top=y)
+
+
+def _pixels(values: Any, bounds: tuple[Any, ...], length: float, padding: float, *, log: bool) -> Any:
+    """Where values stand on an axis that holds all bounds, with padding at both ends."""
+    turned = np.log if log else np.asarray
+    every = np.concatenate([np.asarray(one, dtype=float) for one in bounds])
+    every = every[~np.isnan(every)]
+    if not len(every):
+        return np.full(len(values), length / 2)
+    low, high = turned(every.min()), turned(every.max())
+    if high <= low:
+        return np.full(len(values), length / 2)
+    return padding + (length - 2 * padding) * (turned(np.asarray(values, dtype=float)) - low) / (high - low)
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _cost_domain(points: pd.DataFrame, hull: pd.DataFrame) -> tuple[float, float]:
-    costs = pd.concat([points["cost"], hull["cost"]])
-    return float(costs.min()) / 1.5, float(costs.max()) * 1.5
-
-
-def _quality_domain(points: pd.DataFrame) -> tuple[float, float]:
-    low, high = float(points["low"].min()), float(points["high"].max())
-    room = max(0.02, 0.08 * (high - low))
-    return max(0.0, low - room), min(1.0, high + room)
-
-
-def _dollars() -> alt.Axis:
-    return alt.Axis(format="$.2~g", tickCount=6)

@@ -29,11 +29,16 @@ def points(value: float | None, ci95: Sequence[float] | None = None) -> str:
     return text if not ci95 else f"{text} [{signed_points(ci95[0])}, {signed_points(ci95[1])}]"
 
 
-def money(value: float | None) -> str:
-    """`$0.173`, three significant digits."""
+def money(value: float | None, ci95: Sequence[float] | None = None) -> str:
+    """`$0.173`, three significant digits; with an interval `$0.173 [0.168, 0.178]`."""
     if value is None:
         return UNKNOWN
-    return "$0" if value == 0 else f"${value:.3g}" if value < 1000 else f"${value:,.0f}"
+    text = f"${_digits(value)}"
+    return text if not ci95 else f"{text} [{_digits(ci95[0])}, {_digits(ci95[1])}]"
+
+
+def _digits(value: float) -> str:
+    return "0" if value == 0 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def seconds(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.evaluate import Choices, Comparison, Evaluation, replay
 from routebench.evaluate.intervals import Interval, mean_interval
-from routebench.evaluate.paired import Difference
+from routebench.evaluate.paired import Difference, Verdict
 
 COMPARISON_COLUMNS = (
     "strategy",
@@ -24,6 +24,16 @@ COMPARISON_COLUMNS = (
     "p95",
     "failed",
 )
+VERDICTS: Mapping[Verdict, str] = {
+    "better": "better",
+    "worse": "worse",
+    "no_worse": "no worse",
+    "cannot_tell": "cannot tell",
+    "too_few": "too few",
+}
+"""The words for a difference."""
+NOBODY = "no answer"
+"""Stands for a model where a request is not answered."""
 _DECIDING = ("strategy", "today")
 _COINCIDE = ("best_single", "cheapest", "fixed_mix")
 """Bars that stand where a model or the hull's end already does; a second mark there would only hide it."""
@@ -46,7 +56,7 @@ def _row(one: Evaluation) -> tuple[str, ...]:
         percent(one.quality),
         money(one.shown_cost_usd_per_1k),
         "baseline" if base is None else _difference(base),
-        "" if base is None else "same" if one.is_the_baseline else base.verdict.replace("_", " "),
+        "" if base is None else "same" if one.is_the_baseline else VERDICTS[base.verdict],
         UNKNOWN if one.versus_fixed_mix is None else _difference(one.versus_fixed_mix),
         seconds(one.latency_s(0.5)),
         seconds(one.latency_s(0.95)),
@@ -68,44 +78,83 @@ def mix_rows(comparison: Comparison, names: Sequence[str]) -> list[tuple[str, li
 
 
 def mix_frame(comparison: Comparison, names: Sequence[str]) -> pd.DataFrame:
-    """Columns strategy, model, share; requests without an answer stand as model `no answer`."""
-    labels = [*comparison.models, "no answer"]
+    """Columns strategy, model, share, rank (of the model) and share_text.
+
+    Requests without an answer stand as model `no answer`.
+    """
+    labels = [*comparison.models, NOBODY]
     rows = [
-        {"strategy": name, "model": label, "share": share}
+        (shown_name(name), label, share, rank, percent(share))
         for name, shares in mix_rows(comparison, names)
-        for label, share in zip(labels, shares, strict=True)
+        for rank, (label, share) in enumerate(zip(labels, shares, strict=True))
     ]
-    frame = pd.DataFrame(rows)
-    return frame[frame.groupby("model")["share"].transform("max") > 0]
+    frame = pd.DataFrame(rows, columns=["strategy", "model", "share", "rank", "share_text"])
+    return frame[frame.groupby("model")["share"].transform("max") > 0].reset_index(drop=True)
 
 
-def chart_points(comparison: Comparison) -> tuple[pd.DataFrame, list[str]]:
+def shown_name(name: str) -> str:
+    """What a strategy is called in pictures and tables: a model alone by its own name."""
+    return name.removeprefix("always:")
+
+
+def chart_points(comparison: Comparison, pick: str | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Returns what is drawn, of the first split, and the names that are left out of the picture.
 
-    Columns name, kind, cost, cost_low, cost_high, quality, low, high; costs in US dollars for 1,000 requests, NaN while
-    unknown. A model that fails more than half the cases would stretch the axes until nothing else can be told apart.
+    Columns name, label, kind, cost, cost_low, cost_high, quality, low, high, p50, p95 and texts for the tooltip; costs in
+    US dollars for 1,000 requests, times in seconds, NaN while unknown. A model that fails more than half the cases would
+    stretch the axes until nothing else can be told apart.
+
+    Args:
+        comparison: what is drawn.
+        pick: the strategy that is marked as the present pick.
     """
     rows, hidden = [], []
     for one in comparison.evaluations:
         hidden_by_another = one.kind == "reference" and _same_as_baseline(one)
         if one.name in _COINCIDE or hidden_by_another:
             continue
-        name = one.name.removeprefix("always:")
         if one.failed_share > _DRAWN_FAILED_SHARE:
-            hidden.append(name)
+            hidden.append(shown_name(one.name))
             continue
-        cost, quality = one.shown_cost_usd_per_1k or float("nan"), one.shown_quality
-        low, high = _bounds(one.quality_ci95) or (quality, quality)
-        cost_low, cost_high = _bounds(one.cost_ci95) or (cost / 1000, cost / 1000)
-        rows.append((name, one.kind, cost, 1000 * cost_low, 1000 * cost_high, quality, low, high))
-    columns = ["name", "kind", "cost", "cost_low", "cost_high", "quality", "low", "high"]
-    frame = pd.DataFrame(rows, columns=columns)
+        rows.append(_point(one, pick))
+    frame = pd.DataFrame(rows, columns=_POINT_COLUMNS).astype(dict.fromkeys(_POINT_NUMBERS, float))
     # One policy without a price cannot be placed; where none has one, quality alone is drawn.
     unpriced = frame["cost"].isna()
     if not unpriced.all():
-        hidden += [f"{name} (no price)" for name in frame.loc[unpriced, "name"]]
+        hidden += [f"{shown_name(name)} (no price)" for name in frame.loc[unpriced, "name"]]
         frame = frame[~unpriced]
     return frame.reset_index(drop=True), hidden
+
+
+_POINT_NUMBERS = ("cost", "cost_low", "cost_high", "quality", "low", "high", "p50", "p95")
+_POINT_COLUMNS = [
+    *("name", "label", "kind"),
+    *_POINT_NUMBERS,
+    *("quality_text", "cost_text", "delta_text", "time_text"),
+]
+
+
+def _point(one: Evaluation, pick: str | None) -> tuple[object, ...]:
+    cost, quality = one.shown_cost_usd_per_1k, one.shown_quality
+    bounds = _bounds(one.quality_ci95)
+    low, high = bounds or (quality, quality)
+    cost_bounds = _bounds(one.cost_ci95)
+    around = None if cost is None or cost_bounds is None else (1000 * cost_bounds[0], 1000 * cost_bounds[1])
+    cost_low, cost_high = around or (cost, cost)
+    p50, p95 = one.latency_s(0.5), one.latency_s(0.95)
+    label = shown_name(one.name) + (" (pick)" if one.name == pick else " (upper bound)" if one.name == "oracle" else "")
+    return (
+        *(one.name, label, one.kind, cost, cost_low, cost_high, quality, low, high, p50, p95),
+        percent(quality, bounds),
+        money(cost, around),
+        "is the baseline" if one.versus_baseline is None else f"{_difference(one.versus_baseline)}",
+        f"{seconds(p50)} / {seconds(p95)}",
+    )
+
+
+def is_logarithmic(points: pd.DataFrame) -> bool:
+    """Whether costs can be drawn on a logarithmic axis: what costs nothing has no place on one."""
+    return bool((points["cost"].dropna() > 0).all())
 
 
 def _bounds(interval: Interval | None) -> tuple[float, float] | None:
@@ -128,8 +177,8 @@ def chart_hull(comparison: Comparison, steps: int = 41) -> pd.DataFrame:
     rows = []
     for cost in np.unique(np.concatenate([steps_usd, corners])):
         mix = sum(share * scores[name] for name, share in hull.mix_at(float(cost)).items())
-        interval = mean_interval(np.asarray(mix), test.keys, test.weight, share=True)
-        if interval is None or interval.ci95 is None or cost <= 0:
+        interval = mean_interval(np.asarray(mix), test.cases.cluster, test.weight, share=True)
+        if interval is None or interval.ci95 is None:
             continue
         rows.append((1000 * float(cost), interval.mean, *interval.ci95))
     return pd.DataFrame(rows, columns=["cost", "quality", "low", "high"])

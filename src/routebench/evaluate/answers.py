@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from routebench.store import GradedAnswer
 from routebench.types import Answer
 
 AnswersOfModel = Mapping[tuple[str, int], Answer]
@@ -18,13 +19,20 @@ class Answers:
 
     Args:
         read: takes names of models and returns the answers of each; those of which nothing was kept are left out.
+        read_case: takes a case's id and returns all answers to it with their grades, by (model, sample); None where
+            nobody can look one case up.
 
     Attributes:
         derived: what was worked out from single answers, by name.
     """
 
-    def __init__(self, read: Callable[[Sequence[str]], Mapping[str, AnswersOfModel]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[Sequence[str]], Mapping[str, AnswersOfModel]],
+        read_case: Callable[[str], Mapping[tuple[str, int], GradedAnswer]] | None = None,
+    ) -> None:
         self._read = read
+        self._read_case = read_case
         self._held: dict[str, AnswersOfModel] = {}
         self.derived: dict[str, Any] = {}
 
@@ -39,3 +47,7 @@ class Answers:
         """Returns one answer, None where nothing of it was kept."""
         self.want((model,))
         return self._held[model].get((case_id, sample))
+
+    def of_case(self, case_id: str) -> Mapping[tuple[str, int], GradedAnswer]:
+        """Returns every answer to one case with its grade, by (model, sample); empty where nobody can look it up."""
+        return {} if self._read_case is None else self._read_case(case_id)

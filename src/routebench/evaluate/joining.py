@@ -35,6 +35,7 @@ def train_and_test(train: Outcomes, test: Outcomes) -> Outcomes:
         latency_s=np.concatenate([train.latency_s, test.latency_s]),
         cacheable_usd=_both(train.cacheable_usd, test.cacheable_usd),
         human=_both(train.human, test.human),
+        human_chance=_both(train.human_chance, test.human_chance),
         n_sealed=0,
     )
 

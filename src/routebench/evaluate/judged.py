@@ -32,12 +32,14 @@ class Judged:
     Attributes:
         judge: strategy -> score of each case, as the suite's graders gave it, shape (n,).
         human: strategy -> the same by people, NaN where none of them graded the answer, shape (n,).
+        chance: strategy -> the probability with which the answer was drawn to be graded, NaN while unknown, shape (n,).
         by_judge: cases that a judge scores; the others have no error of measurement, shape (n,).
         answered_by: strategy -> probability that each model gives the answer, shape (n, m).
     """
 
     judge: Mapping[str, FloatArray]
     human: Mapping[str, FloatArray]
+    chance: Mapping[str, FloatArray]
     by_judge: BoolArray
     answered_by: Mapping[str, FloatArray]
     groups: Groups
@@ -51,9 +53,16 @@ class Judged:
             return None
         people = replace(test, score=test.human)
         replayed = {name: replay(test, one) for name, one in chosen.items()}
+        if test.human_chance is None:
+            chance = {name: np.full(test.n, np.nan) for name in chosen}
+        else:
+            # That a failed request scores 0 is known for sure.
+            drawn = replace(test, score=test.human_chance)
+            chance = {name: replay(drawn, one).score + replayed[name].failed for name, one in chosen.items()}
         return cls(
             judge={name: one.score for name, one in replayed.items()},
             human={name: replay(people, one).score for name, one in chosen.items()},
+            chance=chance,
             by_judge=by_judge,
             answered_by={name: one.answered_by for name, one in replayed.items()},
             groups=test.keys,
@@ -62,7 +71,7 @@ class Judged:
 
     def interval(self, name: str) -> Interval | None:
         """Mean score on the human scale with its interval; None with too few grades by people."""
-        found = self._estimate(self.judge[name], self.human[name], ~self.by_judge)
+        found = self._estimate(name)
         if found is None:
             return None
         low, high = found[0].interval()
@@ -78,7 +87,9 @@ class Judged:
         own, other = self.answered_by[first], self.answered_by[second]
         same = (np.abs(own - other) < _SAME).all(axis=1) & (own.max(axis=1) > 1 - _SAME)
         exact = ~self.by_judge | same
-        found = self._estimate(judge, human, exact)
+        # Both answers had to be drawn.
+        chance = self.chance[first] * self.chance[second]
+        found = prediction_powered(judge, human, exact, self.groups, self.weight, chance)
         if found is None or plain.estimate is None:
             return plain
         estimate = found[0]
@@ -94,11 +105,13 @@ class Judged:
 
     def note(self, name: str) -> str | None:
         """How the judge's error was allowed for."""
-        found = self._estimate(self.judge[name], self.human[name], ~self.by_judge)
+        found = self._estimate(name)
         return None if found is None else _method(found[1])
 
-    def _estimate(self, judge: FloatArray, human: FloatArray, exact: BoolArray) -> tuple[Studentised, int] | None:
-        return prediction_powered(judge, human, exact, self.groups, self.weight)
+    def _estimate(self, name: str) -> tuple[Studentised, int] | None:
+        return prediction_powered(
+            self.judge[name], self.human[name], ~self.by_judge, self.groups, self.weight, self.chance[name]
+        )
 
 
 def prediction_powered(
@@ -107,10 +120,11 @@ def prediction_powered(
     exact: BoolArray,
     groups: Groups,
     weight: FloatArray,
+    chance: FloatArray | None = None,
 ) -> tuple[Studentised, int] | None:
     """Returns the mean on the human scale, and how many grades by people it rests on; None with fewer than 30.
 
-    The graded cases are taken as a random part of those that a judge scores.
+    The graded cases are taken as a random part of those that a judge scores, drawn with the chances that are given.
 
     Args:
         judge: value of each case by the judge, NaN where unknown, shape (n,).
@@ -118,6 +132,8 @@ def prediction_powered(
         exact: cases whose value has no error of measurement, shape (n,).
         groups: cluster of each case, shape (n,).
         weight: of each case, shape (n,).
+        chance: the probability with which each was drawn to be graded by people, NaN while unknown, shape (n,); all
+            alike when left out.
     """
     known = ~np.isnan(judge)
     judge, human, exact, groups, weight = judge[known], human[known], exact[known], groups[known], weight[known]
@@ -125,22 +141,41 @@ def prediction_powered(
     count = int(labelled.sum())
     if count < MIN_LABELS:
         return None
-    asked, open_ = weight * labelled, weight * ~exact
-    share = float(asked.sum() / open_.sum())
+    drawn = np.full(len(judge), np.nan) if chance is None else chance[known]
+    # How many cases each graded one stands for.
+    stands_for = labelled / complete_chance(drawn, labelled, ~exact, weight)
+    asked, open_ = weight * stands_for, weight * ~exact
+    scale = float(open_.sum() / asked.sum())
     truth = np.where(labelled, human, 0.0)
     # With as much of the judge as makes it steadiest: the slope of what people say on what the judge says.
-    told = truth[labelled] - np.average(truth[labelled], weights=weight[labelled])
-    guess = judge[labelled] - np.average(judge[labelled], weights=weight[labelled])
-    spread = float(np.average(guess**2, weights=weight[labelled]))
-    power = float(np.average(told * guess, weights=weight[labelled])) / spread if spread > 0 else 0.0
+    told = truth[labelled] - np.average(truth[labelled], weights=asked[labelled])
+    guess = judge[labelled] - np.average(judge[labelled], weights=asked[labelled])
+    spread = float(np.average(guess**2, weights=asked[labelled]))
+    power = float(np.average(told * guess, weights=asked[labelled])) / spread if spread > 0 else 0.0
     used = float(np.clip(power, 0.0, 1.0)) * judge
     # Mean of the judge over all, and of what people said beyond it over those that they graded.
     beyond = np.average(truth - used, weights=asked)
-    values = np.where(exact, judge, used + beyond + labelled / share * (truth - used - beyond))
+    values = np.where(exact, judge, used + beyond + scale * stands_for * (truth - used - beyond))
     estimate = mean_estimate(values, groups, weight)
     if estimate is None:
         return None
-    return replace(estimate, freedom=min(estimate.freedom, count - 1.0)), count
+    # Kish's effective number of graded cases.
+    effective = float(stands_for.sum() ** 2 / (stands_for**2).sum())
+    return replace(estimate, freedom=min(estimate.freedom, effective - 1.0)), count
+
+
+def complete_chance(chance: FloatArray, labelled: BoolArray, open_: BoolArray, weight: FloatArray) -> FloatArray:
+    """Returns chances to be graded in which graded cases without a known one count as a random part of what is open.
+
+    Args:
+        chance: NaN while unknown, shape (n,).
+        labelled: what people graded, shape (n,).
+        open_: what they could have graded, shape (n,).
+        weight: of each case, shape (n,).
+    """
+    unknown = labelled & ~(chance > 0)
+    share = float((weight * unknown).sum() / (weight * open_).sum())
+    return np.where(labelled & ~unknown, chance, share if unknown.any() else 1.0)
 
 
 def _method(labels: int) -> str:

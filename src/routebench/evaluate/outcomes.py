@@ -36,6 +36,8 @@ class Outcomes:
         cacheable_usd: what a call would save if all of its input came from the provider's cache, NaN while unknown,
             shape (n, m, k); None where no cached price is known at all.
         human: mean score by people, NaN where nobody graded the answer, shape (n, m, k); None where nobody graded any.
+        human_chance: the probability with which an answer was drawn to be graded by people, NaN while unknown, shape
+            (n, m, k); None where no draw is known.
         agreement: how far the judge agrees with people, in words; None where no judge was asked.
         n_sealed: cases that are kept back for a last look, and are not among these.
         answers: what the models said, by case id and model name; None where nobody knows.
@@ -50,6 +52,7 @@ class Outcomes:
     latency_s: FloatArray
     cacheable_usd: FloatArray | None = None
     human: FloatArray | None = None
+    human_chance: FloatArray | None = None
     agreement: str | None = None
     n_sealed: int = 0
     answers: Answers | None = field(default=None, repr=False)
@@ -63,7 +66,7 @@ class Outcomes:
             cases: the rows of the matrix.
             models: its columns.
             cells: `case` and `model` (positions), `sample`, `ok` (whether it is an answer, else an error), `score`,
-                `cost_usd`, `latency_s`, and perhaps `cacheable_usd` and `human`; unknown numbers are NaN.
+                `cost_usd`, `latency_s`, and perhaps `cacheable_usd`, `human` and `human_chance`; unknown numbers are NaN.
 
         Raises:
             OutcomesError: there is no answer at all.
@@ -94,6 +97,7 @@ class Outcomes:
             filled("latency_s"),
             cacheable_usd=filled("cacheable_usd") if "cacheable_usd" in cells else None,
             human=filled("human") if "human" in cells else None,
+            human_chance=filled("human_chance") if "human_chance" in cells else None,
         )
 
     @classmethod
@@ -199,6 +203,7 @@ class Outcomes:
             latency_s=part(self.latency_s),
             cacheable_usd=None if self.cacheable_usd is None else part(self.cacheable_usd),
             human=None if self.human is None else part(self.human),
+            human_chance=None if self.human_chance is None else part(self.human_chance),
         )
 
     def sha256(self) -> str:

@@ -31,7 +31,7 @@ def read(comparison: Comparison) -> tuple[Sentence, ...]:
     if comparison.today is not None:
         sentences.append(_today(comparison, comparison.today))
     pick = comparison.pick
-    sentences.append(_best(comparison, pick))
+    sentences.append(found(comparison, pick))
     if pick is not None:
         sentences += [*_costs(pick, comparison.baseline), *_slice(comparison, pick)]
     sentences += [*_power(comparison), *_tries(comparison), *_missing(comparison), *_judge(comparison)]
@@ -69,7 +69,8 @@ def _earns(against: Difference) -> bool:
     return against.verdict == "better" and against.delta >= _NOTHING
 
 
-def _best(comparison: Comparison, pick: Evaluation | None) -> Sentence:
+def found(comparison: Comparison, pick: Evaluation | None) -> Sentence:
+    """Returns what a comparison says of one candidate, against the baseline and the fixed mix at its own cost."""
     base = comparison[comparison.baseline]
     if len(comparison.models) == 1:
         text = f"{comparison.models[0]} alone scores {base.shown_quality:.1%}; add a second model to compare."

@@ -260,6 +260,7 @@ class Agreement:
             human: mean scores by people, NaN where nobody graded, shape (answers,).
             name: who judged, in words.
             groups: answers that are drawn together: those to one case, shape (answers,).
+            chance: the probability with which each answer was drawn to be graded, shape (answers,).
             raters: single people's scores, NaN where one did not grade, shape (people, answers).
             flip_rate: as `pairwise.flip_rate` found it.
         """
@@ -269,8 +270,8 @@ class Agreement:
         among = None if raters is None else krippendorff_alpha(raters)
         return cls(
             name,
-            krippendorff_alpha(np.stack([scores, people]), groups=groups),
-            cohen_kappa(scores, people, "quadratic", groups=groups),
+            krippendorff_alpha(np.stack([scores, people]), groups=groups, chance=chance),
+            cohen_kappa(scores, people, "quadratic", groups=groups, chance=chance),
             among if among is not None and among.n else None,
             flip_rate,
         )

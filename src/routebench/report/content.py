@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from routebench.dash.charts import cost_quality, model_mix, svg
+from routebench.dash.charts import cost_quality, model_mix
 from routebench.dash.format import UNKNOWN, percent, points, seconds
 from routebench.dash.tables import (
     COMPARISON_COLUMNS,
     chart_hull,
     chart_points,
     comparison_rows,
+    is_logarithmic,
     mix_frame,
     mix_rows,
 )
@@ -77,7 +78,7 @@ def _opening(told: Told) -> list[Block]:
 
 def _picture(comparison: Comparison) -> Section:
     drawn, hidden = chart_points(comparison)
-    chart = cost_quality(drawn, chart_hull(comparison), title="Cost and quality on held-out cases", reading="")
+    picture = cost_quality(drawn, chart_hull(comparison), reading=comparison.reading, log=is_logarithmic(drawn))
     remark = (
         "Dashed: what a fixed mix of two single models reaches, with its 95 % ribbon; a router has to be above it to "
         "earn its keep. Bars: 95 % intervals over held-out cases of the first split. The oracle sees every outcome: an "
@@ -85,7 +86,7 @@ def _picture(comparison: Comparison) -> Section:
     )
     if hidden:
         remark += f" Not drawn, because they have no price or fail more than half the cases: {', '.join(hidden)}."
-    return Section("Cost and quality", [Figure(svg(chart), comparison.reading), Text(remark, "soft")])
+    return Section("Cost and quality", [Figure(picture.svg(), picture.reading), Text(remark, "soft")])
 
 
 def _numbers(told: Told) -> Section:
@@ -108,7 +109,7 @@ def _where(comparison: Comparison, pick: Evaluation) -> Section:
     labels = [*comparison.models, "no answer"]
     rows = [(name, *(percent(share) for share in shares)) for name, shares in mix_rows(comparison, names)]
     blocks: list[Block] = [
-        Figure(svg(model_mix(mix_frame(comparison, names), title="Where the requests go", reading=reading)), reading),
+        Figure(model_mix(mix_frame(comparison, names), reading=reading).svg(), reading),
         Grid(("strategy", *labels), rows, folded="The same as numbers"),
     ]
     for one in {one.name: one for one in (pick, comparison.today) if one is not None}.values():

@@ -23,7 +23,9 @@ class ModelProgress:
     """Counts of one model's calls; latency in seconds, None before two answers, cost None while any is unknown.
 
     Attributes:
-        cost_sd_usd: standard deviation of what single calls were billed, None before two calls.
+        n_billed: calls whose bill is known.
+        billed_usd: the sum of those bills.
+        billed_sd_usd: their standard deviation, None before two.
     """
 
     name: str
@@ -36,7 +38,9 @@ class ModelProgress:
     cost_usd: float | None
     latency_p50_s: float | None
     latency_p95_s: float | None
-    cost_sd_usd: float | None = None
+    n_billed: int = 0
+    billed_usd: float = 0.0
+    billed_sd_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class Tally:
 
 def _model_progress(name: str, count: _Count) -> ModelProgress:
     done = count.ok + count.errors + count.abstained
+    billed = done - count.cost_unknown
     many = len(count.latencies_s) >= 2
     centiles = statistics.quantiles(count.latencies_s, n=20, method="inclusive") if many else None
     return ModelProgress(
@@ -209,11 +214,11 @@ def _model_progress(name: str, count: _Count) -> ModelProgress:
         cost_usd=None if count.cost_unknown else count.cost_usd,
         latency_p50_s=centiles[9] if centiles else None,
         latency_p95_s=centiles[18] if centiles else None,
-        cost_sd_usd=_deviation(count, done),
+        n_billed=billed,
+        billed_usd=count.cost_usd,
+        billed_sd_usd=_deviation(count.cost_usd, count.cost_squares, billed),
     )
 
 
-def _deviation(count: _Count, done: int) -> float | None:
-    if count.cost_unknown or done < 2:
-        return None
-    return math.sqrt(max(0.0, count.cost_squares - count.cost_usd**2 / done) / (done - 1))
+def _deviation(total: float, squares: float, n: int) -> float | None:
+    return None if n < 2 else math.sqrt(max(0.0, squares - total**2 / n) / (n - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -31,8 +32,8 @@ class Purse:
         with FileLock(f"{self.path}.lock"):
             return self._left(self._read())
 
-    def take(self, run_id: str, wanted_usd: float | None) -> float:
-        """Books money for a run and returns how much: what it wants, or what is left.
+    def take(self, run_id: str) -> Share:
+        """Books for a run all that is left.
 
         Raises:
             ConfigError: nothing is left, or nothing may be sent at all.
@@ -47,9 +48,8 @@ class Purse:
                     f"nothing is left of the cap of ${self.cap_usd:g}, which all runs of this dashboard share; wait "
                     "for the run that goes on, or start the dashboard with a higher --cap-usd"
                 )
-            taken = left if wanted_usd is None else min(wanted_usd, left)
-            self._write({**booked, run_id: taken})
-        return taken
+            self._write({**booked, run_id: left})
+        return Share(self, run_id, left)
 
     def settle(self, run_id: str, spent_usd: float) -> None:
         """Books what a run has really spent in place of the most that it might have."""
@@ -70,3 +70,22 @@ class Purse:
         new = self.path.with_name(f"{self.path.name}.new")
         new.write_text(json.dumps(booked), encoding="utf-8")
         new.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one run has booked of a purse.
+
+    Attributes:
+        purse: whose money it is.
+        run_id: of the run.
+        usd: the most that it may spend, in US dollars.
+    """
+
+    purse: Purse
+    run_id: str
+    usd: float
+
+    def settle(self, spent_usd: float) -> None:
+        """Gives back what the run has not spent; the run calls it when it has ended."""
+        self.purse.settle(self.run_id, spent_usd)

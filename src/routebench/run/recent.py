@@ -59,6 +59,8 @@ class Recent:
     def add(self, planned: PlannedCall, completion: Completion, at_s: float) -> None:
         """Notes how a call ended."""
         with self._lock:
+            # A repetition that the end of the run has cut off was none.
+            retried = self._retried.pop(planned.key, [])[: completion.attempts - 1]
             call = RecentCall(
                 at_s,
                 planned.model.name,
@@ -66,7 +68,7 @@ class Recent:
                 completion.latency_s,
                 completion.error_kind,
                 completion.error,
-                tuple(self._retried.pop(planned.key, ())),
+                tuple(retried),
             )
             self._calls.append(call)
             if call.error_kind is not None or call.retried:

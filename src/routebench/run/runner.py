@@ -18,6 +18,7 @@ from routebench.errors import InputError, JournalError, StoreError
 from routebench.pricing import UNKNOWN_COST, Cost, price_of_call
 from routebench.providers import Call, Provider, completion_to_json, failed
 from routebench.redact import Secrets
+from routebench.run.attempts import whole
 from routebench.run.budget import Budget
 from routebench.run.journal import Journal
 from routebench.run.lane import Lane, make_lanes
@@ -25,6 +26,7 @@ from routebench.run.limits import Limits
 from routebench.run.plan import Plan, PlannedCall
 from routebench.run.present import announce
 from routebench.run.progress import Progress, RunStatus, Tally
+from routebench.run.purse import Share
 from routebench.run.recent import Recent, RecentCall
 from routebench.run.retry import Retry
 from routebench.run.switching import quick_switching
@@ -50,6 +52,7 @@ class Run:
         limits: concurrency, timeout and attempts.
         budget_usd: hard cap on what is billed.
         max_calls: hard cap on the requests that are sent, retries included.
+        share: what the run has booked of money that others spend too; its cap is never raised above it.
         secrets: values that must not reach the store.
         now: the wall clock, in UTC.
         file: says what of an answer is written, and the grades that it got before its text goes; everything, and none,
@@ -70,6 +73,7 @@ class Run:
         file: File | None = None,
         budget_usd: float | None = None,
         max_calls: int | None = None,
+        share: Share | None = None,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self.plan = plan
@@ -78,6 +82,7 @@ class Run:
         self._open_provider = open_provider
         self._limits = limits
         self._budget = Budget(budget_usd, max_calls)
+        self._share = share
         self._secrets = secrets
         self._now = now
         self._file = file
@@ -176,6 +181,8 @@ class Run:
             raise InputError(
                 f"the cap of this run is {held}, and ${cap_usd:g} is not higher; stop the run to spend less"
             )
+        if self._share is not None and cap_usd > self._share.usd:
+            raise InputError(f"${cap_usd:g} is more than the ${self._share.usd:g} that are left here; give less")
         self._budget.cap_usd = cap_usd
         # Calls that wait for room look again.
         self._on_loop(self._settled.set)
@@ -293,6 +300,8 @@ class Run:
                     self._note = f"a provider could not be closed: {self._secrets.clean(str(error))}"
             await journal.close()
             self._end_s = time.monotonic()
+            if self._share is not None:
+                self._share.settle(self._budget.spent_usd)
             self._write_run(self._now())
 
     async def _store_regularly(self, journal: Journal, ended: asyncio.Event) -> None:
@@ -388,7 +397,7 @@ class Run:
             completion, cost = attempted
             answering_s += completion.latency_s or 0.0
             queue_s = max(0.0, time.monotonic() - picked_s - answering_s)
-            completion = _whole(completion, cost, failures, queue_s=queue_s, at=completion.started_at or self._now())
+            completion = whole(completion, cost, failures, queue_s=queue_s, at=completion.started_at or self._now())
             retry = Retry.decide(
                 completion, attempt=len(failures) + 1, max_attempts=self._limits.max_attempts, uniform=random.uniform
             )
@@ -463,35 +472,3 @@ class Run:
                 "spend_usd": self._budget.spent_usd,
             },
         )
-
-
-def _whole(
-    completion: Completion, cost: Cost, failures: list[Completion], *, queue_s: float, at: datetime
-) -> Completion:
-    """The last attempt with its cost, and with what those before it used up."""
-    # Each failure carries those before it already.
-    last = failures[-1] if failures else None
-    billed_usd = cost.billed_usd
-    if last is not None:
-        known = last.billed_cost_usd is not None and billed_usd is not None
-        billed_usd = last.billed_cost_usd + billed_usd if known else None  # type: ignore[operator]
-    return replace(
-        completion,
-        queue_s=queue_s,
-        started_at=at,
-        cost_usd=cost.list_usd,
-        billed_cost_usd=billed_usd,
-        price_source=cost.source,
-        price_date=cost.price_date,
-        attempts=1 if last is None else last.attempts + 1,
-        wasted_input_tokens=0 if last is None else _wasted(last, last.wasted_input_tokens, last.usage.input_tokens),
-        wasted_output_tokens=0 if last is None else _wasted(last, last.wasted_output_tokens, last.usage.output_tokens),
-        wasted_cost_usd=0.0 if last is None else last.billed_cost_usd,
-    )
-
-
-def _wasted(failure: Completion, before: int | None, tokens: int | None) -> int | None:
-    """The tokens of failed attempts, with one more; what it did not tell is unknown, unless nothing was charged."""
-    if tokens is None and failure.billed_cost_usd is not None and failure.billed_cost_usd == failure.wasted_cost_usd:
-        tokens = 0
-    return None if before is None or tokens is None else before + tokens

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from routebench.serving.access import Access
-from routebench.serving.dashboard import Dashboard
-from routebench.serving.page import Page
+from routebench.serving.access import Access, new_token
+from routebench.serving.dashboard import Dashboard, open_dashboard
+from routebench.serving.page import Page, demonstration_page
 
-__all__ = ["Access", "Dashboard", "Page"]
+__all__ = ["Access", "Dashboard", "Page", "demonstration_page", "new_token", "open_dashboard"]

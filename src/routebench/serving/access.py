@@ -24,6 +24,7 @@ class Access:
         theme: of the page.
         token: what a visitor must show; None where everybody on this machine may look.
         cap_usd: the most that all runs from its pages may cost together, in US dollars; None where it only shows.
+        max_pages: open pages at once; each is a process of its own.
 
     Raises:
         ConfigError: others than this machine could come in, or money could be spent, without a token or a cap.
@@ -34,6 +35,7 @@ class Access:
     theme: Theme = "light"
     token: str | None = None
     cap_usd: float | None = None
+    max_pages: int = 8
 
     def __post_init__(self) -> None:
         if self.token is not None and len(self.token) < _MIN_TOKEN:

@@ -63,7 +63,8 @@ def open_dashboard(
     own = Path(tempfile.mkdtemp(prefix="routebench-dashboard-")) if folder is None else folder
     try:
         page.write(own)
-        with _start(own, access, keys if access.allows_runs else (), os.environ if environment is None else environment) as process:
+        ours = os.environ if environment is None else environment
+        with _start(own, access, keys if access.allows_runs else (), ours) as process:
             try:
                 port = _port(process, access)
                 host = f"[{access.host}]" if ":" in access.host else access.host
@@ -100,6 +101,7 @@ def _start(
         "theme": access.theme,
         "token": access.token,
         "local": access.is_local,
+        "max_pages": access.max_pages,
     }
     process.stdin.write(json.dumps(told) + "\n")
     process.stdin.flush()
@@ -109,7 +111,9 @@ def _start(
 def _port(process: subprocess.Popen[str], access: Access) -> int:
     assert process.stdout is not None
     line = process.stdout.readline()
-    told = json.loads(line) if line else {"error": "the server ended before it listened; its last lines are above"}
+    if not line:
+        raise ConfigError("the dashboard's server ended before it listened; its own lines above say why")
+    told = json.loads(line)
     if "error" in told:
         raise ConfigError(
             f"{access.host}:{access.port}: {told['error']}; choose another --port (0 for any that is free) or --host"

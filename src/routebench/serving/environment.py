@@ -24,9 +24,7 @@ def clean_environment(environment: Mapping[str, str], folder: Path, keys: Collec
         keys: variables that models need, passed only where runs are allowed.
     """
     kept = {
-        name: value
-        for name, value in environment.items()
-        if name in _NAMES or name.startswith(_PREFIX) or name in keys
+        name: value for name, value in environment.items() if name in _NAMES or name.startswith(_PREFIX) or name in keys
     }
     return {
         **kept,

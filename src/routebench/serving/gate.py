@@ -20,7 +20,8 @@ _TO_BROWSER = frozenset(
     "comm_open comm_close comm_msg comm_info_reply kernel_info_reply status display_data update_display_data "
     "execute_result clear_output".split()
 )
-_MAX_PAGES = 8
+MAX_PAGES = "routebench_max_pages"
+"""The setting of the server that says how many pages may be open at once."""
 
 
 class Gate(ZMQChannelsWebsocketConnection):
@@ -120,6 +121,7 @@ class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
             # The cookie is set by now; the token should not stay in the address and the history.
             self.redirect(self.base_url)
             return
-        if len(self.kernel_manager.list_kernel_ids()) >= _MAX_PAGES:
-            raise web.HTTPError(503, f"{_MAX_PAGES} pages are open; close one, then load this one again")
+        most = self.settings[MAX_PAGES]
+        if len(self.kernel_manager.list_kernel_ids()) >= most:
+            raise web.HTTPError(503, reason=f"{most} pages are open, close one and load this one again")
         await super().get(path)

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from routebench.bench import Bench
+from routebench.bench import Bench, utc_now
 from routebench.config import load_config
-from routebench.errors import RoutebenchError
+from routebench.demonstration import TODAY, lay_out, recording
+from routebench.errors import InputError, RoutebenchError, StoreError
+from routebench.providers import find_secrets, with_defaults
 from routebench.run import Purse
 from routebench.store import Store, is_pack
 
@@ -38,6 +40,56 @@ class Page:
     recorded: str | None = None
     cap_usd: float | None = None
 
+    @classmethod
+    def of(
+        cls, config: Path, *, rules: Path | None = None, today: Path | None = None, cap_usd: float | None = None
+    ) -> Page:
+        """Looks at the files before a server is started, so that a mistake shows at once.
+
+        Raises:
+            ConfigError: the bench.yaml cannot be used.
+            InputError: one of the other files is not there.
+            StoreError: nothing may be sent, and there is no store with answers to show.
+        """
+        store = load_config(config).store_path
+        for path in (rules, today):
+            if path is not None and not path.is_file():
+                raise InputError(f"{path}: no such file")
+        if cap_usd is None and not store.is_file():
+            raise StoreError(
+                f"store {store}: no such file, so there is nothing to show; `routebench run {config}` first"
+            )
+        return cls(
+            str(config.resolve()),
+            rules=None if rules is None else str(rules.resolve()),
+            today=None if today is None else str(today.resolve()),
+            cap_usd=cap_usd,
+        )
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it only shows what is known."""
+        return self.cap_usd is None
+
+    @property
+    def reading(self) -> str:
+        """What a visitor may do, in a sentence."""
+        if self.cap_usd is None:
+            return "it only shows: nothing is sent, written or exported from its pages"
+        return f"its pages may run, all together for at most ${self.cap_usd:g}, and export"
+
+    def key_names(self) -> set[str]:
+        """The environment variables that its models and judges need."""
+        config, names = load_config(self.config), set[str]()
+        models = [with_defaults(model, utc_now()) for model in (*config.models, *config.judges)]
+
+        def note(name: str) -> str:
+            names.add(name)
+            return name
+
+        find_secrets(models, note)
+        return names
+
     def write(self, folder: Path) -> Path:
         """Writes the notebook and its settings into a folder, and returns the notebook's path."""
         (folder / SETTINGS).write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -55,11 +107,19 @@ class Page:
             ConfigError, SuiteError, StoreError: as `Bench`.
         """
         store = load_config(self.config).store_path
-        if self.cap_usd is None and not is_pack(store):
+        if self.read_only and not is_pack(store):
             store = Store.snapshot(store, tempfile.mkdtemp(prefix="store-", dir=folder)).path
         return Bench(
             self.config, store=store, recorded=self.recorded, purse=Purse(folder / _PURSE, self.cap_usd or 0.0)
         )
+
+
+def demonstration_page(folder: Path) -> Page:
+    """Lays the demonstration out in a folder, answers it from its recording, and returns its page."""
+    lay_out(folder)
+    bench = Bench(folder / "bench.yaml", recorded=recording())
+    bench.run().wait()
+    return Page(str(bench.config.path), today=str(folder / TODAY))
 
 
 def open_page(settings: str) -> Any:
@@ -70,9 +130,7 @@ def open_page(settings: str) -> Any:
     page = Page(**json.loads(path.read_text(encoding="utf-8")))
     try:
         bench = page.open(path.parent)
-        return cockpit(
-            bench, rules=page.rules, today=page.today, read_only=page.cap_usd is None, cap_usd=page.cap_usd
-        )
+        return cockpit(bench, rules=page.rules, today=page.today, read_only=page.read_only, cap_usd=page.cap_usd)
     except RoutebenchError as error:
         return _Refusal(str(error))
 

@@ -16,12 +16,14 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
-from routebench.serving.gate import TO_KERNEL, Doorkeeper, Gate, PageHandler
+from routebench.serving.gate import MAX_PAGES, TO_KERNEL, Doorkeeper, Gate, PageHandler
 from routebench.serving.page import NOTEBOOK
 
+_PING_MS = 30_000
+_MAX_SOCKET_PATH = 100
+"""Bytes that the path of a socket may have on every system, less a few."""
 _IDLE_S = 600
 """A kernel whose page is gone, without a word of goodbye, goes after so long."""
-_BUSY_PORT = 98
 
 
 class Server(Voila):  # type: ignore[misc]
@@ -31,6 +33,8 @@ class Server(Voila):  # type: ignore[misc]
         """Adds to Voila's settings what it leaves open."""
         settings = super().init_settings()
         self.kernel_manager.allowed_message_types = list(TO_KERNEL)
+        # Of our own making; Voila warns of notebooks of others.
+        self.contents_manager.trust_notebook(NOTEBOOK)
         return settings
 
     def init_handlers(self) -> Any:
@@ -63,7 +67,7 @@ class Server(Voila):  # type: ignore[misc]
         self.ioloop.add_callback(self.ioloop.stop)
 
 
-def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, local: bool) -> None:
+def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, local: bool, max_pages: int) -> None:
     """Serves the page that lies in a folder until the standard input closes."""
     config = Config()
     config.Voila = Config(
@@ -82,8 +86,10 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
             "allow_remote_access": not local,
             "headers": {"Referrer-Policy": "no-referrer"},
             "log_function": _log_failures,
+            "ws_ping_timeout": _PING_MS,
+            MAX_PAGES: max_pages,
         },
-        log_level="WARNING",
+        log_level="WARN",
     )
     config.VoilaConfiguration = Config(
         template="routebench",
@@ -98,6 +104,10 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
     )
     config.Doorkeeper.cookie_options = {"samesite": "Lax"}
     config.MappingKernelManager = Config(cull_idle_timeout=_IDLE_S, cull_interval=60, cull_connected=False)
+    config.NotebookNotary.db_file = ":memory:"
+    if len(f"{folder}/voila_12345678/kernel-{'0' * 36}.json-ipc-1".encode()) <= _MAX_SOCKET_PATH:
+        # Sockets in our own folder: no port to which another user of this machine could speak.
+        config.KernelManager.transport = "ipc"
     app = Server(config=config)
     app.initialize([])
     app.start()

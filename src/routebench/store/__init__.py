@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.store.answers import read_said
+from routebench.store.answers import GradedAnswer, read_case_answers, read_said
 from routebench.store.blind import (
     BlindAnswer,
     BlindBatch,
@@ -16,7 +16,7 @@ from routebench.store.blind import (
     read_reveals,
     read_scores_of,
     read_showable,
-    read_shown_text,
+    read_shown_texts,
 )
 from routebench.store.bulk import ROWS_AT_ONCE, Added, Table, sparingly, upload
 from routebench.store.grades import PEOPLE, add_ratings, read_places, read_ratings, read_verdicts, revise_cases
@@ -115,7 +115,7 @@ __all__ = [
     "read_said",
     "read_scores_of",
     "read_showable",
-    "read_shown_text",
+    "read_shown_texts",
     "read_verdicts",
     "register",
     "registered_mark",

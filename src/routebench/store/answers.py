@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from routebench.store.queries import counted
 from routebench.store.store import Store
@@ -20,6 +21,53 @@ _ANSWERS = """
         WHERE status = 'ok' AND (text IS NOT NULL OR tool_calls IS NOT NULL))
     SELECT cell.model, cell.case_id, cell.sample, done.text, done.tool_calls, done.finish_reason
     FROM cell JOIN done ON done.h = cell.h"""
+
+_CASE = """
+    WITH cell AS (SELECT model, sample, request_key FROM cells WHERE suite = $suite AND case_id = $case)
+    SELECT cell.model, cell.sample, done.status, done.error_kind, done.error, done.text, done.tool_calls,
+        done.finish_reason, done.cost_usd, done.latency_s, grades.grader, grades.rater, grades.score, grades.detail
+    FROM cell JOIN {counted} done ON done.request_key = cell.request_key
+    LEFT JOIN cases ON cases.suite = $suite AND cases.case_id = $case
+    LEFT JOIN grades ON grades.suite = $suite AND grades.case_id = $case AND grades.request_key = done.request_key
+        AND grades.run_id = done.run_id AND grades.grader = cases.grader"""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedAnswer:
+    """One recorded answer, or a failure, with its grade.
+
+    Attributes:
+        said: what the model answered; without a text where none was kept, and of a failure.
+        error_kind: why there is no answer, None where there is one.
+        error: the same in words.
+        grader: the case's primary grader, None where nobody graded it.
+        rater: who graded, such as a judge's name.
+        score: in [0, 1], None while unscored.
+        detail: what the grader said of it.
+    """
+
+    said: Answer
+    error_kind: str | None
+    error: str | None
+    cost_usd: float | None
+    latency_s: float | None
+    grader: str | None
+    rater: str | None
+    score: float | None
+    detail: str | None
+
+
+def read_case_answers(store: Store, suite: str, case_id: str) -> dict[tuple[str, int], GradedAnswer]:
+    """Returns what every model answered to one case, by (model, sample), with grades; failures are among them."""
+    with store.connect() as con:
+        rows = con.execute(_CASE.format(counted=counted(con)), {"suite": suite, "case": case_id}).fetchall()
+    found = {}
+    for model, sample, status, error_kind, error, text, calls, finish, cost, latency, *grade in rows:
+        asked = tuple(ToolCall(**call) for call in json.loads(calls) or ()) if calls else ()
+        failed = status != "ok"
+        said = Answer(None if failed else text, asked, finish)
+        found[model, sample] = GradedAnswer(said, error_kind, error if failed else None, cost, latency, *grade)
+    return found
 
 
 def read_said(store: Store, suite: str, models: Sequence[str]) -> dict[str, dict[tuple[str, int], Answer]]:

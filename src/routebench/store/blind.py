@@ -144,15 +144,18 @@ def add_batch(store: Store, batch: BlindBatch) -> None:
         _utc(batch.drawn_at),
     ]
     items = [
-        [batch.batch_id, item.place, item.case_id, item.group, item.weight, *_side(item.left), *_side(item.right)]
-        + [item.doubtful, item.chance, item.first_place]
+        [
+            *(batch.batch_id, item.place, item.case_id, item.group, item.weight),
+            *(*_side(item.left), *_side(item.right)),
+            *(item.doubtful, item.chance, item.first_place),
+        ]
         for item in batch.items
     ]
     with store.connect() as con:
         con.execute("BEGIN")
-        con.execute(f"INSERT OR IGNORE INTO blind_batches VALUES ({_marks(9)})", row)
+        con.execute(_insert("INSERT OR IGNORE", "blind_batches", 9), row)
         if items:
-            con.executemany(f"INSERT OR IGNORE INTO blind_items VALUES ({_marks(14)})", items)
+            con.executemany(_insert("INSERT OR IGNORE", "blind_items", 14), items)
         con.execute("COMMIT")
 
 
@@ -190,14 +193,18 @@ def _side(answer: BlindAnswer | None) -> list[str | None]:
     return [None, None, None] if answer is None else [answer.model, answer.request_key, answer.run_id]
 
 
-def read_shown_text(store: Store, answer: BlindAnswer) -> str | None:
-    """Returns an answer as a person reads it; None where its text is not kept any more."""
+def read_shown_texts(store: Store, batch_id: str) -> dict[tuple[str, str | None], str | None]:
+    """Returns (request key, run id) -> the answer as a person reads it, None where its text is not kept any more."""
     with store.connect() as con:
-        row = con.execute(
-            "SELECT text, tool_calls FROM completions WHERE request_key = ? AND run_id = ?",
-            [answer.request_key, answer.run_id],
-        ).fetchone()
-    return None if row is None else _told(*row)
+        rows = con.execute(
+            """
+            SELECT request_key, run_id, text, tool_calls FROM completions
+            WHERE (request_key, run_id) IN (
+                SELECT (left_key, left_run) FROM blind_items WHERE batch_id = $batch
+                UNION SELECT (right_key, right_run) FROM blind_items WHERE batch_id = $batch)""",
+            {"batch": batch_id},
+        ).fetchall()
+    return {(key, run_id): _told(text, calls) for key, run_id, text, calls in rows}
 
 
 def _told(text: str | None, tool_calls: str | None) -> str | None:
@@ -252,12 +259,13 @@ def add_verdict(
 def _grade(con: duckdb.DuckDBPyConnection, key: list[Any], verdict: BlindVerdict, score: float | None) -> None:
     """Writes or takes away one person's grade of an answer, and with it the mean of all people."""
     here = "suite = ? AND case_id = ? AND request_key = ? AND run_id = ?"
-    columns = "INSERT OR REPLACE INTO grades (suite, case_id, request_key, run_id, grader, score, detail, rater, graded_at)"
+    columns = "grades (suite, case_id, request_key, run_id, grader, score, detail, rater, graded_at)"
+    write = _insert("INSERT OR REPLACE", columns, 9)
     own, at = f"{PEOPLE}#{verdict.rater}", _utc(verdict.given_at)
     if score is None:
         con.execute(f"DELETE FROM grades WHERE {here} AND grader = ?", [*key, own])  # noqa: S608 - our own names
     else:
-        con.execute(f"{columns} VALUES ({_marks(9)})", [*key, own, score, verdict.note, verdict.rater, at])
+        con.execute(write, [*key, own, score, verdict.note, verdict.rater, at])
     mean = con.execute(
         f"""
         SELECT avg(score), string_agg(rater, ', ' ORDER BY rater) FROM grades
@@ -267,7 +275,7 @@ def _grade(con: duckdb.DuckDBPyConnection, key: list[Any], verdict: BlindVerdict
     if mean is None or mean[1] is None:
         con.execute(f"DELETE FROM grades WHERE {here} AND grader = '{PEOPLE}'", key)  # noqa: S608 - our own names
     else:
-        con.execute(f"{columns} VALUES ({_marks(9)})", [*key, PEOPLE, mean[0], None, mean[1], at])
+        con.execute(write, [*key, PEOPLE, mean[0], None, mean[1], at])
 
 
 def read_blind_verdicts(store: Store, batch_id: str) -> list[BlindVerdict]:
@@ -301,20 +309,19 @@ def read_scores_of(store: Store, batch: BlindBatch) -> pd.DataFrame:
     return sql(
         store,
         """
-        SELECT DISTINCT g.case_id, g.request_key, g.run_id, g.score::DOUBLE AS score, g.rater
+        SELECT g.case_id, g.request_key, g.run_id, g.score::DOUBLE AS score, g.rater
         FROM grades g
         JOIN cases ON cases.suite = g.suite AND cases.case_id = g.case_id AND cases.grader = g.grader
-        JOIN blind_items i ON i.case_id = g.case_id
-            AND ((i.left_key = g.request_key AND i.left_run = g.run_id)
-                OR (i.right_key = g.request_key AND i.right_run = g.run_id))
-        WHERE i.batch_id = ? AND g.suite = ?
+        WHERE g.suite = ? AND (g.case_id, g.request_key, g.run_id) IN (
+            SELECT (case_id, left_key, left_run) FROM blind_items WHERE batch_id = ?
+            UNION SELECT (case_id, right_key, right_run) FROM blind_items WHERE batch_id = ?)
         ORDER BY ALL""",
-        [batch.batch_id, batch.suite],
+        [batch.suite, batch.batch_id, batch.batch_id],
     )
 
 
-def _marks(count: int) -> str:
-    return ", ".join("?" * count)
+def _insert(how: str, table: str, count: int) -> str:
+    return f"{how} INTO {table} VALUES ({', '.join('?' * count)})"
 
 
 def _utc(at: datetime) -> datetime:

@@ -350,7 +350,8 @@ class Matrix:
         cases: case_id, category, group_key, weight, stakes_usd, split, tags, grader, has_text, in file order; a list
             each.
         cells: one entry a cell with an answer or an error: `case` and `model` (positions), `sample`, `ok`, `score`,
-            `cost_usd`, `latency_s`, `input_tokens`, and `human` where people graded any; where tokens were asked for
+            `cost_usd`, `latency_s`, `input_tokens`, and `human` where people graded any, with `human_chance` where some
+            were drawn for that; where tokens were asked for
             also `output_tokens` and `cpu_s`; unknown numbers are NaN.
     """
 
@@ -381,11 +382,13 @@ def read_matrix(store: Store, suite: str, models: Sequence[str], *, tokens: bool
         graded = con.execute(
             "SELECT 1 FROM grades WHERE suite = ? AND grader = 'human' AND score IS NOT NULL LIMIT 1", [suite]
         ).fetchone()
+        drawn = con.execute("SELECT 1 FROM blind_batches WHERE suite = ? LIMIT 1", [suite]).fetchone() and graded
         # A join costs as much for nothing as for something.
         human = ", people.score::DOUBLE AS human" if graded else ""
+        human += ", drawn.chance::DOUBLE AS human_chance" if drawn else ""
         query = _MATRIX.format(
             human=human,
-            people=_PEOPLE if graded else "",
+            people=(_PEOPLE if graded else "") + (_DRAWN if drawn else ""),
             counted=counted(con),
             kept=", output_tokens, cpu_s" if tokens else "",
             told=", done.output_tokens::DOUBLE AS output_tokens, done.cpu_s::DOUBLE AS cpu_s" if tokens else "",
@@ -431,6 +434,23 @@ _MATRIX = """
     {people}
     WHERE list_contains($models, cell.model)"""
 _PEOPLE = "LEFT JOIN people ON people.h = hash(cell.case_id, done.request_key, done.run_id)"
+# The chance of an answer to be drawn in any blind batch, times how far people came in it.
+_DRAWN = """
+    LEFT JOIN (
+        SELECT hash(item.case_id, item.key, item.run) AS h, 1 - product(1 - item.chance * batch.done) AS chance
+        FROM (
+            SELECT batch_id, case_id, chance, if(left_model IS NULL, right_key, left_key) AS key,
+                if(left_model IS NULL, right_run, left_run) AS run
+            FROM blind_items WHERE first_place IS NULL) AS item
+        JOIN (
+            SELECT batch_id, count(DISTINCT said.place) / count(DISTINCT shown.place) AS done
+            FROM blind_batches JOIN blind_items AS shown USING (batch_id)
+            LEFT JOIN blind_verdicts AS said ON said.batch_id = shown.batch_id AND said.place = shown.place
+                AND said.verdict IS NOT NULL
+            WHERE suite = $suite AND opponent IS DISTINCT FROM 'model' AND shown.first_place IS NULL
+            GROUP BY batch_id) AS batch USING (batch_id)
+        WHERE batch.done > 0
+        GROUP BY 1) AS drawn ON drawn.h = hash(cell.case_id, done.request_key, done.run_id)"""
 
 
 def read_outcomes(store: Store, suite: str) -> pd.DataFrame:

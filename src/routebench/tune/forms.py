@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal
 
-from routebench.errors import OutcomesError
-from routebench.evaluate import Outcomes
 from routebench.rules import Guard
 from routebench.strategies import Cascade, Complexity, CostThreshold, Distilled, Learned, Similarity, Student
-from routebench.tune.trials import Deployable
+from routebench.tune.curve import Deployable
 from routebench.types import Model
 
 Target = Literal["gateway", "process"]
@@ -18,18 +16,11 @@ Target = Literal["gateway", "process"]
 
 
 def forms(
-    train: Outcomes,
-    teacher: Learned,
-    *,
-    models: Sequence[Model],
-    guards: Sequence[Guard],
-    max_rules: int,
-    target: Target,
+    teacher: Learned, *, models: Sequence[Model], guards: Sequence[Guard], max_rules: int, target: Target
 ) -> list[Deployable]:
-    """Returns every form, fitted on the training half.
+    """Returns every form, to be fitted on the training half.
 
     Args:
-        train: the training half.
         teacher: a strategy that was fitted on it, from which some forms learn.
         models: settings of the models.
         guards: that every rule set carries.
@@ -45,10 +36,4 @@ def forms(
     ]
     if target == "process" and find_spec("onnxruntime") is not None:
         made.append(Similarity("minilm", models=models, guards=guards))
-    fitted = [form.fit(train) for form in made]
-    try:
-        cascade = Cascade(models=models, guards=guards).fit(train)
-    except OutcomesError:
-        # No answers are kept: there is nothing that a cascade could look at.
-        return fitted
-    return fitted if cascade.abstained else [*fitted, cascade]
+    return [*made, Cascade(models=models, guards=guards)]

@@ -12,13 +12,24 @@ from routebench.rules import Default
 from routebench.tune.constraints import Constraints, Point, choose
 
 
-def mix_default(singles: Sequence[SingleModel], constraints: Constraints) -> Default:
-    """Returns the mix of two models that meets the constraint on the training half; the best model where none does."""
+def mix_default(
+    singles: Sequence[SingleModel], constraints: Constraints, damages: Mapping[str, float | None] | None = None
+) -> Default:
+    """Returns the mix of two models that meets the constraint on the training half; the best model where none does.
+
+    Args:
+        singles: every model alone.
+        constraints: what is asked.
+        damages: model -> what its wrong answers to 1,000 requests are expected to cost, where that counts.
+    """
     hull = Hull.of(singles)
     best = max(single.quality for single in singles)
     low, high = hull.cost_range
     budgets = np.linspace(low, high, 101) if high > low else np.array([hull.cost_usd[-1]])
-    points = [Point(place, hull.value(cost), 1000 * float(cost), None) for place, cost in enumerate(budgets)]
+    points = [
+        Point(place, hull.value(cost), 1000 * float(cost), None, damage_usd_per_1k=_damage(hull, cost, damages or {}))
+        for place, cost in enumerate(budgets)
+    ]
     point = choose(points, replace(constraints, max_latency_p95_s=None), best)
     # Where no mix meets the constraint: the cheapest under a cap, else the best.
     closest = low if constraints.max_cost_usd_per_1k is not None else float("inf")
@@ -29,6 +40,13 @@ def mix_default(singles: Sequence[SingleModel], constraints: Constraints) -> Def
         (only,) = rounded
         return Default(route=with_best_behind(only, order))
     return Default(mix=tuple((share, with_best_behind(name, order)) for name, share in rounded.items()))
+
+
+def _damage(hull: Hull, cost_usd: float, damages: Mapping[str, float | None]) -> float | None:
+    """Of the best mix at a cost; None where a part of it is unknown."""
+    parts = [(share, damages.get(name)) for name, share in hull.mix_at(float(cost_usd)).items()]
+    known = [share * usd for share, usd in parts if usd is not None]
+    return sum(known) if len(known) == len(parts) else None
 
 
 def _rounded(shares: Mapping[str, float]) -> dict[str, float]:

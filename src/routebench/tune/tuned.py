@@ -13,30 +13,11 @@ from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.stakes import Damage, damage_of
 from routebench.rules import RuleSet, check_golden
 from routebench.tune.constraints import Constraints
+from routebench.tune.found import Found
 from routebench.tune.insurance import Insurance
 from routebench.tune.slices import Slices
-from routebench.tune.trials import Trial
 
 _MANY_NAMES = 5
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the search on the training half came to.
-
-    Attributes:
-        trial: what is used; None for the fixed mix.
-        runner_up: the next best of the forms, None where no other met the constraint.
-        learned_gain: what the teacher gains over mixes of two models out of fold, in AIQ: what prompts can tell.
-        p_value: the probability of what the teacher explains where prompts tell nothing about models.
-        why: in one or two sentences.
-    """
-
-    trial: Trial | None
-    runner_up: Trial | None
-    learned_gain: float
-    p_value: float
-    why: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +60,7 @@ class Tuned:
             held_out,
             self._optimism(),
             self._runner_up(),
+            *self.found.left_out,
             self._worst_slice(),
             self._too_small(),
             "" if self.insurance is None else self.insurance.reading,

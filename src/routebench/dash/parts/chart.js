@@ -51,7 +51,6 @@ function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "rb-chart";
   root.tabIndex = 0;
-  root.dataset.lmSuppressShortcuts = "true";
   root.setAttribute("role", "figure");
   const place = document.createElement("div");
   place.className = "rb-chart-place";

@@ -22,7 +22,6 @@ async function handOver(text, file) {
 function render({ model, el }) {
   const root = document.createElement("span");
   root.className = "rb-clip";
-  root.dataset.lmSuppressShortcuts = "true";
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = model.get("label");

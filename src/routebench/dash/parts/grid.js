@@ -3,7 +3,6 @@
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "rb-grid";
-  root.dataset.lmSuppressShortcuts = "true";
   el.append(root);
 
   const bar = document.createElement("div");

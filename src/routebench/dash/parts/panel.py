@@ -15,6 +15,7 @@ from routebench.dash.parts.chart import ChartView
 from routebench.dash.parts.clip import Clip
 from routebench.dash.parts.numbers import Numbers
 from routebench.dash.parts.page import page
+from routebench.dash.parts.quiet import Quiet
 
 _SETTLES_S = 0.8
 
@@ -61,9 +62,11 @@ class Panel:
             f"<style>{_css(Path(__file__).parent / 'panel.css')}{'' if css is None else _css(css)}</style>"
         )
         style.layout.display = "none"
+        quiet = Quiet()
+        quiet.layout.height = "0"
         heading = widgets.HTML(f"<h3 class='rb-title'>{html.escape(title)}</h3>")
         self.widget = widgets.VBox(
-            [style, heading, self._reading, self._notice, *children, self._status, foot],
+            [style, quiet, heading, self._reading, self._notice, *children, self._status, foot],
             layout=widgets.Layout(width="100%"),
         )
         self.widget.add_class("rb-panel")

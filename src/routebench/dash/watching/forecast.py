@@ -1,4 +1,4 @@
-"""What a run that goes on will have cost, and how long it will take: each with its spread, from what was seen so far."""
+"""What a run that goes on will have cost and how long it will take, each with its spread, from what was seen."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Forecast:
 def spend_usd(progress: Progress) -> Forecast | None:
     """Returns what the run will have been billed at its end, in US dollars; None while that cannot be told.
 
-    A model's calls that are left cost its mean, with the variance of so many draws and of a mean of so few:
-    m * sd^2 * (1 + m / n) for m calls left after n. Models that are paused send nothing more.
+    A model's calls that are left cost the mean of its known bills, with the variance of so many draws and of a mean of
+    so few: m * sd^2 * (1 + m / n) for m calls left after n bills. Models that are paused send nothing more.
     """
-    total, variance = 0.0, 0.0
+    total, variance = progress.spent_usd, 0.0
     for model in progress.models:
         left = _left(progress, model)
-        if model.cost_usd is None or (left and (model.done < _SEEN or model.cost_sd_usd is None)):
+        if not left:
+            continue
+        if model.n_billed < _SEEN or model.billed_sd_usd is None:
             return None
-        total += model.cost_usd
-        if left:
-            total += left * model.cost_usd / model.done
-            variance += left * (model.cost_sd_usd or 0.0) ** 2 * (1 + left / model.done)
+        total += left * model.billed_usd / model.n_billed
+        variance += left * model.billed_sd_usd**2 * (1 + left / model.n_billed)
     spread = _Z95 * math.sqrt(variance)
     return Forecast(total, max(progress.spent_usd, total - spread), total + spread)
 
@@ -79,9 +79,7 @@ class Pace:
         known = [one for one in found if one is not None]
         if len(known) < len(found) or not known:
             return None
-        return Forecast(
-            max(one.value for one in known), max(one.low for one in known), max(one.high for one in known)
-        )
+        return Forecast(max(one.value for one in known), max(one.low for one in known), max(one.high for one in known))
 
 
 def _until_done(left: int, ended: int, window_s: float) -> Forecast | None:

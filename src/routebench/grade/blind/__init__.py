@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from routebench.grade.blind.drawing import draw, draw_batch
-from routebench.grade.blind.units import Kind, Units, find_units
-from routebench.grade.blind.words import PAIR_WORDS, SCALES, SKIP, Scale, grade_of, mirrored, preference, score_on
+from routebench.grade.blind.units import Against, Kind, Units, find_units
+from routebench.grade.blind.words import (
+    PAIR_WORDS,
+    SCALES,
+    SKIP,
+    Scale,
+    grade_of,
+    mirrored,
+    preference,
+    score_on,
+    words_of,
+)
 
 __all__ = [
     "PAIR_WORDS",
     "SCALES",
     "SKIP",
+    "Against",
     "Kind",
     "Scale",
     "Units",
@@ -20,4 +31,5 @@ __all__ = [
     "mirrored",
     "preference",
     "score_on",
+    "words_of",
 ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from routebench.errors import ConfigError, nearest
-from routebench.grade.blind.units import Kind, Units, find_units
+from routebench.grade.blind.units import Against, Kind, Units, find_units
 from routebench.grade.blind.words import SCALES
 from routebench.store import BlindAnswer, BlindBatch, BlindItem, Store, add_batch, read_batch, read_showable
 from routebench.suites import Suite
@@ -40,6 +40,7 @@ def draw_batch(
     seed: int,
     scale: str,
     at: datetime,
+    against: Against | None = None,
 ) -> BlindBatch:
     """Returns the batch of these settings: the one that is stored, else a new one, which is stored.
 
@@ -54,6 +55,7 @@ def draw_batch(
         seed: of the draw.
         scale: of scores, `1-5` or `0-9`.
         at: when.
+        against: what an answer is paired with, see `find_units`.
 
     Raises:
         ConfigError: a setting cannot be.
@@ -64,12 +66,14 @@ def draw_batch(
         raise ConfigError(f"scale {scale!r} is unknown; say {' or '.join(SCALES)}")
     if n < 1:
         raise ConfigError(f"n is {n}: at least one item has to be shown")
-    told = [suite.name, kind, n, seed, sorted(models), scale if kind == "score" else None]
+    if against not in (None, "model", "reference"):
+        raise ConfigError(f"against {against!r} is unknown; say model or reference")
+    told = [suite.name, kind, n, seed, sorted(models), scale if kind == "score" else None, against]
     batch_id = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     known = read_batch(store, batch_id)
     if known is not None and known.items:
         return known
-    units = find_units(read_showable(store, suite.name, models), kind, models, suite)
+    units = find_units(read_showable(store, suite.name, models), kind, models, suite, against)
     batch = BlindBatch(
         batch_id,
         suite.name,

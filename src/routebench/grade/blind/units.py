@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["score", "pairwise"]
+Against = Literal["model", "reference"]
 
 MIDDLE = (0.3, 0.7)
 """A judge's score in here says neither yes nor no."""
@@ -36,7 +37,8 @@ class Units:
         table: case_id, category, group_key, weight, and of both sides model, request_key and run_id (`one_model`, …,
             `other_model`, …; no other side for scores); `doubtful`: the judge cannot tell, or contradicts itself.
         opponent: `model` or `reference`; None for scores.
-        counts: `drawable`, `doubtful`, and by reason what was left out: `identical`, `no_text`, `no_answer`.
+        counts: `drawable`, `doubtful`, and by reason what was left out: `identical`, `no_text`, `no_answer`,
+            `no_reference`.
     """
 
     table: pd.DataFrame
@@ -44,28 +46,38 @@ class Units:
     counts: Mapping[str, int]
 
 
-def find_units(showable: pd.DataFrame, kind: Kind, models: Sequence[str], cases: Iterable[Case]) -> Units:
+def find_units(
+    showable: pd.DataFrame,
+    kind: Kind,
+    models: Sequence[str],
+    cases: Iterable[Case],
+    against: Against | None = None,
+) -> Units:
     """Finds what a person could be shown.
 
-    Pairs are of two models' answers to one case; where the suite is graded by `pairwise`, of an answer and the case's
-    reference, which is what its judge compares. Equal answers are no pair to look at: a tie without a look.
+    Equal answers are no pair to look at: a tie without a look.
 
     Args:
         showable: as `read_showable` returns it.
         kind: single answers or pairs.
         models: in their order.
         cases: of the suite.
+        against: what an answer is paired with: the case's `reference`, which is what a `pairwise` judge compares, or
+            another `model`; where the suite has such a judge the reference when left out.
     """
     there = showable["status"] == "ok"
     kept = showable["mark"].notna()
     counts = {"no_answer": int((~there).sum()), "no_text": int((there & ~kept).sum())}
     rows = showable[there & kept].reset_index(drop=True)
+    referred = (rows["grader"] == PAIRWISE).any() if against is None else against == "reference"
     if kind == "score":
         table = _single(rows)
         opponent, same = None, np.zeros(len(table), dtype=bool)
-    elif (rows["grader"] == PAIRWISE).any():
+    elif referred:
         marks = {case.id: _mark(as_text(case.target)) for case in cases if case.target is not None}
-        rows = rows[(rows["grader"] == PAIRWISE) & rows["case_id"].isin(list(marks))].reset_index(drop=True)
+        with_target = rows["case_id"].isin(list(marks))
+        counts["no_reference"] = int((~with_target).sum())
+        rows = rows[with_target].reset_index(drop=True)
         table = _single(rows)
         opponent, same = "reference", (rows["mark"] == rows["case_id"].map(marks)).to_numpy(dtype=bool)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from routebench.grade.judge import PAIRWISE
 from routebench.grade.pairwise import AS_GOOD, NO_WORSE
 from routebench.store import BlindAnswer, BlindBatch, BlindItem
 from routebench.types import Case
@@ -58,9 +59,9 @@ def mirrored(word: str) -> str:
 def grade_of(batch: BlindBatch, item: BlindItem, word: str, case: Case) -> tuple[BlindAnswer, float | None] | None:
     """Returns the answer of which a word is a grade, with that grade; None where it says nothing about one answer.
 
-    A score grades its answer. A pair grades an answer only against the case's reference, on the scale of the
-    `pairwise` judge: 1 better, 0.5 as good, 0 worse, and with `verdict: no_worse` whether it is 0.5 or more. Which of
-    two models is better is no grade of either.
+    A score grades its answer. A pair grades an answer only against the reference of a case that a `pairwise` judge
+    grades, and on its scale: 1 better, 0.5 as good, 0 worse, and with `verdict: no_worse` whether it is 0.5 or more.
+    Which of two models is better is no grade of either.
 
     Args:
         batch: of which.
@@ -72,7 +73,8 @@ def grade_of(batch: BlindBatch, item: BlindItem, word: str, case: Case) -> tuple
         return None
     if batch.scale is not None:
         return item.left, score_on(batch.scale, word) if word else None
-    assert item.right is not None
+    if item.right is None or case.grader.name != PAIRWISE:
+        return None
     answer, is_left = (item.left, True) if item.left.model is not None else (item.right, False)
     liked = preference(word) if word else None
     if liked is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,6 +54,8 @@ class Distilled(Pupil):
         self.max_rules = max_rules
 
     def _learn(self, train: Outcomes, lesson: Lesson) -> None:
+        # Of an earlier fit.
+        self.__dict__.pop("_out_of_fold", None)
         self.lists_ = tuple(self._induced(train.requests, lesson))
 
     def _induced(self, requests: Sequence[Request], lesson: Lesson) -> list[RuleList]:
@@ -74,12 +78,26 @@ class Distilled(Pupil):
         read = readings(train.requests)
         width = 2 * max(map(len, self.teacher_.grounds_.arms))
         chains: list[IntArray] = [np.full((train.n, width), -1, dtype=np.intp) for _ in self.rates_]
-        for inside, outside in folds(train, n_folds=5):
-            lists = self._induced(train.take(inside).requests, Lesson.within(self.teacher_, inside))
+        for outside, lists in self._out_of_fold:
             for place, rules in enumerate(lists):
                 decided = decide_all(self._router(rules), self.models_, read[outside]).parts[0][1]
                 chains[place][outside, : decided.shape[1]] = decided
         return [Choices.single(self.models_, chain, self._label(place)) for place, chain in enumerate(chains)]
+
+    @cached_property
+    def _out_of_fold(self) -> list[tuple[IntArray, list[RuleList]]]:
+        """The training cases of every fold, and the lists that were learned without them."""
+        train = self._train
+        return [
+            (outside, self._induced(train.take(inside).requests, Lesson.within(self.teacher_, inside)))
+            for inside, outside in folds(train, n_folds=5)
+        ]
+
+    def under(self, guards: Sequence[Guard]) -> Self:
+        """Returns the same lists under other guards; nothing is learned anew."""
+        made = copy(self)
+        made.guards = tuple(guards)
+        return made
 
     def _router(self, rules: RuleList) -> Router:
         return Router(self._framed(self._written(rules)))

@@ -1,0 +1,118 @@
+"""The rows of the summary table: numbers that sort as numbers and show with their intervals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from routebench.dash.format import UNKNOWN, money, percent, points, seconds
+from routebench.dash.parts import Column
+from routebench.dash.tables import VERDICTS, shown_name
+from routebench.evaluate import Comparison, Evaluation
+from routebench.evaluate.paired import Difference, Verdict
+from routebench.evaluate.slices import MIN_CASES
+
+TOO_FEW = "too few to decide"
+_ARROWS = {"better": "▲ ", "worse": "▼ "}
+
+
+class Figure(float):
+    """A number with the text that shows it; it sorts, and is copied, as the number."""
+
+    text: str
+
+    def __new__(cls, value: float | None, text: str) -> Figure:
+        """An unknown number is NaN, and shows as such."""
+        made = super().__new__(cls, np.nan if value is None else value)
+        made.text = text
+        return made
+
+
+def _text(value: Figure) -> str:
+    return value.text
+
+
+COLUMNS = (
+    Column("name", "name"),
+    Column("quality", "quality [95% CI]", "right", _text, "mean score on held-out cases of the first split"),
+    Column("delta", "vs baseline", "right", _text, "paired difference of mean scores, in points"),
+    Column("verdict", "verdict", help="what the paired difference allows to say"),
+    Column("versus_mix", "vs mix at its cost", "right", _text, "against a fixed mix of single models of equal cost"),
+    Column("cost", "$ per 1,000 [95% CI]", "right", _text, "cost of 1,000 requests"),
+    Column("p50_s", "p50", "right", seconds, "middle time to the answer"),
+    Column("p95_s", "p95", "right", seconds, "time that 95% of the answers stay within"),
+    Column("failed", "failed", "right", percent, "share of requests without an answer"),
+)
+
+
+def figures(comparison: Comparison, *, adjusted: bool, pick: str | None) -> pd.DataFrame:
+    """Returns a row of COLUMNS a strategy, by its name.
+
+    Args:
+        comparison: of the cases that are shown.
+        adjusted: whether intervals and verdicts allow for how many strategies are compared.
+        pick: the strategy that is marked as the present pick.
+    """
+    rows = [_row(one, comparison.n_test, adjusted=adjusted, pick=pick) for one in comparison.evaluations]
+    columns = {
+        column.name: pd.Series([row[place] for row in rows], dtype=object) for place, column in enumerate(COLUMNS)
+    }
+    frame = pd.DataFrame(columns)
+    return frame.set_index(pd.Index([one.name for one in comparison.evaluations]))
+
+
+def _row(one: Evaluation, n: int, *, adjusted: bool, pick: str | None) -> tuple[object, ...]:
+    base, mix, cost = one.versus_baseline, one.versus_fixed_mix, one.shown_cost_usd_per_1k
+    cost_bounds = None if one.cost_ci95 is None else one.cost_ci95.ci95
+    around = None if cost_bounds is None else (1000 * cost_bounds[0], 1000 * cost_bounds[1])
+    quality = percent(one.shown_quality, None if one.quality_ci95 is None else one.quality_ci95.ci95)
+    mark = " (pick)" if one.name == pick else ""
+    mark += " (upper bound)" if one.name == "oracle" else " (abstained)" if one.abstained else ""
+    return (
+        shown_name(one.name) + mark,
+        Figure(one.shown_quality, quality),
+        Figure(0.0, "baseline") if base is None else _difference(base, adjusted=adjusted),
+        "baseline" if base is None else "same" if one.is_the_baseline else verdict_text(base, n, adjusted=adjusted),
+        Figure(None, UNKNOWN) if mix is None else _difference(mix, adjusted=adjusted),
+        Figure(cost, money(cost, around) if cost is not None else "n/a (no price)"),
+        _known(one.latency_s(0.5)),
+        _known(one.latency_s(0.95)),
+        one.failed_share,
+    )
+
+
+def _difference(one: Difference, *, adjusted: bool) -> Figure:
+    if one.n_discordant == 0:
+        return Figure(0.0, "same scores")
+    bounds = one.ci95_simultaneous if adjusted else None
+    return Figure(one.delta, points(one.delta, bounds or one.ci95))
+
+
+def verdict_text(one: Difference, n: int, *, adjusted: bool = True) -> str:
+    """Returns the word for a difference, with an arrow where it has a direction.
+
+    Args:
+        one: the difference.
+        n: cases that it rests on; of fewer than 30 nothing is said.
+        adjusted: whether the word allows for the family of comparisons.
+    """
+    if n < MIN_CASES:
+        return TOO_FEW
+    verdict = one.verdict if adjusted else unadjusted(one).verdict
+    return _ARROWS.get(verdict, "") + _WORDS[verdict]
+
+
+_WORDS: dict[Verdict, str] = {**VERDICTS, "too_few": TOO_FEW}
+
+
+def unadjusted(one: Difference) -> Difference:
+    """Returns a difference as if it had been the only one that was looked at."""
+    return replace(
+        one, p_adjusted=one.p_value, p_noninferior_adjusted=one.p_noninferior, ci95_simultaneous=None
+    )
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,365 @@
+"""A run as a notebook panel: the priced plan, progress, spend, problems, pause and stop; the kernel stays free."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from routebench.dash.format import lane_line, money
+from routebench.dash.parts import ChartView, Grid, Numbers, Panel
+from routebench.dash.watching.controls import Controls
+from routebench.dash.watching.pictures import described, frames, latencies
+from routebench.dash.watching.priced import PRICED_COLUMNS
+from routebench.dash.watching.state import Look, Watch
+from routebench.dash.watching.stored import STORED_COLUMNS, Stored
+from routebench.dash.watching.tables import (
+    MODEL_COLUMNS,
+    PROBLEM_COLUMNS,
+    figures,
+    model_frame,
+    problem_frame,
+    text_columns,
+    text_frame,
+)
+from routebench.dash.watching.wording import done, footer, listed, reading, spent
+from routebench.errors import RoutebenchError
+from routebench.run import Progress, Run
+
+if TYPE_CHECKING:
+    from routebench.bench import Bench
+
+_REFRESH_S = 0.5
+_SCORES_EVERY_S = 5.0
+_STORE_EVERY_S = 2.0
+_SAID_EVERY_S = 5.0
+_STILL_EVERY_S = 15.0
+_PICTURE = "Latency of the latest calls"
+_INTERIM = "Numbers of a run that goes on change until its end, and are not for decisions."
+
+
+class RunPanel(Panel):
+    """The panel of a run, or of a bench that can begin one. Display it once; it follows until the end.
+
+    Args:
+        watch: what is followed.
+        follow: whether threads of its own keep it up to date; else `refresh` does.
+
+    Attributes:
+        watch: the state behind it.
+        result: the last progress of the run once it has ended, else None.
+        selection: the names of its models.
+    """
+
+    def __init__(self, watch: Watch, *, follow: bool = True) -> None:
+        self.watch = watch
+        limit = 64 if watch.bench is None else watch.bench.limits.max_concurrency
+        self._controls = Controls(watch.most_usd, limit if watch.run is None else watch.run.max_concurrency)
+        self._follows = follow
+        self._shown: dict[str, pd.DataFrame] = {}
+        self._picture: ChartView | None = None
+        self._said_s = self._still_s = 0.0
+        self._past = widgets.HTML()
+        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="16em"))
+        self._done = widgets.HTML()
+        self._money = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="16em"))
+        self._spent = widgets.HTML()
+        self._lines = widgets.VBox([Panel.row(self._bar, self._done), Panel.row(self._money, self._spent)])
+        self._plan = Grid(text_columns(PRICED_COLUMNS), name="plan", label="the priced plan, a row a model")
+        self._known = Grid(text_columns(STORED_COLUMNS), name="cells", label="what the store knows, a row a model")
+        self._models = Grid(MODEL_COLUMNS, name="models", label="progress, a row a model")
+        self._problems = Grid(PROBLEM_COLUMNS, name="problems", label="calls that did not go smoothly", page_size=50)
+        self._lanes = widgets.HTML()
+        self._log = widgets.HTML()
+        self._tabs = widgets.Tab([widgets.VBox([self._models, self._lanes]), self._problems, self._log])
+        self._tabs.titles = ("Models", "Problems", "Log")
+        self._drawn = widgets.VBox([])
+        children = [
+            self._controls.widget,
+            self._past,
+            self._lines,
+            self._plan,
+            self._known,
+            self._tabs,
+            self._drawn,
+        ]
+        super().__init__(title="Run", children=children, footer=footer(watch))
+        self._wire()
+        if watch.run is None:
+            self._try(watch.find)
+        self.selection = self._names()
+        self.refresh()
+        self._begin_to_follow()
+
+    def refresh(self) -> None:
+        """Shows what is known now."""
+        watch = self.watch
+        progress: Progress | None = None
+        if watch.stage == "run":
+            look = watch.look()
+            progress = look.progress
+            self._show_run(look)
+        elif watch.stage == "plan":
+            self._show_plan()
+        else:
+            self._show_elsewhere()
+        self._controls.show(watch, progress)
+        for widget, stages in (
+            (self._lines, ("run", "elsewhere")),
+            (self._plan, ("plan",)),
+            (self._known, ("plan", "elsewhere")),
+            (self._tabs, ("run",)),
+            (self._drawn, ("run",)),
+        ):
+            widget.layout.display = None if watch.stage in stages else "none"
+
+    def numbers(self) -> Sequence[Numbers]:
+        """The tables of the stage that it is in."""
+        known = ("Known to the store", text_columns(STORED_COLUMNS), self._known)
+        tables = {
+            "plan": (("Plan", text_columns(PRICED_COLUMNS), self._plan), known),
+            "elsewhere": (known,),
+            "run": (("Models", MODEL_COLUMNS, self._models), ("Problems", PROBLEM_COLUMNS, self._problems)),
+        }[self.watch.stage]
+        told = [figures(caption, columns, grid.frame) for caption, columns, grid in tables if len(grid.frame)]
+        log = [Numbers("Log", ("at", "what happened"), self.watch.log)] if self.watch.log else []
+        return [*told, *log]
+
+    def pictures(self) -> Sequence[ChartView]:
+        """The latest calls, once there is a run."""
+        return () if self._picture is None else (self._picture,)
+
+    def code(self) -> str:
+        """The same run from Python."""
+        watch = self.watch
+        if watch.bench is None:
+            return "import routebench as rb\n\nrb.live(run)\n"
+        caps = {"budget_usd": self._controls.cap.value.strip(), "max_calls": self._controls.calls.value.strip()}
+        given = ", ".join(f"{name}={value}" for name, value in caps.items() if value)
+        path = str(watch.bench.config.path)
+        return f"import routebench as rb\n\nbench = rb.Bench({path!r})\nrun = bench.run({given})\nrb.live(run)\n"
+
+    def _wire(self) -> None:
+        controls = self._controls
+        controls.start.on_click(lambda _: self._try(self._start))
+        controls.pause.on_click(lambda _: self._try(self.watch.pause_or_resume, self.refresh))
+        controls.stop.on_click(lambda _: self._try(self._stop, self.refresh))
+        controls.again.on_click(lambda _: self._try(self._plan_again))
+        controls.raise_cap.on_click(lambda _: self._try(self._raise_cap, self.refresh))
+        controls.concurrency.observe(lambda change: self._try(lambda: self.watch.throttle(change["new"])), "value")
+
+    def _try(self, *works: Callable[[], Any]) -> bool:
+        """Does what was asked for; an error is told in the panel, and never as a traceback."""
+        try:
+            for work in works:
+                work()
+        except RoutebenchError as error:
+            self.refuse(error)
+            return False
+        return True
+
+    def _start(self) -> None:
+        controls = self._controls
+        controls.start.disabled = True
+        try:
+            self.watch.start(controls.cap_usd(), controls.max_calls())
+        finally:
+            controls.start.disabled = False
+        self.result = None
+        self.clear()
+        self.say("The run has begun.")
+        self.refresh()
+        self._begin_to_follow()
+
+    def _stop(self) -> None:
+        self.watch.stop()
+        self.say("Stopping after the calls in flight. Nothing is lost: the next run goes on from there.")
+
+    def _raise_cap(self) -> None:
+        cap = self._controls.cap_usd()
+        if cap is not None:
+            self.watch.raise_cap(cap)
+            self.clear()
+            self.say(f"The cap is {money(cap)} now.")
+
+    def _plan_again(self) -> None:
+        self.clear()
+        self.watch.find()
+        self._shown.clear()
+        self.refresh()
+        self._begin_to_follow()
+        self.settled()
+
+    def _begin_to_follow(self) -> None:
+        if not self._follows or self.watch.stage == "plan":
+            return
+        works = [self._follow]
+        if self.watch.stage == "run" and self.watch.bench is not None:
+            works.append(self._score)
+        for work in works:
+            # Threads and not tasks: the kernel may be busy with the next cell while the run goes on.
+            threading.Thread(target=work, name="routebench-live", daemon=True).start()
+
+    def _follow(self) -> None:
+        while self.watch.is_going or self.watch.stage == "elsewhere":
+            elsewhere = self.watch.stage == "elsewhere"
+            self._try(*([self.watch.find] if elsewhere else []), self.refresh)
+            self._keep_still()
+            time.sleep(_STORE_EVERY_S if elsewhere else _REFRESH_S)
+        if self.watch.stage == "run":
+            self.end()
+
+    def _score(self) -> None:
+        while self.watch.is_going:
+            time.sleep(_SCORES_EVERY_S)
+            self._try(self.watch.read_scores)
+
+    def end(self) -> None:
+        """Settles a run that has ended, and goes on with its judges where it has some."""
+        judging: list[Run | None] = []
+        self._try(lambda: judging.append(self.watch.ended()))
+        if judging and judging[0] is not None:
+            self.refresh()
+            self._begin_to_follow()
+            return
+        if self.watch.bench is not None:
+            self._try(self.watch.read_scores)
+        run = self.watch.run
+        assert run is not None
+        self.result = run.progress()
+        self.refresh()
+        self._tell_end(run, self.result)
+        self.say(f"The run has ended: {self.result.status}.")
+        self.settled()
+
+    def _tell_end(self, run: Run, progress: Progress) -> None:
+        left = f"{progress.left:,} calls were not sent"
+        goes_on = "plan what is left and start it" if self.watch.bench is not None else "run the bench again"
+        if run.error is not None:
+            cause = str(run.error) if isinstance(run.error, RoutebenchError) else f"{progress.note or run.error!r}"
+            self.refuse(
+                f"The run broke off: {cause}", f"every answer that was reported is kept; mend it, then {goes_on}"
+            )
+        elif progress.status == "budget":
+            self.refuse(f"Stopped at the cap: {left} ({progress.note})", f"{goes_on} with a higher cap")
+        elif progress.paused and progress.left:
+            told = ". ".join(f"{name} is paused: {reason}" for name, reason in progress.paused.items())
+            self.refuse(told, f"{left}; mend it, then {goes_on}")
+        elif progress.status == "stopped":
+            self.refuse(f"Stopped: {left}", f"nothing is lost; {goes_on} to go on from here")
+
+    def _show_plan(self) -> None:
+        watch, priced = self.watch, self.watch.priced
+        if watch.stored is not None:
+            self._show_stored(watch.stored)
+        if priced is None:
+            self.reading = "The plan could not be made."
+            return
+        if self._put(self._plan, text_frame(priced.rows(), PRICED_COLUMNS)):
+            self._controls.suggest(watch)
+            if priced.n_calls and not watch.read_only and watch.bench is not None:
+                bench = watch.bench
+                self._try(lambda: bench.check_keys(priced.plan))
+        self.reading = priced.reading
+
+    def _show_elsewhere(self) -> None:
+        stored = self.watch.stored
+        assert stored is not None
+        self._show_stored(stored)
+        self._bar.value = stored.n_done / max(1, stored.n_cells)
+        self._done.value = f"{stored.n_done:,} of {stored.n_cells:,} cells are in the store"
+        spend = None if stored.last is None else stored.last.spend_usd
+        self._money.layout.display = "none"
+        self._spent.value = "" if not spend else f"spent {money(spend)} when it was last told"
+        self.reading = f"Another process runs {self.watch.suite}: {stored.n_done:,} of {stored.n_cells:,} cells."
+
+    def _show_stored(self, stored: Stored) -> None:
+        self._past.value = f"<p>{html.escape(stored.story)}</p>" if stored.story else ""
+        self._put(self._known, text_frame(stored.rows(), STORED_COLUMNS))
+
+    def _show_run(self, look: Look) -> None:
+        progress = look.progress
+        self._past.value = f"<p>{_INTERIM}</p>" if self.watch.is_going else ""
+        self._bar.value = progress.done / progress.calls if progress.calls else 1.0
+        self._done.value = html.escape(done(look))
+        cap = progress.cap_usd
+        self._money.layout.display = None if cap else "none"
+        self._money.value = min(1.0, progress.spent_usd / cap) if cap else 0.0
+        self._spent.value = html.escape(spent(look))
+        self._put(self._models, model_frame(look, self.watch.scores))
+        if self._put(self._problems, problem_frame(look)):
+            self._tabs.set_title(1, f"Problems ({len(look.problems)})")
+        self._lanes.value = listed(lane_line(lane) for lane in progress.lanes)
+        self._log.value = listed(f"{at}  {text}" for at, text in reversed(self.watch.log))
+        self._draw(look)
+        self.reading = reading(self.watch.suite, look)
+        if progress.paused and self.watch.is_going:
+            names = ", ".join(progress.paused)
+            self.refuse(f"Paused: {names}: {next(iter(progress.paused.values()))}", "the other models go on")
+        now_s = time.monotonic()
+        if self.watch.is_going and now_s - self._said_s >= _SAID_EVERY_S:
+            self._said_s = now_s
+            self.say(f"{progress.status}: {progress.done:,} of {progress.calls:,} calls.")
+
+    def _draw(self, look: Look) -> None:
+        names = [model.name for model in look.progress.models]
+        points = look.points()
+        data = frames(points, names)
+        if self._picture is None:
+            self._picture = ChartView(
+                latencies(names), name="latencies", description=described(points, names), data=data
+            )
+            self._drawn.children = (
+                widgets.HTML(f"<b>{_PICTURE}</b>, a row a model; a cross is a failure"),
+                self._picture,
+            )
+        elif set(names) != set(self.selection):
+            self._picture.show(latencies(names), described(points, names), data)
+        elif self._changed("points", points):
+            self._picture.feed(described(points, names), **data)
+        self.selection = tuple(names)
+
+    def _put(self, grid: Grid, frame: pd.DataFrame) -> bool:
+        """Shows a table where it has changed, and says whether it has."""
+        changed = self._changed(str(grid.model_id), frame)
+        if changed:
+            grid.show(frame)
+        return changed
+
+    def _changed(self, name: str, frame: pd.DataFrame) -> bool:
+        if name in self._shown and self._shown[name].equals(frame):
+            return False
+        self._shown[name] = frame
+        return True
+
+    def _keep_still(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._still_s >= _STILL_EVERY_S:
+            self._still_s = now_s
+            self.settled()
+
+    def _names(self) -> tuple[str, ...]:
+        run, bench = self.watch.run, self.watch.bench
+        models = run.plan.models if run is not None else bench.models if bench is not None else ()
+        return tuple(model.name for model in models)
+
+
+def live(what: Run | Bench, *, cap_usd: float | None = None, read_only: bool = False) -> RunPanel:
+    """Returns the panel of a run, or of a bench; the last expression of a cell displays it.
+
+    Of a bench it opens with the priced plan. A run of the same suite that goes on already, in this kernel or in another
+    process, is followed instead.
+
+    Args:
+        what: a run, or a bench.
+        cap_usd: the most that all runs of this panel may be billed together.
+        read_only: whether nothing can be begun, paused or stopped.
+    """
+    if isinstance(what, Run):
+        return RunPanel(Watch(run=what, read_only=read_only))
+    return RunPanel(Watch(what, cap_usd=cap_usd, read_only=read_only))

@@ -1,0 +1,126 @@
+"""A visitor who is no browser: speaks HTTP and the kernel's channel by hand, as somebody who attacks would."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.sync.client import ClientConnection, connect
+
+V1 = "v1.kernel.websocket.jupyter.org"
+_PATIENCE_S = 30.0
+
+
+def fetch(
+    address: str, path: str = "/", *, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of one request; nothing is followed."""
+    place = urlsplit(address)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_PATIENCE_S)
+    try:
+        connection.request(method, path, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def kernel_of(page: str) -> str:
+    """The kernel that a page has started."""
+    found = re.search(r'"kernelId": "([^"]+)"', page)
+    assert found, page[:2000]
+    return found[1]
+
+
+class Channel:
+    """A visitor's end of the channel to a kernel."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._session = uuid.uuid4().hex
+
+    def send(self, kind: str, content: Mapping[str, Any], *, channel: str = "shell", **header: Any) -> str:
+        """Sends a message in the protocol that was agreed on and returns its id."""
+        told = {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": kind,
+            "username": "visitor",
+            "session": self._session,
+            "date": "2026-11-28T12:00:00Z",
+            "version": "5.3",
+            **header,
+        }
+        if self._socket.subprotocol == V1:
+            parts = [json.dumps(part).encode() for part in (told, {}, {}, content)]
+            self.send_raw(framed(channel, parts))
+        else:
+            self.send_raw(
+                json.dumps(
+                    {
+                        "channel": channel,
+                        "header": told,
+                        "msg_type": "comm_info_request",
+                        "parent_header": {},
+                        "metadata": {},
+                        "content": content,
+                        "buffers": [],
+                    }
+                )
+            )
+        return str(told["msg_id"])
+
+    def send_raw(self, message: str | bytes) -> None:
+        """Sends whatever it is."""
+        self._socket.send(message)
+
+    def until(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
+        """Type and content of everything that comes, up to the first message of a type."""
+        come = []
+        while not come or come[-1][0] != kind:
+            come.append(self._next())
+        return come
+
+    def _next(self) -> tuple[str, dict[str, Any]]:
+        message = self._socket.recv(timeout=_PATIENCE_S)
+        if isinstance(message, str):
+            told = json.loads(message)
+            return told["header"]["msg_type"], told["content"]
+        if self._socket.subprotocol != V1:
+            told = json.loads(
+                message[int.from_bytes(message[4:8], "big") : int.from_bytes(message[8:12], "big") or None]
+            )
+            return told["header"]["msg_type"], told["content"]
+        n = int.from_bytes(message[:8], "little")
+        at = [int.from_bytes(message[8 * (i + 1) : 8 * (i + 2)], "little") for i in range(n)]
+        parts = [json.loads(message[at[i] : at[i + 1]]) for i in (1, 4)]
+        return parts[0]["msg_type"], parts[1]
+
+
+def framed(channel: str, parts: list[bytes]) -> bytes:
+    """A message as the v1 protocol lays it out."""
+    pieces = [channel.encode(), *parts]
+    at = [8 * (len(pieces) + 2)]
+    for piece in pieces:
+        at.append(at[-1] + len(piece))
+    return b"".join(number.to_bytes(8, "little") for number in (len(at), *at)) + b"".join(pieces)
+
+
+@contextmanager
+def channel(
+    address: str, kernel: str, *, protocol: str | None = V1, headers: Mapping[str, str] | None = None
+) -> Iterator[Channel]:
+    """Opens the channel of a kernel."""
+    with connect(
+        f"{address.replace('http', 'ws', 1)}api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}",
+        subprotocols=None if protocol is None else [protocol],  # type: ignore[list-item]
+        additional_headers=dict(headers or {}),
+        proxy=None,
+        max_size=None,
+    ) as socket:
+        yield Channel(socket)
