@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from routebench.bench import Bench
     from routebench.dash.panel import compare
     from routebench.dash.watching import live
-    from routebench.demonstration import demo
+    from routebench.demonstration import demo, starter
     from routebench.errors import RoutebenchError
     from routebench.evaluate import Comparison, Outcomes
     from routebench.packing import pack
@@ -85,6 +85,7 @@ _ROOM = {
     "live": "dash.watching",
     "load_suite": "suites",
     "pack": "packing",
+    "starter": "demonstration",
 }
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "live",
     "load_suite",
     "pack",
+    "starter",
 ]
 
 

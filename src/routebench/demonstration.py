@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -30,6 +31,8 @@ TODAY = "litellm-default.jsonl"
 """The file of decisions of the router of today."""
 _FILES = ("bench.yaml", "starter.jsonl", "starter-shots.jsonl", "starter-json-shots.jsonl", TODAY)
 _RECORDING = "recorded.jsonl.gz"
+LIVE_VARIABLE = "ROUTEBENCH_LIVE"
+"""Environment variable with which the notebooks ask the embedded models themselves, and not their recording."""
 _SEED = 42
 _LABEL = (
     "Three of the four models are configurations of one checkpoint, SmolLM2-135M-Instruct. Costs are nominal: "
@@ -143,6 +146,23 @@ def recording() -> Path:
     """Returns the packaged answers of the demonstration's models, for `Bench(..., recorded=recording())`."""
     with as_file(DEMO / _RECORDING) as path:
         return path
+
+
+def starter(folder: str | Path | None = None, *, live: bool | None = None) -> Bench:
+    """Opens the starter suite, to look around; what is in its folder already stays.
+
+    Args:
+        folder: where it is laid out; a new temporary one when left out.
+        live: whether the embedded models themselves answer, which takes minutes, and not their recording; when left out,
+            where the environment variable ROUTEBENCH_LIVE is set.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    place = Path(tempfile.mkdtemp(prefix="routebench-starter-")) if folder is None else Path(folder)
+    lay_out(place)
+    asked = bool(os.environ.get(LIVE_VARIABLE)) if live is None else live
+    return Bench(place / "bench.yaml", recorded=None if asked else recording())
 
 
 def demo() -> ComparePanel:

@@ -114,7 +114,7 @@ def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move
     y = alt.Y("quality:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
     low = alt.Y("low:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
     look = _look(points)
-    colour = alt.Color("kind:N", scale=_colours(points), legend=None)
+    colour = _colour()
     grey = _COLOURS[REFERENCE]
     ribbon = alt.Chart(corners).mark_area(opacity=0.22, color=grey).encode(x=x, y=low, y2="high:Q")
     line = alt.Chart(corners).mark_line(strokeDash=[6, 4], color=grey).encode(x=x, y=y)
@@ -216,7 +216,7 @@ def _quality_alone(points: pd.DataFrame, reading: str) -> Any:
             x=alt.X("low:Q", title=title, scale=scale, axis=axis),
             x2="high:Q",
             y=y,
-            color=alt.Color("kind:N", scale=_colours(points), legend=None),
+            color=_colour(),
         )
     )
     marks = (
@@ -267,20 +267,20 @@ def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Any:
 
 
 def _look(points: pd.DataFrame) -> dict[str, Any]:
-    kinds = _kinds(points)
+    kinds = [kind for kind in _KINDS if kind in set(points["kind"])]
+    colours = alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds])
     return {
-        "fill": alt.Fill("kind:N", scale=_colours(points), legend=alt.Legend(title=None, orient="top")),
+        "fill": alt.Fill("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
         "shape": alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[_SHAPES[kind] for kind in kinds])),
     }
 
 
-def _kinds(points: pd.DataFrame) -> list[str]:
-    return [kind for kind in _KINDS if kind in set(points["kind"])]
-
-
-def _colours(points: pd.DataFrame) -> Any:
-    kinds = _kinds(points)
-    return alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds])
+def _colour() -> Any:
+    """The colour of a kind where no legend is to tell it a second time."""
+    chosen = alt.when(f"datum.kind === '{MODEL}'").then(alt.value(_COLOURS[MODEL]))
+    for kind in (STRATEGY, TODAY):
+        chosen = chosen.when(f"datum.kind === '{kind}'").then(alt.value(_COLOURS[kind]))
+    return chosen.otherwise(alt.value(_COLOURS[REFERENCE]))
 
 
 def _outline() -> Any:

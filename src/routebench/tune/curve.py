@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from routebench.evaluate import Choices, Replayed, Strategy
+from routebench.evaluate import Choices, Replayed, Strategy, damage_of
 from routebench.evaluate.choices import FloatArray
 from routebench.evaluate.protocol import decided_out_of_fold
 from routebench.rules import Guard, RuleSet
@@ -60,7 +60,7 @@ class Curve:
             ground: what it is replayed on.
             choices: what it decides out of fold, where that is known already.
         """
-        made = decided_out_of_fold(form, ground.train) if choices is None else choices
+        made = [*(decided_out_of_fold(form, ground.train) if choices is None else choices)]
         points: list[Point] = []
         scores, costs = np.empty((len(made), ground.train.n)), np.empty((len(made), ground.train.n))
         for place, one in enumerate(made):
@@ -68,6 +68,15 @@ class Curve:
             scores[place], costs[place] = replayed.score, replayed.cost_usd
             points.append(ground.point(place, replayed, _rules(form, place, ground)))
         return cls(form, made, tuple(points), scores, costs)
+
+    def on(self, ground: Ground) -> Curve:
+        """Returns the curve where only the stakes of cases are others."""
+        stakes, weight = ground.train.cases.stakes_usd, ground.train.weight
+        points = tuple(
+            replace(point, damage_usd_per_1k=damage_of(score, stakes, weight).usd_per_1k)
+            for point, score in zip(self.points, self.score, strict=True)
+        )
+        return replace(self, points=points)
 
     @property
     def name(self) -> str:
@@ -87,12 +96,17 @@ class Curve:
         costs = [np.nan if one.cost_usd_per_1k is None else one.cost_usd_per_1k / 1000 for one in self.points]
         return ground.gain.of_curve(np.array(costs), np.array([one.quality for one in self.points]))
 
-    def guarded(self, guards: Sequence[Guard]) -> tuple[Deployable, Sequence[Choices]]:
-        """Returns the form under other guards, with what it then decides out of fold, not yet replayed."""
+    def guarded(self, guards: Sequence[Guard], ground: Ground) -> tuple[Deployable, Ground, Sequence[Choices]]:
+        """Returns the form under other guards, and what it then decides out of fold: what `of` makes a curve of.
+
+        Args:
+            guards: that are in force.
+            ground: with what they allow.
+        """
         if not isinstance(self.form, Guarded):
-            return self.form, self.choices
+            return self.form, ground, self.choices
         form = self.form.under(guards)
-        return form, form.train_curve()
+        return form, ground, form.train_curve()
 
     def replay(self, place: int, ground: Ground) -> Replayed:
         """Returns one point with all that a replay tells."""

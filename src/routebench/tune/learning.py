@@ -95,6 +95,8 @@ def learning(
     )
     study = Study(
         outcomes,
+        inside,
+        outside,
         ground,
         test,
         seed,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from routebench.errors import InputError, nearest
 from routebench.evaluate import Outcomes, damage_of
+from routebench.evaluate.choices import FloatArray, IntArray
 from routebench.rules import Default, Guard, RuleSet
 from routebench.rules.conditions.covering import covered
 from routebench.tune.constraints import Constraints
@@ -26,6 +27,8 @@ class Study:
 
     Attributes:
         outcomes: the whole matrix.
+        inside: positions of the training half in it.
+        outside: positions of the other half.
         ground: the training half with what stands above any form.
         test: the other half, on which nothing here was learned or chosen.
         seed: of the split.
@@ -41,6 +44,8 @@ class Study:
     """
 
     outcomes: Outcomes
+    inside: IntArray
+    outside: IntArray
     ground: Ground
     test: Outcomes
     seed: int
@@ -146,8 +151,8 @@ class Study:
         """Returns the operating point that misses least of a constraint, and what it misses; None without forms."""
         return closest(self.curves if form is None else (self[form],), constraints, self.ground)
 
-    def under(self, names: Sequence[str]) -> Study:
-        """Returns the study under some of its guards, without the forms, which are to be replayed under them.
+    def under(self, names: Sequence[str]) -> Iterator[Study]:
+        """Yields the study under some of its guards: without a form, and again with every form that is replayed so.
 
         Args:
             names: of the guards that are in force.
@@ -155,7 +160,31 @@ class Study:
         guards = tuple(guard for guard in self.guards if guard.name in names)
         frame = replace(self.frame, guards=guards)
         ground = replace(self.ground, allowed=allowed_by(frame, self.ground.train))
-        return replace(self, frame=frame, ground=ground, curves=(), _trials={})
+        waiting = tuple(curve.name for curve in self.curves)
+        made = replace(self, frame=frame, ground=ground, curves=(), waiting=waiting, _trials={})
+        yield made
+        for curve in self.curves:
+            replayed = Curve.of(*curve.guarded(guards, ground))
+            made = replace(made, curves=(*made.curves, replayed), waiting=made.waiting[1:], _trials={})
+            yield made
+
+    def with_stakes(self, stakes_usd: FloatArray) -> Study:
+        """Returns the study with other stakes: points and forms stay, what wrong answers cost is told anew.
+
+        What a form has learned of earlier stakes it keeps; learn again to let it know these.
+
+        Args:
+            stakes_usd: US dollars that a wrong answer costs, NaN where unknown, a case of the matrix each.
+        """
+        ground = replace(self.ground, train=_staked(self.ground.train, stakes_usd[self.inside]))
+        return replace(
+            self,
+            outcomes=_staked(self.outcomes, stakes_usd),
+            ground=ground,
+            test=_staked(self.test, stakes_usd[self.outside]),
+            curves=tuple(curve.on(ground) for curve in self.curves),
+            _trials={},
+        )
 
     def off(self) -> tuple[str, ...]:
         """Returns the names of the guards that are not in force."""
@@ -193,3 +222,7 @@ class Study:
         if off:
             why += f" Switched off for this, against what was asked: guard{'s' * (len(off) > 1)} {', '.join(off)}."
         return Found(trial, runner_up, self.learned_gain, self.p_value, why, self.left_out)
+
+
+def _staked(outcomes: Outcomes, stakes_usd: FloatArray) -> Outcomes:
+    return replace(outcomes, cases=replace(outcomes.cases, stakes_usd=stakes_usd))

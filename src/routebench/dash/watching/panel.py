@@ -112,7 +112,7 @@ class RunPanel(Panel):
         for widget, stages in (
             (self._lines, ("run", "elsewhere")),
             (self._plan, ("plan",)),
-            (self._known, ("plan", "elsewhere")),
+            (self._known, ("plan", "elsewhere") if len(self._known.frame) else ()),
             (self._tabs, ("run",)),
             (self._drawn, ("run",)),
         ):
@@ -279,12 +279,12 @@ class RunPanel(Panel):
         self.reading = f"Another process runs {self.watch.suite}: {stored.n_done:,} of {stored.n_cells:,} cells."
 
     def _show_stored(self, stored: Stored) -> None:
-        self._past.value = f"<p>{html.escape(stored.story)}</p>" if stored.story else ""
+        self._past.value = f"<div>{html.escape(stored.story)}</div>" if stored.story else ""
         self._put(self._known, text_frame(stored.rows(), STORED_COLUMNS))
 
     def _show_run(self, look: Look) -> None:
         progress = look.progress
-        self._past.value = f"<p>{_INTERIM}</p>" if self.watch.is_going else ""
+        self._past.value = f"<div>{_INTERIM}</div>" if self.watch.is_going else ""
         self._bar.value = progress.done / progress.calls if progress.calls else 1.0
         self._done.value = html.escape(done(look))
         cap = progress.cap_usd
@@ -295,7 +295,7 @@ class RunPanel(Panel):
         if self._put(self._problems, problem_frame(look)):
             self._tabs.set_title(1, f"Problems ({len(look.problems)})")
         self._lanes.value = listed(lane_line(lane) for lane in progress.lanes)
-        self._log.value = listed(f"{at}  {text}" for at, text in reversed(self.watch.log))
+        self._log.value = listed(f"{at}: {text}" for at, text in reversed(self.watch.log))
         self._draw(look)
         self.reading = reading(self.watch.suite, look)
         if progress.paused and self.watch.is_going:

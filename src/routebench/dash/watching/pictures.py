@@ -15,7 +15,11 @@ from routebench.dash.parts import INK
 _ROW_PX = 64
 _MODEL = "#0072B2"
 _GUIDE = "#767676"
-_STEPS_S = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+_STEPS_S = tuple(step * 10.0**power for power in range(-4, 3) for step in (1, 3))
+_MARGIN = 0.12
+_FONT_PX = 13
+_MOST_LINES = 3
+"""Lines of even latency a row; more would lie on each other's names."""
 
 
 def latencies(models: Sequence[str]) -> Any:
@@ -23,12 +27,24 @@ def latencies(models: Sequence[str]) -> Any:
     points, guides = alt.NamedData("points"), alt.NamedData("guides")
     # One scale for all rows, so that a row's height means the same everywhere: the frames hold it, from 0 to 1.
     offset = alt.YOffset("height:Q", scale=alt.Scale(domain=[0, 1], reverse=True, padding=0))
-    y = alt.Y("model:N", title=None, sort=list(models), axis=alt.Axis(labelLimit=180, domain=False, ticks=False))
-    x = alt.X("at_s:Q", title="seconds since the run began", axis=alt.Axis(grid=False, tickCount=8))
+    font = {"labelFontSize": _FONT_PX, "titleFontSize": _FONT_PX}
+    y = alt.Y(
+        "model:N",
+        title=None,
+        sort=list(models),
+        scale=alt.Scale(paddingInner=0.35, paddingOuter=0.2),
+        axis=alt.Axis(labelLimit=180, domain=False, ticks=False, **font),
+    )
+    x = alt.X(
+        "at_s:Q",
+        title="seconds since the run began; heights: latency",
+        scale=alt.Scale(nice=False, zero=False),
+        axis=alt.Axis(grid=False, tickCount=8, titleFontWeight="normal", **font),
+    )
     lines = alt.Chart(guides).mark_rule(color=_GUIDE, strokeDash=[2, 4], strokeWidth=0.7).encode(y=y, yOffset=offset)
     labels = (
         alt.Chart(guides)
-        .mark_text(align="right", baseline="bottom", dy=-1, dx=-2, fontSize=11, color=INK)
+        .mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=INK)
         .encode(y=y, yOffset=offset, x=alt.value("width"), text="label:N")
     )
     tips = [
@@ -49,29 +65,38 @@ def latencies(models: Sequence[str]) -> Any:
         .encode(x=x, y=y, yOffset=offset, tooltip=tips)
         .transform_filter("datum.kind === 'failed'")
     )
-    return alt.layer(lines, labels, answered, failed).properties(height=_ROW_PX * max(1, len(models)) + 4)
+    return (
+        alt.layer(lines, labels, answered, failed)
+        .properties(height=_ROW_PX * max(1, len(models)) + 4, padding={"left": 5, "top": 5, "bottom": 5, "right": 48})
+        .configure_view(stroke=None)
+    )
 
 
 def frames(points: pd.DataFrame, models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Returns what the picture reads: the calls with their height in the row, and the lines of even latencies.
+    """Returns what the picture reads: the calls with their height in the row, and lines of even latencies.
 
-    Heights are logarithms of seconds between the two powers of ten that hold all of them; a call without a latency,
-    such as one that was refused, stands at the bottom of its row.
+    Heights are logarithms of seconds, from the fastest to the slowest of these calls; a call without a latency, such as
+    one that was refused, stands at the bottom of its row.
     """
-    known = points["latency_s"].to_numpy(dtype=float)
-    known = known[np.isfinite(known) & (known > 0)]
-    low = np.floor(np.log10(known.min())) if len(known) else -1.0
-    high = max(np.ceil(np.log10(known.max())), low + 1) if len(known) else 1.0
-    with np.errstate(divide="ignore"):
-        height = (np.log10(points["latency_s"].to_numpy(dtype=float)) - low) / (high - low)
-    placed = points.assign(height=np.where(np.isfinite(height), np.clip(height, 0.03, 0.97), 0.03))
-    marks = [step for step in _STEPS_S if low - 1e-9 <= np.log10(step) <= high + 1e-9]
-    guides = [
-        (name, (np.log10(step) - low) / (high - low), f"{step:g} s" if step >= 0.1 else f"{1000 * step:g} ms")
-        for name in models
-        for step in marks
-    ]
-    return {"points": placed, "guides": pd.DataFrame(guides, columns=["model", "height", "label"])}
+    latency_s = points["latency_s"].to_numpy(dtype=float)
+    known = np.log10(latency_s[latency_s > 0])
+    low, high = (known.min(), known.max()) if len(known) else (-1.0, 1.0)
+    margin = max(_MARGIN, _MARGIN * (high - low))
+    low, high = low - margin, high + margin
+    height = np.full(len(points), 0.0)
+    height[latency_s > 0] = (known - low) / (high - low)
+    inside = [step for step in _STEPS_S if low <= np.log10(step) <= high]
+    if len(inside) > _MOST_LINES:
+        inside = [step for step in inside if np.isclose(np.log10(step) % 1, 0)] or inside[:: len(inside) - 1]
+    guides = [(name, (np.log10(step) - low) / (high - low), _label(step)) for name in models for step in inside]
+    return {
+        "points": points.assign(height=height),
+        "guides": pd.DataFrame(guides, columns=["model", "height", "label"]),
+    }
+
+
+def _label(step_s: float) -> str:
+    return f"{step_s:g} s" if step_s >= 0.1 else f"{1000 * step_s:g} ms"
 
 
 def described(points: pd.DataFrame, models: Sequence[str]) -> str:

@@ -71,8 +71,11 @@ def problem_frame(look: Look) -> pd.DataFrame:
 
 
 def text_columns(names: Sequence[str]) -> list[Column]:
-    """Returns columns of finished texts, the first at the left and the others at the right."""
-    return [Column(name, name, "right" if place else "left") for place, name in enumerate(names)]
+    """Returns columns of finished texts: words at the left, figures at the right."""
+    return [Column(name, name, "left" if name in _WORDS else "right") for name in names]
+
+
+_WORDS = ("model", "for", "price")
 
 
 def text_frame(rows: Sequence[Sequence[str]], names: Sequence[str]) -> pd.DataFrame:

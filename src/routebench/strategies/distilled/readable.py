@@ -74,15 +74,17 @@ class Distilled(Pupil):
         ]
 
     def _decided_out_of_fold(self) -> Sequence[Choices]:
-        train = self._train
-        read = readings(train.requests)
+        return _OutOfFold(self)
+
+    def decided_at(self, place: int) -> Choices:
+        """Returns the decisions for the training cases at one cost weight, by lists that were learned without them."""
+        read = readings(self._train.requests)
         width = 2 * max(map(len, self.teacher_.grounds_.arms))
-        chains: list[IntArray] = [np.full((train.n, width), -1, dtype=np.intp) for _ in self.rates_]
+        chains: IntArray = np.full((self._train.n, width), -1, dtype=np.intp)
         for outside, lists in self._out_of_fold:
-            for place, rules in enumerate(lists):
-                decided = decide_all(self._router(rules), self.models_, read[outside]).parts[0][1]
-                chains[place][outside, : decided.shape[1]] = decided
-        return [Choices.single(self.models_, chain, self._label(place)) for place, chain in enumerate(chains)]
+            decided = decide_all(self._router(lists[place]), self.models_, read[outside]).parts[0][1]
+            chains[outside, : decided.shape[1]] = decided
+        return Choices.single(self.models_, chains, self._label(place))
 
     @cached_property
     def _out_of_fold(self) -> list[tuple[IntArray, list[RuleList]]]:
@@ -113,3 +115,22 @@ class Distilled(Pupil):
             for number, rule in enumerate(rules.rules, start=1)
         )
         return {"rules": written, "default": Default(route=default)}
+
+
+class _OutOfFold(Sequence[Choices]):
+    """The decisions out of fold, each worked out when somebody asks for it: under other guards it may be the only one.
+
+    Args:
+        form: that was fitted.
+    """
+
+    def __init__(self, form: Distilled) -> None:
+        self._form = form
+
+    def __len__(self) -> int:
+        return len(self._form.rates_)
+
+    def __getitem__(self, place: int) -> Choices:  # type: ignore[override]  # a curve is never sliced
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        return self._form.decided_at(place)
