@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
-    from routebench.dash.panel import compare
+    from routebench.dash.comparing import compare
     from routebench.dash.watching import live
     from routebench.demonstration import demo, starter
     from routebench.errors import RoutebenchError
@@ -79,7 +79,7 @@ _ROOM = {
     "Student": "strategies",
     "Suite": "suites",
     "Tuned": "tune",
-    "compare": "dash.panel",
+    "compare": "dash.comparing",
     "demo": "demonstration",
     "from_logs": "suites.logs",
     "live": "dash.watching",

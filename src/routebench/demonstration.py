@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from routebench.bench import Bench
-from routebench.dash.panel import ComparePanel
+from routebench.dash.comparing import ComparePanel
 from routebench.dash.tables import mix_rows
 from routebench.dash.terminal import comparison_table, plan_table, table, watch
 from routebench.errors import ConfigError, InputError
@@ -23,6 +23,7 @@ from routebench.evaluate.frontier import single_models
 from routebench.evaluate.splits import split
 from routebench.messages import last_user_text
 from routebench.report import sentence, write_report
+from routebench.store.store import scratch_folder
 from routebench.strategies import Decisions
 from routebench.suites.starter import DEMO
 from routebench.tune import Tuned
@@ -170,12 +171,12 @@ def demo() -> ComparePanel:
 
     It opens with the router of today: a popular one with its default settings, as it decided for every case.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        lay_out(out)
-        bench = Bench(out / "bench.yaml", recorded=recording())
-        bench.run().wait()
-        return ComparePanel(bench.compare([Decisions(out / TODAY), "rules"], seeds=(_SEED,)), demo=True)
+    # As long as the process lasts: who opens a case reads its answers in the store.
+    out = scratch_folder()
+    lay_out(out)
+    bench = Bench(out / "bench.yaml", recorded=recording())
+    bench.run().wait()
+    return ComparePanel(bench.compare([Decisions(out / TODAY), "rules"], seeds=(_SEED,)), demo=True)
 
 
 def _tune(bench: Bench, today: Decisions) -> Tuned:

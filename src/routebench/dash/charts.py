@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -37,11 +38,26 @@ _TEXT_PX, _LETTER_PX, _LINE_PX = 13, 7.0, 16
 _PLACES = (("left", 10, -10), ("right", -10, -10), ("left", 10, 15), ("right", -10, 15), ("center", 0, -18))
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
 _NOWHERE = -1
+_SCORE = "mean score (axis does not begin at 0)"
 _TITLES: Mapping[Along, str] = {
     "cost": "cost per 1,000 requests (USD{})",
     "p50": "middle time to the answer, p50 (seconds{})",
     "p95": "time that 95% of the answers stay within, p95 (seconds{})",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A Vega-Lite spec that Altair made; `alt.LayerChart.from_dict(drawing.spec)` is the chart again.
+
+    Altair takes a tenth of a second to check a spec against its schema: tests do that, and no reader waits for it.
+    """
+
+    spec: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec, as charts give it."""
+        return dict(self.spec)
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ class Picture:
         reading: what it shows, in a sentence.
     """
 
-    chart: Any
+    chart: Drawing
     data: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     reading: str = ""
 
@@ -94,7 +110,7 @@ def has_place(points: pd.DataFrame, along: Along) -> bool:
     return bool(len(points)) and bool(points[along].notna().any())
 
 
-def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move: bool = False) -> Any:
+def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move: bool = False) -> Drawing:
     """Returns the chart of `cost_quality`; its rows come from `placed`.
 
     Args:
@@ -104,36 +120,41 @@ def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move
         reading: what it shows, in a sentence.
         move: whether an arrow leads from one mark to another; its row is that of `arrow`, source `move`.
     """
-    source, corners = alt.NamedData("points"), alt.NamedData("hull")
-    across = alt.Scale(type="log" if log else "linear", nice=False, zero=False, padding=_PADDING_PX)
-    upright = alt.Scale(nice=False, zero=False, padding=_PADDING_UPRIGHT_PX)
+    made = dict(_scatter(_kinds(points), move=move))
+    axis = {"format": "$.2~g" if along == "cost" else ".2~g", "tickCount": 6}
+    scale = {"type": "log" if log else "linear", "nice": False, "zero": False, "padding": _PADDING_PX}
     title = _TITLES[along].format(", log scale" if log else "")
-    axis = alt.Axis(format="$.2~g" if along == "cost" else ".2~g", tickCount=6)
-    x = alt.X("x:Q", title=title, scale=across, axis=axis)
-    shares = alt.Axis(format=".0%")
-    y = alt.Y("quality:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
-    low = alt.Y("low:Q", title="mean score (axis does not begin at 0)", scale=upright, axis=shares)
-    look = _look(points)
-    colour = _colour()
-    grey = _COLOURS[REFERENCE]
+    across = {"title": title, "scale": scale, "axis": axis}
+
+    def turned(layer: Mapping[str, Any]) -> dict[str, Any]:
+        encoding = layer["encoding"]
+        # The head of an arrow is placed in pixels.
+        if encoding["x"].get("scale", {}) is None:
+            return dict(layer)
+        return {**layer, "encoding": {**encoding, "x": {**encoding["x"], **across}}}
+
+    return Drawing({**made, "description": reading, "layer": [turned(layer) for layer in made["layer"]]})
+
+
+@lru_cache(maxsize=32)
+def _scatter(kinds: tuple[str, ...], *, move: bool) -> Mapping[str, Any]:
+    """The spec for marks of some kinds, its axis to the right still without a scale."""
+    source, corners = alt.NamedData("points"), alt.NamedData("hull")
+    upright = alt.Scale(nice=False, zero=False, padding=_PADDING_UPRIGHT_PX)
+    x, shares = alt.X("x:Q"), alt.Axis(format=".0%")
+    y = alt.Y("quality:Q", title=_SCORE, scale=upright, axis=shares)
+    low = alt.Y("low:Q", title=_SCORE, scale=upright, axis=shares)
+    colour, grey = _colour(), _COLOURS[REFERENCE]
     ribbon = alt.Chart(corners).mark_area(opacity=0.22, color=grey).encode(x=x, y=low, y2="high:Q")
     line = alt.Chart(corners).mark_line(strokeDash=[6, 4], color=grey).encode(x=x, y=y)
     bars = alt.Chart(source).mark_rule(strokeWidth=1.5).encode(x=x, y=low, y2="high:Q", color=colour)
-    spread = (
-        alt.Chart(source)
-        .mark_rule(strokeWidth=1.5)
-        .encode(x=alt.X("x_low:Q", title=title, scale=across, axis=axis), x2="x_high:Q", y=y, color=colour)
-    )
+    spread = alt.Chart(source).mark_rule(strokeWidth=1.5).encode(x=alt.X("x_low:Q"), x2="x_high:Q", y=y, color=colour)
     marks = (
-        alt.Chart(source)
-        .mark_point(size=130, opacity=1, strokeWidth=2.5)
-        .encode(x=x, y=y, tooltip=_tooltip(), stroke=_outline(), **look)
-        .add_params(alt.selection_interval(name="brush", encodings=["x", "y"]))
+        _marks(source, kinds).encode(x=x, y=y).add_params(alt.selection_interval(name="brush", encodings=["x", "y"]))
     )
     names = [_names(source, place).encode(x=x, y=y) for place in range(len(_PLACES))]
-    moved = _arrow().encode(x=x, y=y) if move else None
-    layers = [ribbon, line, spread, bars, *([] if moved is None else [moved, _head()]), marks, *names]
-    return _finished(alt.layer(*layers), reading)
+    moved = [_arrow().encode(x=x, y=y), _head()] if move else []
+    return _finished(alt.layer(ribbon, line, spread, bars, *moved, marks, *names), "").spec
 
 
 def placed(
@@ -202,28 +223,22 @@ def placed_alone(points: pd.DataFrame) -> pd.DataFrame:
     return points.sort_values("quality", ascending=False, kind="stable")
 
 
-def _quality_alone(points: pd.DataFrame, reading: str) -> Any:
+def _quality_alone(points: pd.DataFrame, reading: str) -> Drawing:
     source = alt.NamedData("points")
     y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
     axis, scale = alt.Axis(format=".0%"), alt.Scale(zero=False, nice=False, padding=_PADDING_PX)
-    title = "mean score (axis does not begin at 0)"
-    x = alt.X("quality:Q", title=title, scale=scale, axis=axis)
-    look = _look(points)
+    x = alt.X("quality:Q", title=_SCORE, scale=scale, axis=axis)
     bars = (
         alt.Chart(source)
         .mark_rule(strokeWidth=1.5)
         .encode(
-            x=alt.X("low:Q", title=title, scale=scale, axis=axis),
+            x=alt.X("low:Q", title=_SCORE, scale=scale, axis=axis),
             x2="high:Q",
             y=y,
             color=_colour(),
         )
     )
-    marks = (
-        alt.Chart(source)
-        .mark_point(size=130, opacity=1, strokeWidth=2.5)
-        .encode(x=x, y=y, tooltip=_tooltip(), stroke=_outline(), **look)
-    )
+    marks = _marks(source, _kinds(points)).encode(x=x, y=y)
     return _finished(alt.layer(bars, marks), reading, height=max(120, 24 * len(points)))
 
 
@@ -256,23 +271,34 @@ def model_mix(mix: pd.DataFrame, *, reading: str) -> Picture:
     return Picture(_finished(chart, reading, height=max(60, 34 * len(strategies))), {"mix": mix}, reading)
 
 
-def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Any:
-    return (
+def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Drawing:
+    made = (
         chart.add_params(alt.param(name="selected", value=[]))
         .properties(height=height, description=reading)
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=_TEXT_PX, titleFontSize=_TEXT_PX, gridOpacity=0.5, titleFontWeight="normal")
         .configure_legend(labelFontSize=_TEXT_PX)
     )
+    return Drawing(made.to_dict(validate=False))
 
 
-def _look(points: pd.DataFrame) -> dict[str, Any]:
-    kinds = [kind for kind in _KINDS if kind in set(points["kind"])]
-    colours = alt.Scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds])
-    return {
-        "fill": alt.Fill("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
-        "shape": alt.Shape("kind:N", scale=alt.Scale(domain=kinds, range=[_SHAPES[kind] for kind in kinds])),
-    }
+def _kinds(points: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(kind for kind in _KINDS if kind in set(points["kind"]))
+
+
+def _marks(source: Any, kinds: tuple[str, ...]) -> Any:
+    colours = alt.Scale(domain=list(kinds), range=[_COLOURS[kind] for kind in kinds])
+    shapes = alt.Scale(domain=list(kinds), range=[_SHAPES[kind] for kind in kinds])
+    return (
+        alt.Chart(source)
+        .mark_point(size=130, opacity=1, strokeWidth=2.5)
+        .encode(
+            fill=alt.Fill("kind:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
+            shape=alt.Shape("kind:N", scale=shapes),
+            stroke=_outline(),
+            tooltip=_tooltip(),
+        )
+    )
 
 
 def _colour() -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from routebench.bench import Bench
-from routebench.dash.panel import compare
+from routebench.dash.comparing import compare
 
 
 def cockpit(bench: Bench, *, rules: str | None = None, today: str | None = None, read_only: bool = False, cap_usd: float | None = None) -> Any:

@@ -1,7 +1,7 @@
 """What a person's verdicts on blindly drawn answers say, weighed back by the chances with which they were drawn.
 
-Means are Hajek's: each item counts as the requests that its case stands for, over its chance to be drawn; the errors are
-robust to several items of one case.
+Means are Hajek's: each item counts as the requests that its case stands for, over its chance to be drawn; the errors
+are robust to several items of one case.
 """
 
 from __future__ import annotations

@@ -149,8 +149,9 @@ def _stands_for(chance: npt.ArrayLike | None, kept: npt.NDArray[np.bool_]) -> _F
     """How many units each of the kept ones stands for, 1 in the mean."""
     if chance is None:
         return np.ones(int(kept.sum()))
-    inverse: _Floats = 1 / np.asarray(chance, dtype=float)[kept]
-    return inverse / inverse.mean()
+    inverse = 1 / np.asarray(chance, dtype=float)[kept]
+    stands_for: _Floats = inverse / inverse.mean()
+    return stands_for
 
 
 def _quadratic_kappa(first: _Floats, second: _Floats) -> _Statistic:

@@ -34,6 +34,11 @@ class RecentCall:
     error: str | None = None
     retried: tuple[ErrorKind, ...] = ()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether there is no answer; a model that declines to answer has not failed."""
+        return self.error_kind not in (None, "abstained")
+
     def __str__(self) -> str:
         """What happened to whom: `429 three times, then ok` reads `3 x rate_limited, then ok`."""
         tries = [f"{number} x {kind}" for kind, number in Counter(self.retried).items()]
@@ -71,7 +76,7 @@ class Recent:
                 tuple(retried),
             )
             self._calls.append(call)
-            if call.error_kind is not None or call.retried:
+            if call.has_failed or call.retried:
                 self._problems.append(call)
 
     def calls(self) -> Sequence[RecentCall]:

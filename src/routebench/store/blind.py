@@ -288,7 +288,11 @@ def read_blind_verdicts(store: Store, batch_id: str) -> list[BlindVerdict]:
             ORDER BY rater, number""",
             [batch_id],
         ).fetchall()
-    return [BlindVerdict(*row[:-1], row[-1].replace(tzinfo=UTC)) for row in rows if row[3] is not None]
+    return [
+        BlindVerdict(rater, place, number, verdict, note, taken_s, at.replace(tzinfo=UTC))
+        for rater, place, number, verdict, note, taken_s, at in rows
+        if verdict is not None
+    ]
 
 
 def add_reveal(store: Store, batch_id: str, rater: str, at: datetime) -> None:

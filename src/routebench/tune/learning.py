@@ -27,6 +27,10 @@ from routebench.tune.study import Study
 from routebench.types import Model
 
 MAX_RULES = 12
+_NO_ANSWERS = (
+    "Cascades are left out: they look at answers, and too few are kept; run the models with `store.text: full`, or "
+    "import outcomes with a column `response`."
+)
 
 
 def learn(outcomes: Outcomes, models: Sequence[Model], **asked: Any) -> Study:
@@ -114,11 +118,10 @@ def learning(
         left = tuple(one for one in study.waiting if one != form.name)
         try:
             fitted = form.fit(train)
-        except OutcomesError as error:
+        except OutcomesError:
             if form.name != "cascade":
                 raise
-            # No answers are kept: there is nothing that a cascade could look at.
-            study = replace(study, waiting=left, left_out=(f"Cascades were not tried: {error}.",))
+            study = replace(study, waiting=left, left_out=(_NO_ANSWERS,))
         else:
             # A cascade that pays nowhere is the fixed mix, and no form.
             abstained = form.name == "cascade" and fitted.abstained

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-#from routebench.dash.comparing.panel import ComparePanel, compare
+from routebench.dash.comparing.panel import ComparePanel, compare
 
-__all__: list[str] = []
+__all__ = ["ComparePanel", "compare"]

@@ -49,7 +49,9 @@ def differing(comparison: Comparison, names: Sequence[str], which: Which = "diff
     scores = np.column_stack([held.score, *(one.score for one in others)])
     loss = (scores[:, :1] - scores[:, 1:]).max(axis=1)
     differs: BoolArray = (np.abs(scores[:, 1:] - scores[:, :1]) > _SAME).any(axis=1)
-    by_other: BoolArray = np.any([np.abs(one.answered_by - held.answered_by).max(axis=1) > _SAME for one in others], axis=0)
+    by_other: BoolArray = np.any(
+        [np.abs(one.answered_by - held.answered_by).max(axis=1) > _SAME for one in others], axis=0
+    )
     kept = {"different": differs, "answers": by_other & ~differs, "all": np.ones(test.n, dtype=bool)}[which]
     harm = loss * test.weight
     at = np.flatnonzero(kept)

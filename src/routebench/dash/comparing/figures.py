@@ -12,9 +12,12 @@ from routebench.dash.parts import Column
 from routebench.dash.tables import VERDICTS, shown_name
 from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.paired import Difference, Verdict
+from routebench.evaluate.protocol import Kind
 from routebench.evaluate.slices import MIN_CASES
 
 TOO_FEW = "too few to decide"
+_ORDER: tuple[Kind, ...] = ("strategy", "today", "reference", "model")
+"""What a reader came for stands first, and the pick before all."""
 _ARROWS = {"better": "▲ ", "worse": "▼ "}
 
 
@@ -30,17 +33,20 @@ class Figure(float):
         return made
 
 
-def _text(value: Figure) -> str:
+def figure_text(value: Figure) -> str:
+    """Returns the text that shows a figure."""
     return value.text
 
 
 COLUMNS = (
     Column("name", "name"),
-    Column("quality", "quality [95% CI]", "right", _text, "mean score on held-out cases of the first split"),
-    Column("delta", "vs baseline", "right", _text, "paired difference of mean scores, in points"),
+    Column("quality", "quality [95% CI]", "right", figure_text, "mean score on held-out cases of the first split"),
+    Column("delta", "vs baseline", "right", figure_text, "paired difference of mean scores, in points"),
     Column("verdict", "verdict", help="what the paired difference allows to say"),
-    Column("versus_mix", "vs mix at its cost", "right", _text, "against a fixed mix of single models of equal cost"),
-    Column("cost", "$ per 1,000 [95% CI]", "right", _text, "cost of 1,000 requests"),
+    Column(
+        "versus_mix", "vs mix at its cost", "right", figure_text, "against a fixed mix of single models of equal cost"
+    ),
+    Column("cost", "$ per 1,000 [95% CI]", "right", figure_text, "cost of 1,000 requests"),
     Column("p50_s", "p50", "right", seconds, "middle time to the answer"),
     Column("p95_s", "p95", "right", seconds, "time that 95% of the answers stay within"),
     Column("failed", "failed", "right", percent, "share of requests without an answer"),
@@ -55,12 +61,13 @@ def figures(comparison: Comparison, *, adjusted: bool, pick: str | None) -> pd.D
         adjusted: whether intervals and verdicts allow for how many strategies are compared.
         pick: the strategy that is marked as the present pick.
     """
-    rows = [_row(one, comparison.n_test, adjusted=adjusted, pick=pick) for one in comparison.evaluations]
+    listed = sorted(comparison.evaluations, key=lambda one: (one.name != pick, _ORDER.index(one.kind)))
+    rows = [_row(one, comparison.n_test, adjusted=adjusted, pick=pick) for one in listed]
     columns = {
         column.name: pd.Series([row[place] for row in rows], dtype=object) for place, column in enumerate(COLUMNS)
     }
     frame = pd.DataFrame(columns)
-    return frame.set_index(pd.Index([one.name for one in comparison.evaluations]))
+    return frame.set_index(pd.Index([one.name for one in listed]))
 
 
 def _row(one: Evaluation, n: int, *, adjusted: bool, pick: str | None) -> tuple[object, ...]:
@@ -109,9 +116,7 @@ _WORDS: dict[Verdict, str] = {**VERDICTS, "too_few": TOO_FEW}
 
 def unadjusted(one: Difference) -> Difference:
     """Returns a difference as if it had been the only one that was looked at."""
-    return replace(
-        one, p_adjusted=one.p_value, p_noninferior_adjusted=one.p_noninferior, ci95_simultaneous=None
-    )
+    return replace(one, p_adjusted=one.p_value, p_noninferior_adjusted=one.p_noninferior, ci95_simultaneous=None)
 
 
 def _known(value: float | None) -> float:

@@ -57,7 +57,9 @@ class Compared:
         self._narrowed: dict[tuple[str, str], Comparison] = {(comparison.baseline, EVERYTHING): comparison}
         self._points: dict[tuple[str, str], tuple[pd.DataFrame, list[str]]] = {}
         self._hulls: dict[str, pd.DataFrame] = {}
-        self._prompts: list[str] | None = None
+        self._prompts: dict[str, str] | None = None
+        half = comparison.half
+        self._in_sample = bool(np.isin(half.test.cases.ids, half.train.cases.ids).any())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,14 +137,15 @@ class Compared:
         if self.part == EVERYTHING:
             return text
         few = f" With fewer than {MIN_CASES} cases nothing can be decided." if self.shown.n_test < MIN_CASES else ""
-        return f"In {self.part}: {text[:1].lower()}{text[1:]}{few} One part of {len(self._parts)}, not adjusted for that."
+        return (
+            f"In {self.part}: {text[:1].lower()}{text[1:]}{few} One part of {len(self._parts)}, not adjusted for that."
+        )
 
     @property
     def notices(self) -> list[str]:
         """What must not be missed before a number is believed."""
         told = [one.text for one in self.comparison.readings if one.grave and not one.is_finding]
-        test, train = self.comparison.half.test, self.comparison.half.train
-        if np.isin(test.cases.ids, train.cases.ids).any():
+        if self._in_sample:
             told.insert(0, "In-sample: strategies were chosen on cases that they are measured on; optimistic.")
         if len(self.comparison.models) == 1:
             told.insert(0, "There is one model: add a second model to compare.")
@@ -196,21 +199,21 @@ class Compared:
     def cases(self) -> pd.DataFrame:
         """The cases on which the selected strategies differ, the most harmful first; see `cases.differing`.
 
-        With a column prompt: its beginning, None where no text is kept.
+        With a column prompt: its beginning, empty where no text is kept.
         """
         names = self.beside
         if len(names) < 2:
             return pd.DataFrame()
         frame = differing(self.shown, names, self.which)
-        prompts = dict(zip(self.comparison.half.test.cases.ids, self._previews(), strict=True))
+        prompts = self._previews()
         return frame.assign(prompt=[prompts[case_id] for case_id in frame.index])
 
-    def _previews(self) -> list[str]:
+    def _previews(self) -> dict[str, str]:
         if self._prompts is None:
-            cases = self.comparison.half.test.cases
-            self._prompts = [
-                " ".join(last_user_text(case.request.messages)[: 2 * _PREVIEW].split())[:_PREVIEW] for case in cases
-            ]
+            self._prompts = {
+                case.id: " ".join(last_user_text(case.request.messages)[: 2 * _PREVIEW].split())[:_PREVIEW]
+                for case in self.comparison.half.test.cases
+            }
         return self._prompts
 
     def told(self, cases: pd.DataFrame) -> str:
@@ -220,7 +223,11 @@ class Compared:
             return "0 selected: drag over marks, click one, or tick rows of the table to see the cases."
         if len(names) < 2:
             return f"{shown_name(names[0])} is the baseline: select another to see where they differ."
-        listed = {"different": "score differently", "answers": "are answered by other models, to the same score", "all": "are listed"}
+        listed = {
+            "different": "score differently",
+            "answers": "are answered by other models, to the same score",
+            "all": "are listed",
+        }
         which = " and ".join(shown_name(name) for name in names[1:])
         text = f"{len(cases):,} of {self.shown.n_test:,} cases {listed[self.which]}: {which} against {shown_name(names[0])}."
         if len(self.selection) > MOST_BESIDE:

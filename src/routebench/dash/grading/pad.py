@@ -43,7 +43,12 @@ def buttons_of(scale: str | None) -> tuple[Button, ...]:
     low, high = SCALES[scale]
     ends = {low: ", the worst", high: ", the best"}
     steps = [
-        {"word": str(step), "key": str(step), "text": str(step), "label": f"Score {step}{ends.get(step, '')}, key {step}"}
+        {
+            "word": str(step),
+            "key": str(step),
+            "text": str(step),
+            "label": f"Score {step}{ends.get(step, '')}, key {step}",
+        }
         for step in range(low, high + 1)
     ]
     return (*steps, _SKIP)

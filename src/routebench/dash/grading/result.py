@@ -189,7 +189,8 @@ def items_of(
     1 where the left one is better), `grade` and `judge` (the answer's score by the person and by the suite's grader; of
     two models the judge's preference), word, note. Against a reference the answer stands left, wherever it was shown.
     """
-    score_of = {(row.case_id, row.request_key, row.run_id): row.score for row in scored.itertuples(index=False)}
+    keys = zip(scored["case_id"], scored["request_key"], scored["run_id"], strict=True)
+    score_of: dict[tuple[str, str, str | None], float] = dict(zip(keys, scored["score"], strict=True))
     rows = []
     for item in batch.items:
         said = mine.get(item.place)

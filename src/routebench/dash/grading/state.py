@@ -126,9 +126,7 @@ class Sitting:
         self._now = now
         self._clock = clock
         self.rater = rater
-        self.batch = draw_batch(
-            store, suite, models, kind=kind, n=n, seed=seed, scale=scale, against=against, at=now()
-        )
+        self.batch = draw_batch(store, suite, models, kind=kind, n=n, seed=seed, scale=scale, against=against, at=now())
         if not self.batch.items:
             raise OutcomesError(_nothing(self.batch.counts, suite.name, kind, models))
         self._texts = read_shown_texts(store, self.batch.batch_id)
@@ -177,18 +175,14 @@ class Sitting:
         with_reference = case.target is not None and self.batch.opponent != "reference"
         left = sides[0]
         assert left is not None
-        return Shown(
-            item.place, prompt_of(case), left, sides[1], as_text(case.target) if with_reference else None
-        )
+        return Shown(item.place, prompt_of(case), left, sides[1], as_text(case.target) if with_reference else None)
 
     def _text(self, answer: BlindAnswer, item: BlindItem) -> str:
         if answer.model is None:
             return as_text(self._cases[item.case_id].target)
         text = self._texts.get((answer.request_key, answer.run_id))
         if text is None:
-            raise OutcomesError(
-                f"the answer at place {item.place + 1} was purged after the batch was drawn; skip it"
-            )
+            raise OutcomesError(f"the answer at place {item.place + 1} was purged after the batch was drawn; skip it")
         return text
 
     @property
@@ -265,20 +259,21 @@ class Sitting:
         """
         if self.revealed_at is None:
             if not self.unlocked:
-                raise InputError(f"{self.progress.done} are graded; names are told from {self._needed} on")
+                raise InputError(f"{self.progress.done} are graded; names are told from {self.needed} on")
             at = self._now()
             add_reveal(self._store, self.batch.batch_id, self.rater, at)
             self.revealed_at = at
         return self.revealed_at
 
     @property
-    def _needed(self) -> int:
+    def needed(self) -> int:
+        """From how many verdicts on results may be seen."""
         return min(UNLOCKED_AT, len(self.batch.items))
 
     @property
     def unlocked(self) -> bool:
         """Whether results may be seen."""
-        return len(self.mine) >= self._needed
+        return len(self.mine) >= self.needed
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -325,7 +320,7 @@ class Sitting:
         # A judge may be one of the judged, and its name tells that.
         if judges:
             return f"judge {', '.join(judges)}" if self.revealed_at is not None else "the judge"
-        return f"grader {', '.join(graders)}"
+        return f"grader {graders[0]}" if len(graders) == 1 else "the suite's graders"
 
 
 def _codes(models: Sequence[str], seed: int) -> dict[str, str]:
@@ -341,9 +336,7 @@ def _nothing(counts: Mapping[str, int], suite: str, kind: str, models: Sequence[
             "them (`store: {text: redacted}`) and ask again with cache='refresh'"
         )
     if counts.get("identical"):
-        return (
-            f"no pairs with different answers (identical {counts['identical']}); give other models, or kind='score'"
-        )
+        return f"no pairs with different answers (identical {counts['identical']}); give other models, or kind='score'"
     if kind == "pairwise" and len(models) < 2 and not counts.get("no_reference"):
         return "pairs take two models, and here is one; add a second model, or grade with kind='score'"
     if counts.get("no_reference"):

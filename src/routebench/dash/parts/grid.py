@@ -96,7 +96,7 @@ class Grid(widgets.VBox):
         self._found = self.frame
         self._page = _Page(
             label=label,
-            columns=[{"name": one.name, "title": one.title, "align": one.align, "help": one.help} for one in columns],
+            columns=_heads(columns),
             ticks=ticks,
             opens=opens,
             search=search,
@@ -112,18 +112,25 @@ class Grid(widgets.VBox):
         self.observe(lambda change: setattr(self._page, "ticked", list(change["new"])), "ticked")
         self.observe(lambda change: setattr(self._page, "opened", change["new"]), "opened")
 
-    def show(self, frame: pd.DataFrame) -> None:
+    def show(self, frame: pd.DataFrame, columns: Sequence[Column] | None = None) -> None:
         """Shows other rows, from the first page; what was ticked and is still there stays ticked.
 
         Args:
             frame: has the columns by name, and unique keys as its index.
+            columns: other columns; those that are there when left out.
         """
         self.frame = frame.set_axis(frame.index.map(str))
         there = set(self.frame.index)
-        self.ticked = tuple(key for key in self.ticked if key in there)
-        if self.opened not in there:
-            self.opened = ""
-        self._turn({"name": "wanted"})
+        with self._page.hold_sync():
+            if columns is not None:
+                self._columns = tuple(columns)
+                self._page.columns = _heads(columns)
+                if self._page.sort[0] not in {column.name for column in columns}:
+                    self._page.sort = ["", False]
+            self.ticked = tuple(key for key in self.ticked if key in there)
+            if self.opened not in there:
+                self.opened = ""
+            self._turn({"name": "wanted"})
 
     def csv(self) -> str:
         """Returns all rows that are found, unformatted, in the order that is shown."""
@@ -170,6 +177,10 @@ class Grid(widgets.VBox):
         last = min(first + self._page_size, n)
         whole = f"{n:,} rows" if n == of else f"{n:,} of {of:,} rows"
         return whole if n <= self._page_size else f"{first + 1:,} to {last:,} of {whole}"
+
+
+def _heads(columns: Sequence[Column]) -> list[dict[str, str]]:
+    return [{"name": one.name, "title": one.title, "align": one.align, "help": one.help} for one in columns]
 
 
 def _text(column: Column, value: Any) -> str:

@@ -65,10 +65,10 @@ class RunPanel(Panel):
         self._picture: ChartView | None = None
         self._said_s = self._still_s = 0.0
         self._past = widgets.HTML()
-        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="16em"))
-        self._done = widgets.HTML()
-        self._money = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="16em"))
-        self._spent = widgets.HTML()
+        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="14em", flex="0 0 auto"))
+        self._done = widgets.HTML(layout=widgets.Layout(flex="1 1 20em"))
+        self._money = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="14em", flex="0 0 auto"))
+        self._spent = widgets.HTML(layout=widgets.Layout(flex="1 1 20em"))
         self._lines = widgets.VBox([Panel.row(self._bar, self._done), Panel.row(self._money, self._spent)])
         self._plan = Grid(text_columns(PRICED_COLUMNS), name="plan", label="the priced plan, a row a model")
         self._known = Grid(text_columns(STORED_COLUMNS), name="cells", label="what the store knows, a row a model")
@@ -247,10 +247,10 @@ class RunPanel(Panel):
             )
         elif progress.status == "budget":
             self.refuse(f"Stopped at the cap: {left} ({progress.note})", f"{goes_on} with a higher cap")
-        elif progress.paused and progress.left:
+        elif progress.paused:
             told = ". ".join(f"{name} is paused: {reason}" for name, reason in progress.paused.items())
-            self.refuse(told, f"{left}; mend it, then {goes_on}")
-        elif progress.status == "stopped":
+            self.refuse(told, f"{f'{left}; ' if progress.left else ''}mend it, then {goes_on}")
+        elif progress.status == "stopped" and progress.left:
             self.refuse(f"Stopped: {left}", f"nothing is lost; {goes_on} to go on from here")
 
     def _show_plan(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ _MODEL = "#0072B2"
 _GUIDE = "#767676"
 _STEPS_S = tuple(step * 10.0**power for power in range(-4, 3) for step in (1, 3))
 _MARGIN = 0.12
+_ROOM = 0.08
 _FONT_PX = 13
 _MOST_LINES = 3
 """Lines of even latency a row; more would lie on each other's names."""
@@ -41,11 +43,15 @@ def latencies(models: Sequence[str]) -> Any:
         scale=alt.Scale(nice=False, zero=False),
         axis=alt.Axis(grid=False, tickCount=8, titleFontWeight="normal", **font),
     )
-    lines = alt.Chart(guides).mark_rule(color=_GUIDE, strokeDash=[2, 4], strokeWidth=0.7).encode(y=y, yOffset=offset)
+    lines = (
+        alt.Chart(guides)
+        .mark_rule(color=_GUIDE, strokeDash=[2, 4], strokeWidth=0.7)
+        .encode(y=y, yOffset=offset, x=alt.X("from_s:Q"), x2="to_s")
+    )
     labels = (
         alt.Chart(guides)
-        .mark_text(align="left", baseline="middle", dx=4, fontSize=12, color=INK)
-        .encode(y=y, yOffset=offset, x=alt.value("width"), text="label:N")
+        .mark_text(align="right", baseline="middle", fontSize=12, color=INK)
+        .encode(y=y, yOffset=offset, x=x, text="label:N")
     )
     tips = [
         alt.Tooltip("model:N"),
@@ -55,7 +61,7 @@ def latencies(models: Sequence[str]) -> Any:
     ]
     answered = (
         alt.Chart(points)
-        .mark_point(shape="circle", filled=True, size=18, opacity=0.6, color=_MODEL)
+        .mark_point(shape="circle", filled=True, size=22, opacity=0.8, color=_MODEL)
         .encode(x=x, y=y, yOffset=offset, tooltip=tips)
         .transform_filter("datum.kind === 'answered'")
     )
@@ -67,7 +73,7 @@ def latencies(models: Sequence[str]) -> Any:
     )
     return (
         alt.layer(lines, labels, answered, failed)
-        .properties(height=_ROW_PX * max(1, len(models)) + 4, padding={"left": 5, "top": 5, "bottom": 5, "right": 48})
+        .properties(height=_ROW_PX * max(1, len(models)) + 4)
         .configure_view(stroke=None)
     )
 
@@ -87,11 +93,16 @@ def frames(points: pd.DataFrame, models: Sequence[str]) -> dict[str, pd.DataFram
     height[latency_s > 0] = (known - low) / (high - low)
     inside = [step for step in _STEPS_S if low <= np.log10(step) <= high]
     if len(inside) > _MOST_LINES:
-        inside = [step for step in inside if np.isclose(np.log10(step) % 1, 0)] or inside[:: len(inside) - 1]
-    guides = [(name, (np.log10(step) - low) / (high - low), _label(step)) for name in models for step in inside]
+        tens = inside[::2] if np.isclose(np.log10(inside[0]) % 1, 0) else inside[1::2]
+        inside = tens[:: math.ceil(len(tens) / _MOST_LINES)]
+    start_s, end_s = (points["at_s"].min(), points["at_s"].max()) if len(points) else (0.0, 1.0)
+    # Their names stand at the right of the latest call.
+    edge_s = end_s + _ROOM * max(end_s - start_s, 1.0)
+    ends = (start_s, end_s, edge_s)
+    guides = [(name, (np.log10(step) - low) / (high - low), *ends, _label(step)) for name in models for step in inside]
     return {
         "points": points.assign(height=height),
-        "guides": pd.DataFrame(guides, columns=["model", "height", "label"]),
+        "guides": pd.DataFrame(guides, columns=["model", "height", "from_s", "to_s", "at_s", "label"]),
     }
 
 

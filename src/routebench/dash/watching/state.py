@@ -61,7 +61,7 @@ class Look:
                 call.model,
                 call.case_id or "",
                 np.nan if call.latency_s is None else call.latency_s,
-                "answered" if call.error_kind is None else "failed",
+                "failed" if call.has_failed else "answered",
                 str(call),
             )
             for call in self.calls

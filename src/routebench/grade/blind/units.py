@@ -25,7 +25,7 @@ MIDDLE = (0.3, 0.7)
 NEAR = 0.1
 """Two scores of a judge that differ by no more, a point of ten, do not tell which answer is better."""
 _ROUNDING = 1e-9
-_CHANGED = r"^([1-9]\d*) of \d+ pairs changed"
+_CHANGED = r"^[1-9]\d* of \d+ pairs changed"
 _VOTES = r"votes from (\S+) to ([0-9.]+)"
 
 
@@ -107,11 +107,11 @@ def _single(rows: pd.DataFrame) -> pd.DataFrame:
 def _pairs(rows: pd.DataFrame, models: Sequence[str]) -> tuple[pd.DataFrame, npt.NDArray[np.bool_]]:
     import pandas as pd
 
-    by_model = {name: part for name, part in rows.groupby("model", sort=False)}
+    by_model = dict(list(rows.groupby("model", sort=False)))
     found = []
+    keys = [*_OF_CASE, "grader"]
     for one, other in itertools.combinations([name for name in models if name in by_model], 2):
-        both = by_model[one].merge(by_model[other], on=[*_OF_CASE, "grader"], suffixes=("", "_other"))
-        found.append(both)
+        found.append(by_model[one].merge(by_model[other], on=keys, suffixes=("", "_other")))
     columns = [*_OF_CASE, "doubtful", *(f"{side}_{name}" for side in ("one", "other") for name in _OF_SIDE)]
     if not found:
         return pd.DataFrame({name: [] for name in columns}).astype({"doubtful": bool}), np.zeros(0, dtype=bool)

@@ -79,7 +79,8 @@ class Distilled(Pupil):
     def decided_at(self, place: int) -> Choices:
         """Returns the decisions for the training cases at one cost weight, by lists that were learned without them."""
         read = readings(self._train.requests)
-        width = 2 * max(map(len, self.teacher_.grounds_.arms))
+        # Where guards refuse all of a chain, all models that they allow stand in for it.
+        width = max(2 * max(map(len, self.teacher_.grounds_.arms)), len(self.models_))
         chains: IntArray = np.full((self._train.n, width), -1, dtype=np.intp)
         for outside, lists in self._out_of_fold:
             decided = decide_all(self._router(lists[place]), self.models_, read[outside]).parts[0][1]

@@ -1,0 +1,400 @@
+"""The comparison as a notebook panel: the picture, the numbers, the cases behind a difference, the answers."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from routebench import __version__
+from routebench.dash.charts import WIDTH, Along, Picture, cost_quality, has_place, placed, placed_alone
+from routebench.dash.comparing.cases import Which
+from routebench.dash.comparing.figures import COLUMNS
+from routebench.dash.comparing.listing import case_columns, case_rows
+from routebench.dash.comparing.reading import case_html, diff_refusal
+from routebench.dash.comparing.state import EVERYTHING, Compared
+from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
+from routebench.dash.tables import shown_name
+from routebench.errors import RoutebenchError
+from routebench.evaluate import Comparison
+
+_LISTED = 20
+"""So many differing cases stay below the panel when the kernel is gone."""
+_WHICH: tuple[tuple[str, Which], ...] = (
+    ("scores differ", "different"),
+    ("other model, same score", "answers"),
+    ("all cases", "all"),
+)
+_ALONG: tuple[tuple[str, Along], ...] = (("cost", "cost"), ("latency p50", "p50"), ("latency p95", "p95"))
+_DEMO = "DEMO: recorded answers of embedded models. "
+
+
+class ComparePanel(Panel):
+    """A comparison to look at; display it once.
+
+    Args:
+        comparison: what was found.
+        demo: whether it is marked DEMO.
+
+    Attributes:
+        result: the comparison.
+        demo: as above.
+        state: what is shown and selected, without a widget.
+    """
+
+    def __init__(self, comparison: Comparison, *, demo: bool = False) -> None:
+        self.state = Compared(comparison)
+        self.result: Comparison = comparison
+        self.demo = demo
+        self._busy = False
+        self._shown: tuple[Any, ...] = ()
+        self._listed = pd.DataFrame()
+        self._make_controls()
+        picture = self._picture()
+        self._chart = ChartView(
+            picture.chart,
+            name=f"{comparison.suite}-compare",
+            description=picture.reading,
+            data=picture.data,
+            select="points.name",
+        )
+        self._remark = widgets.HTML()
+        self._table = Grid(COLUMNS, name=f"{comparison.suite}-strategies", label="strategies", ticks=True)
+        self._told = widgets.HTML()
+        self._which = widgets.Dropdown(options=_WHICH, description="cases", **_LABELLED)
+        self._diff = widgets.Checkbox(value=False, description="mark words that differ", indent=False)
+        self._cases = Grid(
+            [Column("case", "case")], name=f"{comparison.suite}-cases", label="cases", opens=True, search=True
+        )
+        self._answers = widgets.HTML()
+        self._answers.add_class("rb-opened")
+        self._badges = widgets.HTML()
+        super().__init__(
+            title=f"Compare: {comparison.suite}{' (DEMO)' if demo else ''}",
+            children=[
+                self._badges,
+                self.row(self._baseline, self._part, self._along, self._log, self._adjusted),
+                self.columns((widgets.VBox([self._chart, self._remark]), "56%"), (self._table, "42%")),
+                self._told,
+                self.row(self._which, self._diff),
+                self._cases,
+                self._answers,
+            ],
+            footer=_footer(comparison),
+            css=Path(__file__).parent / "comparing.css",
+        )
+        self._wire()
+        pick = self.state.pick
+        self.state.select([] if pick is None or pick == self.state.baseline else [pick])
+        self._draw()
+
+    def _make_controls(self) -> None:
+        state = self.state
+        names = [(shown_name(name), name) for name in state.names]
+        parts = [(f"{part} ({state.size(part):,})", part) for part in state.parts]
+        everything = (f"all held-out cases ({state.size(EVERYTHING):,})", EVERYTHING)
+        points = state.points()[0]
+        self._baseline = widgets.Dropdown(options=names, value=state.baseline, description="baseline", **_LABELLED)
+        self._part = widgets.Dropdown(options=[everything, *parts], value=EVERYTHING, description="slice", **_LABELLED)
+        known = [(label, along) for label, along in _ALONG if along == "cost" or has_place(points, along)]
+        self._along = widgets.Dropdown(options=known, value="cost", description="quality against", **_LABELLED)
+        self._log = widgets.Checkbox(value=True, description="log axis", indent=False)
+        self._adjusted = widgets.Checkbox(value=True, description="adjusted for several comparisons", indent=False)
+
+    def _wire(self) -> None:
+        self._baseline.observe(lambda change: self._try(self.state.hold_against, change["new"]), "value")
+        self._part.observe(lambda change: self._try(self.state.look_at, change["new"]), "value")
+        self._along.observe(lambda change: self._try(self._turn, change["new"]), "value")
+        self._log.observe(lambda change: self._try(self._scale, change["new"]), "value")
+        self._adjusted.observe(lambda change: self._try(self._adjust, change["new"]), "value")
+        self._which.observe(lambda change: self._try(self._list, change["new"]), "value")
+        self._chart.observe(lambda change: self._try(self._choose, change["new"]), "selected")
+        self._table.observe(lambda change: self._try(self._choose, change["new"]), "ticked")
+        self._cases.observe(lambda _change: self._open(), "opened")
+        self._diff.observe(lambda _change: self._open(), "value")
+        self._chart.observe(lambda _change: self._place(), "width_px")
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """Names of the strategies that are selected; setting it selects them."""
+        return self.state.selection
+
+    @selection.setter
+    def selection(self, names: Sequence[str]) -> None:
+        self.select(names)
+
+    @property
+    def cases(self) -> pd.DataFrame:
+        """The cases on which the selected strategies differ, the most harmful first; see `cases.differing`."""
+        return self.state.cases()
+
+    @property
+    def opened(self) -> str:
+        """The id of the case that is open, an empty string for none; setting it opens one."""
+        return str(self._cases.opened)
+
+    @opened.setter
+    def opened(self, case_id: str) -> None:
+        self._cases.opened = case_id
+
+    def select(self, names: Sequence[str]) -> None:
+        """Selects strategies by their names.
+
+        Raises:
+            OutcomesError: one of them was not compared.
+        """
+        self.state.select(names)
+        self._draw()
+
+    def hold_against(self, baseline: str) -> None:
+        """Holds everything against another strategy.
+
+        Raises:
+            OutcomesError: it was not compared.
+        """
+        self.state.hold_against(baseline)
+        self._draw()
+
+    def look_at(self, part: str) -> None:
+        """Looks at a part of the held-out cases, such as `category=law`; at all of them with an empty string.
+
+        Raises:
+            OutcomesError: there is no such part.
+        """
+        self.state.look_at(part)
+        self._draw()
+
+    def _try(self, change: Any, value: Any) -> None:
+        """Does what a control asks for; what cannot be done is said, and nothing is changed."""
+        if self._busy:
+            return
+        self.clear()
+        try:
+            change(value)
+            self._draw()
+        except RoutebenchError as error:
+            self.refuse(error)
+
+    def _turn(self, along: Along) -> None:
+        self.state.along = along
+
+    def _scale(self, log: bool) -> None:  # noqa: FBT001 - the value of a box that is ticked
+        self.state.log = log
+
+    def _adjust(self, adjusted: bool) -> None:  # noqa: FBT001 - likewise
+        self.state.adjusted = adjusted
+
+    def _list(self, which: Which) -> None:
+        self.state.which = which
+
+    def _choose(self, names: Sequence[str]) -> None:
+        self.state.select(names)
+
+    def _draw(self) -> None:
+        """Brings every widget to what the state says; what has not changed is left alone."""
+        state = self.state
+        seen = (state.baseline, state.part)
+        drawn = (*seen, state.along, state.is_log)
+        listed = (*seen, state.beside, state.which)
+        before = self._shown or (None, None, None)
+        self._busy = True
+        try:
+            self.reading = (_DEMO if self.demo else "") + state.reading
+            self._controls_follow()
+            if before[0] is None:
+                self._remark_on()
+            elif before[0] != drawn:
+                self._redraw(same_axes=before[0][2:] == drawn[2:])
+            if before[1] != (*seen, state.adjusted):
+                self._badges.value = _badges(state)
+                self._table.show(state.figures())
+            if before[2] != listed:
+                self._list_cases()
+            self._told.value = f"<div class='rb-told' role='status'>{html.escape(state.told(self._listed))}</div>"
+            self._chart.selected = state.selection
+            self._table.ticked = state.selection
+        finally:
+            self._busy = False
+        self._shown = (drawn, (*seen, state.adjusted), listed)
+        self.settled()
+
+    def _controls_follow(self) -> None:
+        state = self.state
+        told = (
+            (self._baseline, state.baseline),
+            (self._part, state.part),
+            (self._along, state.along),
+            (self._log, state.log),
+            (self._adjusted, state.adjusted),
+            (self._which, state.which),
+        )
+        for control, value in told:
+            if control.value != value:
+                control.value = value
+
+    def _picture(self) -> Picture:
+        state = self.state
+        return cost_quality(state.points()[0], state.hull(), reading=state.reading, along=state.along, log=state.is_log)
+
+    def _redraw(self, *, same_axes: bool) -> None:
+        if same_axes:
+            self._place()
+        else:
+            picture = self._picture()
+            self._chart.show(picture.chart, picture.reading, picture.data)
+            self._place()
+        self._remark_on()
+
+    def _place(self) -> None:
+        """Feeds marks and names as they have room at the width of the picture."""
+        state = self.state
+        points = state.points()[0]
+        if has_place(points, state.along):
+            width = self._chart.width_px or WIDTH
+            self._chart.feed(state.reading, **placed(points, state.hull(), state.along, log=state.is_log, width=width))
+        else:
+            self._chart.feed(state.reading, points=placed_alone(points))
+
+    def _remark_on(self) -> None:
+        state = self.state
+        self._log.disabled = not has_place(state.points()[0], state.along)
+        self._remark.value = f"<div class='rb-remark'>{html.escape(_remark(state))}</div>"
+
+    def _list_cases(self) -> None:
+        state = self.state
+        self._listed = frame = state.cases()
+        names = state.beside
+        if len(names) < 2:
+            self._cases.show(pd.DataFrame({"case": []}), [Column("case", "case")])
+        else:
+            rows = case_rows(frame, names)
+            self._cases.show(rows, case_columns(names, rows))
+        self._open()
+
+    def _open(self) -> None:
+        case_id = self.opened
+        if not case_id:
+            hint = "Open a case (click it, or Enter on its row) to read the answers side by side."
+            self._answers.value = f"<div class='rb-remark'>{hint}</div>" if len(self.state.beside) > 1 else ""
+            self._diff.disabled = True
+            return
+        try:
+            opened = self.state.open(case_id)
+        except RoutebenchError as error:
+            self.refuse(error)
+            return
+        refusal = diff_refusal(opened)
+        self._diff.disabled = bool(refusal)
+        self._diff.tooltip = (
+            f"not now: {refusal}" if refusal else "underlined: only here; struck out: only in the first"
+        )
+        self._answers.value = case_html(opened, diff=bool(self._diff.value) and not refusal)
+
+    def numbers(self) -> Sequence[Numbers]:
+        """Every strategy's figures, and the first cases that differ, without their texts."""
+        state = self.state
+        where = "all held-out cases" if state.part == EVERYTHING else state.part
+        tables = [
+            _numbers(f"{where}, n={state.shown.n_test:,}, {state.family}", COLUMNS, state.figures()),
+        ]
+        frame, names = state.cases(), state.beside
+        if len(names) > 1 and len(frame):
+            # A prompt is personal data: what is saved with a notebook holds none.
+            rows = case_rows(frame.head(_LISTED), names)
+            columns = [column for column in case_columns(names, rows) if column.name != "prompt"]
+            caption = f"{state.told(frame)} The first {min(_LISTED, len(frame))}."
+            tables.append(_numbers(caption, columns, rows))
+        return tables
+
+    def pictures(self) -> Sequence[ChartView]:
+        """The scatter."""
+        return [self._chart]
+
+    def code(self) -> str:
+        """The Python that shows the same."""
+        comparison, state = self.result, self.state
+        names = [one.name for one in comparison.evaluations if one.kind in ("strategy", "today")]
+        lines = [
+            "import routebench as rb",
+            "",
+            'bench = rb.Bench("bench.yaml")',
+            f"comparison = bench.compare({names!r}, seeds={list(comparison.seeds)!r}, baseline={comparison.baseline!r})",
+            "panel = rb.compare(comparison)",
+        ]
+        if state.baseline != comparison.baseline:
+            lines.append(f"panel.hold_against({state.baseline!r})")
+        if state.part != EVERYTHING:
+            lines.append(f"panel.look_at({state.part!r})")
+        lines += [f"panel.select({list(state.selection)!r})", "panel.cases"]
+        return "\n".join(lines)
+
+
+_LABELLED: dict[str, Any] = {
+    "style": {"description_width": "initial"},
+    "layout": widgets.Layout(width="auto", max_width="24em"),
+}
+
+
+def compare(comparison: Comparison) -> ComparePanel:
+    """Returns the panel of a comparison; the last expression of a cell displays it."""
+    return ComparePanel(comparison)
+
+
+def _numbers(caption: str, columns: Sequence[Column], frame: pd.DataFrame) -> Numbers:
+    texts = [
+        [
+            "n/a" if pd.isna(value) and not hasattr(value, "text") else column.show(value)
+            for column, value in zip(columns, row, strict=True)
+        ]
+        for row in frame[[column.name for column in columns]].itertuples(index=False)
+    ]
+    return Numbers(caption, [column.title for column in columns], texts)
+
+
+def _badges(state: Compared) -> str:
+    told = [f"n={state.shown.n_test:,} held-out cases", state.family]
+    if state.comparison.n_left_out:
+        told.append(f"{state.comparison.n_left_out:,} left out for lack of outcomes")
+    if state.comparison.agreement is not None:
+        told.append(state.comparison.agreement)
+    badges = "".join(f"<span class='rb-badge'>{html.escape(text)}</span>" for text in told)
+    notices = "".join(f"<li>{html.escape(text)}</li>" for text in state.notices)
+    return f"<div>{badges}</div>" + (f"<ul class='rb-notices'>{notices}</ul>" if notices else "")
+
+
+def _remark(state: Compared) -> str:
+    points, hidden = state.points()
+    told = []
+    if not has_place(points, state.along):
+        told.append("Bars: 95% intervals. The oracle sees every outcome: an upper bound, no candidate.")
+    elif state.along == "cost":
+        told.append(
+            "Dashed: what a fixed mix of two single models reaches, with its 95% ribbon; a router has to be above it. "
+            "Crosses: 95% intervals of each alone, so overlap decides nothing: the verdicts do. The oracle sees every "
+            "outcome: an upper bound."
+        )
+        if state.log and not state.is_log:
+            told.append("Linear, since something costs nothing.")
+    else:
+        told.append(
+            "No mixes are drawn here: quantiles of times do not mix as costs do. Bars: 95% intervals of scores."
+        )
+    if hidden:
+        told.append(f"Not drawn, without a price or failing more than half the cases: {', '.join(hidden)}.")
+    return " ".join(told)
+
+
+def _footer(comparison: Comparison) -> str:
+    seeds = ", ".join(map(str, comparison.seeds))
+    base = comparison[comparison.baseline]
+    methods = [one.versus_baseline.method for one in comparison.evaluations if one.versus_baseline is not None]
+    interval = "" if base.quality_ci95 is None else f"intervals of scores: {base.quality_ci95.method}; "
+    method = f"differences: paired, {', '.join(dict.fromkeys(methods))}; " if methods else ""
+    return (
+        f"Suite {comparison.suite}, outcomes {comparison.outcomes_sha256[:12]}; half-and-half splits by seed {seeds}, "
+        f"figures and cases of the first; {interval}{method}routebench {__version__}"
+    )

@@ -1,0 +1,133 @@
+"""One policy on the training half, out of fold, with its intervals, and against another one case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from routebench.evaluate import Damage, Replayed, damage_of
+from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.frontier import weighted_mean
+from routebench.evaluate.intervals import Interval, mean_interval
+from routebench.evaluate.paired import Difference
+from routebench.tune.ground import Ground
+
+NO_ANSWER = "no answer"
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """What one policy reaches on the training half, no case decided by what was learned of it.
+
+    Attributes:
+        name: what it is called: a form with its point, or the fixed mix.
+        form: its form.
+        place: its operating point; None for the fixed mix.
+        label: what the point says of itself, such as `lambda=0.3`.
+        replayed: case by case.
+        quality: mean score; None where no case is known.
+        cost_usd_per_1k: mean cost; None where none is known.
+        over_mix: score above the mix of two models at its own cost.
+        over_best: score above the best single model.
+        damage: that wrong answers are expected to do.
+        latency_p95_s: None where no time is known.
+        worst: the slice that loses most against the best single model, and how much; None without one to judge.
+        shares: model -> share of the requests that it answers, and NO_ANSWER.
+    """
+
+    name: str
+    form: str
+    place: int | None
+    label: str
+    replayed: Replayed
+    quality: Interval | None
+    cost_usd_per_1k: Interval | None
+    over_mix: Difference
+    over_best: Difference
+    damage: Damage
+    latency_p95_s: float | None
+    worst: tuple[str, float] | None
+    shares: Mapping[str, float]
+
+    @classmethod
+    def of(cls, ground: Ground, replayed: Replayed, *, form: str, place: int | None, label: str) -> Standing:
+        """Works it out from a replay on the training half."""
+        train = ground.train
+        groups, weight = train.cases.cluster, train.weight
+        share = weight @ replayed.answered_by / weight.sum()
+        shares = {name: float(part) for name, part in zip(train.models, share, strict=True) if part > _SAME}
+        failed = weighted_mean(replayed.failed, weight) or 0.0
+        return cls(
+            form if place is None else f"{form} {place}",
+            form,
+            place,
+            label,
+            replayed,
+            mean_interval(replayed.score, groups, weight, share=True),
+            mean_interval(1000 * replayed.cost_usd, groups, weight),
+            ground.over_mix(replayed.score, replayed.cost_usd),
+            ground.compared(replayed.score, ground.bar),
+            damage_of(replayed.score, train.cases.stakes_usd, weight),
+            replayed.latency_quantile(0.95),
+            ground.slices.worst(replayed.score - ground.bar),
+            {**shares, NO_ANSWER: failed} if failed > _SAME else shares,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Flips:
+    """The cases that score otherwise under one policy than under another.
+
+    Attributes:
+        better: how many score higher.
+        worse: how many score lower.
+        change: of the score of every case, NaN where one of both is unknown, shape (n,).
+    """
+
+    better: int
+    worse: int
+    change: FloatArray
+
+    @classmethod
+    def between(cls, before: Replayed, now: Replayed) -> Flips:
+        """Compares two replays of the same cases."""
+        change = now.score - before.score
+        return cls(int((change > _SAME).sum()), int((change < -_SAME).sum()), change)
+
+    @property
+    def told(self) -> str:
+        """The counts, `+14 better / -9 worse`."""
+        return f"+{self.better:,} better / -{self.worse:,} worse"
+
+    def frame(self, ground: Ground, before: Replayed, now: Replayed) -> pd.DataFrame:
+        """Returns the cases, those that lose most first: columns category, change, before, now, cost, prompt.
+
+        Args:
+            ground: whose training half they are of.
+            before: the policy of before.
+            now: the other one.
+        """
+        cases = ground.train.cases
+        at = np.flatnonzero(np.abs(np.nan_to_num(self.change)) > _SAME)
+        at = at[np.lexsort((cases.ids[at], self.change[at]))]
+        models = np.array([*ground.train.models, NO_ANSWER])
+        rows: dict[str, Any] = {
+            "case": cases.ids[at],
+            "category": cases.category[at],
+            "change": self.change[at],
+            "before": models[_first(before.answered_by[at])],
+            "now": models[_first(now.answered_by[at])],
+            "cost": 1000 * (now.cost_usd[at] - before.cost_usd[at]),
+        }
+        return pd.DataFrame(rows, index=pd.Index(cases.ids[at], name="key"))
+
+
+def _first(answered_by: FloatArray) -> Any:
+    """The likeliest model of each case, the last place where none answers."""
+    n_models = answered_by.shape[1]
+    return np.where(answered_by.max(axis=1, initial=0.0) > 0, answered_by.argmax(axis=1), n_models)

@@ -1,0 +1,401 @@
+"""The tuner without a screen: what is asked, where that leads, and the way back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from routebench.dash.format import money, percent, points
+from routebench.dash.tuning.setting import BEST, EVERY, MIX, Setting
+from routebench.dash.tuning.standing import Flips, Standing
+from routebench.evaluate import Choices, Outcomes
+from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.slices import MIN_CASES
+from routebench.rules import RuleSet
+from routebench.tune import Closest, Constraints, Curve, Found, Point, Study, Tuned
+
+STEPS = 20
+"""How many changes can be undone."""
+_GESTURE_S = 2.0
+"""Changes of one control that follow each other so closely are one step: somebody drags."""
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A setting that was kept.
+
+    Attributes:
+        name: what it is called.
+        setting: what was asked.
+        standing: on the training half, out of fold.
+        ruleset: what it comes to, before its files are written.
+        tuned: with the test half looked at; None while that is sealed.
+    """
+
+    name: str
+    setting: Setting
+    standing: Standing
+    ruleset: RuleSet
+    tuned: Tuned | None = None
+
+
+class Tuning:
+    """A study, a setting, and the policy that they come to.
+
+    Args:
+        study: what was learned so far.
+        setting: to begin with.
+        clock: seconds that only grow; tells dragging from deciding.
+
+    Attributes:
+        setting: as it is now.
+        versions: settings that were kept.
+        learned: the study under all guards, with the suite's own stakes.
+        study: under the guards and stakes of the setting; without the forms that are still to be replayed so.
+    """
+
+    def __init__(
+        self, study: Study, setting: Setting | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.learned = study
+        self.study = study
+        self.setting = setting or Setting(max_cost_usd_per_1k=_middle_cost(study))
+        self.versions: list[Version] = []
+        self._first = self.setting
+        self._clock = clock
+        self._past: list[Setting] = []
+        self._latest: tuple[str, float] | None = None
+        self._before: Standing | None = None
+        self._now: Standing | None = None
+        self._kept: dict[tuple[Any, ...], Standing] = {}
+
+    # What was learned
+
+    def learn(self, study: Study) -> None:
+        """Takes what is known after another form was learned."""
+        self.learned = study
+        if not self.setting.off:
+            self.study = self._staked(study)
+        self._kept.clear()
+        self._now = None
+
+    def catch_up(self) -> Iterator[Study]:
+        """Yields the study under the setting's guards, form by form; whoever has one gives it to `take`."""
+        names = [guard.name for guard in self.learned.guards if guard.name not in self.setting.off]
+        yield from (self._staked(study) for study in self.learned.under(names))
+
+    def take(self, study: Study) -> None:
+        """Goes on with a study that `catch_up` has yielded, unless the guards are others by now."""
+        if set(study.off()) == set(self.setting.off):
+            self.study = study
+            self._now = None
+
+    @property
+    def behind(self) -> bool:
+        """Whether forms are still to be replayed under the guards of the setting."""
+        return set(self.study.off()) != set(self.setting.off) or len(self.study.curves) < len(self.learned.curves)
+
+    def _staked(self, study: Study) -> Study:
+        if not self.setting.stakes:
+            return study
+        return study.with_stakes(staked(self.learned.outcomes, dict(self.setting.stakes)))
+
+    # What is asked
+
+    def change(self, **fields: Any) -> bool:
+        """Changes the setting; returns whether guards must be caught up with.
+
+        A change of what is asked goes to the point that meets it best; picking a point stays where it is picked.
+        """
+        control = ",".join(fields)
+        asked = {"place": None, **fields} if "place" not in fields else fields
+        setting = replace(self.setting, **asked)
+        if setting == self.setting:
+            return False
+        before, at = self.setting, self._clock()
+        goes_on = self._latest is not None and self._latest[0] == control and at - self._latest[1] < _GESTURE_S
+        if not goes_on:
+            self._before = self.now
+            self._past = [*self._past, before][-STEPS:]
+        self._latest = control, at
+        return self._go(setting)
+
+    def undo(self) -> bool:
+        """Takes the latest change back; returns whether guards must be caught up with."""
+        if not self._past:
+            return False
+        self._before = self.now
+        self._latest = None
+        return self._go(self._past.pop())
+
+    def reset(self) -> bool:
+        """Goes back to the beginning, as a change that can be undone."""
+        if self.setting == self._first:
+            return False
+        self._before = self.now
+        self._past = [*self._past, self.setting][-STEPS:]
+        self._latest = None
+        return self._go(self._first)
+
+    @property
+    def steps(self) -> int:
+        """How many changes can be undone."""
+        return len(self._past)
+
+    def _go(self, setting: Setting) -> bool:
+        before, held = self.setting, self.now
+        self.setting, self._now = setting, None
+        if setting.stakes != before.stakes:
+            self._kept.clear()
+            if setting.off == before.off:
+                # Of the suite's own stakes: those of the setting are laid on them, and not on each other.
+                bare = self.study.with_stakes(self.learned.outcomes.cases.stakes_usd)
+                self.study = self._staked(bare)
+        if set(setting.off) == set(self.study.off()):
+            return False
+        self.study = self._staked(next(iter(self.learned.under(self._on(setting)))))
+        self._now = self._guarded(held)
+        return True
+
+    def _on(self, setting: Setting) -> list[str]:
+        return [guard.name for guard in self.learned.guards if guard.name not in setting.off]
+
+    def _guarded(self, held: Standing) -> Standing:
+        """The policy of just now under other guards, until the other forms are there too."""
+        if held.place is None:
+            return self._mixed()
+        form, ground, choices = self.learned[held.form].guarded(self.study.frame.guards, self.study.ground)
+        one = choices[held.place]
+        return Standing.of(ground, ground.replay(one), form=form.name, place=held.place, label=one.label)
+
+    @property
+    def constraints(self) -> Constraints:
+        """What is asked, as tuning takes it."""
+        return self.setting.constraints(self.qualities)
+
+    @property
+    def qualities(self) -> Mapping[str, float]:
+        """Model -> its mean score on the training half."""
+        return {single.name: single.quality for single in self.study.ground.singles}
+
+    # Where that leads
+
+    @property
+    def best(self) -> Found:
+        """What meets the constraint best, of all forms or of the one that is chosen."""
+        return self.study.choose(self.constraints, self._form)
+
+    @property
+    def found(self) -> Found:
+        """What would be written: the point that was picked, else what meets the constraint best."""
+        setting = self.setting
+        asked = f"Asked for: {self.constraints.describe()}."
+        if setting.form == MIX:
+            return self.study.mixed(asked)
+        if setting.place is not None and setting.form != BEST:
+            return self.study.at(setting.form, setting.place, asked)
+        return self.best
+
+    @property
+    def _form(self) -> str | None:
+        """The form that is chosen among; None for all, also while the chosen one is still to be learned."""
+        names = [curve.name for curve in self.study.curves]
+        return self.setting.form if self.setting.form in names else None
+
+    @property
+    def curve(self) -> Curve | None:
+        """The form whose points are in reach: the chosen one, else that of the best point, else of the closest."""
+        if not self.study.curves:
+            return None
+        if self._form is not None:
+            return self.study[self._form]
+        if self.now.place is not None:
+            return self.study[self.now.form] if self._has(self.now.form) else None
+        near = self.closest
+        return self.study.curves[0] if near is None else self.study[near.form]
+
+    def _has(self, form: str) -> bool:
+        return any(curve.name == form for curve in self.study.curves)
+
+    @property
+    def best_point(self) -> tuple[str, Point] | None:
+        """The form and the point that meet the constraint best; None where nothing does."""
+        trial = self.best.trial
+        return None if trial is None else (trial.form.name, trial.point)
+
+    @property
+    def closest(self) -> Closest | None:
+        """What misses least of the constraint."""
+        return self.study.closest(self.constraints, self._form)
+
+    @property
+    def now(self) -> Standing:
+        """The policy that the setting comes to."""
+        if self._now is None:
+            self._now = self._standing()
+        return self._now
+
+    @property
+    def before(self) -> Standing | None:
+        """The policy of the setting before; None at the beginning."""
+        return self._before
+
+    @property
+    def flips(self) -> Flips | None:
+        """The cases that score otherwise than under the setting before."""
+        return None if self._before is None else Flips.between(self._before.replayed, self.now.replayed)
+
+    def _standing(self) -> Standing:
+        trial = self.found.trial
+        if trial is None:
+            return self._mixed()
+        key = (trial.form.name, trial.point.index, self.setting.off)
+        if key not in self._kept:
+            curve, ground = self.study[trial.form.name], self.study.ground
+            replayed, label = curve.replay(trial.point.index, ground), curve.choices[trial.point.index].label
+            self._kept[key] = Standing.of(ground, replayed, form=curve.name, place=trial.point.index, label=label)
+        return self._kept[key]
+
+    def _mixed(self) -> Standing:
+        ground, default = self.study.ground, self.study.fixed_mix(self.constraints)
+        train = ground.train
+        parts = default.mix or ((1.0, default.route),)
+        choices = [Choices.same(train.models, chain, train.n) for _, chain in parts]
+        label = ", ".join(f"{share:.0%} {chain[0]}" for share, chain in parts)
+        replayed = ground.replay(Choices.mix([share for share, _ in parts], choices))
+        return Standing.of(ground, replayed, form=MIX, place=None, label=label)
+
+    def standing_alone(self, model: str) -> Choices:
+        """Returns the decisions of one model for everything."""
+        train = self.study.ground.train
+        return Choices.same(train.models, (model,), train.n)
+
+    # What is told
+
+    @property
+    def reading(self) -> str:
+        """Where the setting leads, in some sentences."""
+        one, study = self.now, self.study
+        n = study.ground.train.n
+        said = [self._told_off(), self._gate()]
+        quality = None if one.quality is None else percent(one.quality.mean, one.quality.ci95)
+        cost = _cost(one)
+        said.append(
+            f"Train, out of fold: {one.name} scores {quality or 'n/a'} for {cost} per 1,000 requests, "
+            f"{points(one.over_mix.delta, one.over_mix.ci95)} from the fixed mix at its cost and "
+            f"{points(one.over_best.delta, one.over_best.ci95)} from the best single model, on {n:,} cases"
+            f"{': too few to decide' if n < MIN_CASES else ''}."
+        )
+        said += [self._told_damage(), self._told_missed()]
+        return " ".join(text for text in said if text)
+
+    def _told_off(self) -> str:
+        off = self.setting.off
+        if not off:
+            return ""
+        return f"GUARD{'S' * (len(off) > 1)} SWITCHED OFF: {', '.join(off)}; what is written does not carry it."
+
+    def _gate(self) -> str:
+        if self.learned.told:
+            return ""
+        return (
+            f"Prompts do not tell the models apart beyond chance (p = {self.learned.p_value:.2f}): no rules are worth "
+            "having here, and the fixed mix of two models is what is offered."
+        )
+
+    def _told_damage(self) -> str:
+        if self.now.damage.usd_per_1k is None:
+            return "" if self.setting.goal != "charge" else "No case has stakes, so that damage cannot count: set them."
+        return self.now.damage.reading
+
+    def _told_missed(self) -> str:
+        """What the picked point misses; and where nothing passes, what comes closest."""
+        if not self.study.curves:
+            return ""
+        if self.best_point is None and self.setting.form != MIX:
+            return self._told_closest()
+        return ""
+
+    def _told_closest(self) -> str:
+        near = self.closest
+        if near is None:
+            return ""
+        if not near.lacks:
+            return (
+                "Settings pass, but none is above the fixed mix beyond chance: the fixed mix is what is offered; the "
+                f"closest is {near.form} {near.point.index}."
+            )
+        q, cost = percent(near.point.quality), money(near.point.cost_usd_per_1k)
+        text = f"No setting passes: closest is {near.form} {near.point.index}, {q} for {cost}; it {_lacking(near)}"
+        if near.more_cases is not None:
+            return f"{text}, and needs about {_rounded(near.more_cases):,} more cases to be sure of it."
+        return f"{text}; more cases alone would not mend that."
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """The setting and the point that it comes to."""
+        return {**self.setting.as_dict(), "form": self.now.form, "place": self.now.place, "label": self.now.label}
+
+    # What is kept
+
+    def save(self, name: str = "", tuned: Tuned | None = None) -> Version:
+        """Keeps the setting as it is and returns it."""
+        ruleset = self.study.ruleset(self.found, self.constraints)
+        version = Version(name or f"version {len(self.versions) + 1}", self.setting, self.now, ruleset, tuned)
+        self.versions.append(version)
+        return version
+
+
+def staked(outcomes: Outcomes, stakes_usd: Mapping[str, float]) -> FloatArray:
+    """Returns the stakes of every case where some are set by hand; of several classes the highest count.
+
+    What is said of a class replaces what its cases say; what is said of every request only fills what is unknown.
+    """
+    cases = outcomes.cases
+    found: FloatArray = np.full(len(cases), np.nan)
+    for label, usd in stakes_usd.items():
+        if label != EVERY:
+            tagged = np.fromiter((label in tags for tags in cases.tags), dtype=bool, count=len(cases))
+            inside = tagged | (cases.category == label)
+            found[inside] = np.fmax(found[inside], usd)
+    found = np.where(np.isnan(found), cases.stakes_usd, found)
+    return np.where(np.isnan(found), stakes_usd.get(EVERY, np.nan), found)
+
+
+def _middle_cost(study: Study) -> float:
+    """A cap to begin with: half of what the best single model costs, with two digits."""
+    best = max(study.ground.singles, key=lambda single: single.quality)
+    half = 500 * (best.cost_usd or 0.002)
+    return float(f"{half:.2g}")
+
+
+def _cost(one: Standing) -> str:
+    return "an unknown cost" if one.cost_usd_per_1k is None else money(one.cost_usd_per_1k.mean, one.cost_usd_per_1k.ci95)
+
+
+_LACKS = {
+    "quality": "has a lower bound {by:.1f} pt below the floor",
+    "cost": "costs {percent:.0f}% too much",
+    "latency": "is {percent:.0f}% too slow",
+    "slice": "drops a slice {by:.1f} pt too far",
+    "rules": "has {rules:.0f} rules too many",
+}
+
+
+def _lacking(near: Closest) -> str:
+    texts = []
+    for name, by in near.lacks.items():
+        if by == float("inf"):
+            texts.append(f"has an unknown {name}")
+        else:
+            texts.append(_LACKS[name].format(by=100 * by, percent=100 * by, rules=by))
+    return " and ".join(texts)
+
+
+def _rounded(n: int) -> int:
+    """Two digits of a number of cases: nobody knows it better."""
+    return int(float(f"{n:.2g}"))
