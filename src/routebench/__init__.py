@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
+    from routebench.dash.browsing import browse
+    from routebench.dash.cockpit import cockpit
     from routebench.dash.comparing import compare
+    from routebench.dash.today import today
+    from routebench.dash.tuning import tuner
     from routebench.dash.watching import live
     from routebench.demonstration import demo, starter
     from routebench.errors import RoutebenchError
@@ -79,6 +83,8 @@ _ROOM = {
     "Student": "strategies",
     "Suite": "suites",
     "Tuned": "tune",
+    "browse": "dash.browsing",
+    "cockpit": "dash.cockpit",
     "compare": "dash.comparing",
     "demo": "demonstration",
     "from_logs": "suites.logs",
@@ -86,6 +92,8 @@ _ROOM = {
     "load_suite": "suites",
     "pack": "packing",
     "starter": "demonstration",
+    "today": "dash.today",
+    "tuner": "dash.tuning",
 }
 
 __all__ = [
@@ -121,6 +129,8 @@ __all__ = [
     "Suite",
     "Tuned",
     "__version__",
+    "browse",
+    "cockpit",
     "compare",
     "demo",
     "from_logs",
@@ -128,6 +138,8 @@ __all__ = [
     "load_suite",
     "pack",
     "starter",
+    "today",
+    "tuner",
 ]
 
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from routebench.evaluate import Comparison
     from routebench.evaluate.outcomes import Outcomes
     from routebench.evaluate.protocol import Strategy
-    from routebench.tune import Tuned
+    from routebench.tune import Study, Tuned
 
 # Evaluation, strategies and tuning are imported when they are used: a run needs none of them, and they are heavy.
 
@@ -363,6 +363,25 @@ class Bench:
             seed=seed,
             created=self._now().date(),
             beside=beside,
+        )
+
+    def study(self, *, seed: int = 42, max_rules: int = 12) -> Study:
+        """Learns what tuning chooses from, once; `study.choose(Constraints(…))` then takes milliseconds.
+
+        Args:
+            seed: of the split, of which the test half is not looked at.
+            max_rules: at most so many rules.
+        """
+        from routebench.tune import learn
+
+        return learn(
+            self.outcomes(),
+            self.models,
+            name=self.suite.name,
+            guards=self.config.guards,
+            protections=self.config.protect,
+            max_rules=max_rules,
+            seed=seed,
         )
 
     def sql(self, query: str) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from routebench.evaluate.intervals import mean_interval
 from routebench.evaluate.judged import MIN_LABELS, prediction_powered
@@ -72,3 +73,42 @@ def test_cases_without_error_of_measurement_keep_their_value() -> None:
     # Everything that a judge scored was graded by people: their mean, whatever the judge said.
     np.testing.assert_allclose(found[0].value, human.mean())
     assert found[1] == 100
+
+
+def test_grades_that_were_drawn_from_doubt_are_weighed_back() -> None:
+    # The judge is wrong exactly where it is in doubt, and there people were asked most.
+    rng = np.random.default_rng(5)
+    doubtful = np.arange(N) < N // 5
+    judge = np.where(doubtful, 0.9, 0.7) + rng.normal(0, 0.02, N)
+    human = judge - 0.5 * doubtful
+    chance = np.where(doubtful, 0.6, 0.1)
+    groups, weight, exact = np.arange(N).astype(str), np.ones(N), np.zeros(N, dtype=bool)
+    weighed, flat, covered = [], [], 0
+    for _ in range(60):
+        some = np.where(rng.random(N) < chance, human, np.nan)
+        found = prediction_powered(judge, some, exact, groups, weight, np.where(np.isnan(some), np.nan, chance))
+        plain = prediction_powered(judge, some, exact, groups, weight)
+        assert found is not None
+        assert plain is not None
+        weighed.append(found[0].value)
+        flat.append(plain[0].value)
+        low, high = found[0].interval()
+        covered += low <= human.mean() <= high
+    assert np.mean(weighed) == pytest.approx(human.mean(), abs=0.01)
+    assert abs(np.mean(flat) - human.mean()) > 0.05
+    assert covered / 60 > 0.88
+
+
+def test_equal_chances_change_nothing() -> None:
+    rng = np.random.default_rng(6)
+    human = rng.random(N)
+    judge = human + rng.normal(0, 0.1, N)
+    some = np.where(rng.random(N) < 0.5, human, np.nan)
+    groups, weight, exact = np.arange(N).astype(str), np.ones(N), np.zeros(N, dtype=bool)
+    plain = prediction_powered(judge, some, exact, groups, weight)
+    drawn = prediction_powered(judge, some, exact, groups, weight, np.full(N, 0.3))
+    assert plain is not None
+    assert drawn is not None
+    assert drawn[0].value == pytest.approx(plain[0].value)
+    assert drawn[0].error == pytest.approx(plain[0].error)
+    assert drawn[0].freedom == pytest.approx(plain[0].freedom)

@@ -38,9 +38,7 @@ def answered(
     """Answers of some models, and the judge's scores: 0.9 for `large`, 0.1 for the others, unless given."""
     store = Store(folder / "s.duckdb")
     suite = suite or suite_of(n)
-    cells = [
-        Cell(case.id, model, 0, f"m-{model}", f"{i}-{model}") for i, case in enumerate(suite) for model in models
-    ]
+    cells = [Cell(case.id, model, 0, f"m-{model}", f"{i}-{model}") for i, case in enumerate(suite) for model in models]
     register(
         store,
         suite=suite.name,
@@ -55,7 +53,14 @@ def answered(
         for model in models:
             text = (texts or {}).get((model, i), said(model, i))
             rows.append(
-                {"request_key": f"{i}-{model}", "run_id": "r", "status": "ok", "text": text, "started_at": AT, "attempts": 1}
+                {
+                    "request_key": f"{i}-{model}",
+                    "run_id": "r",
+                    "status": "ok",
+                    "text": text,
+                    "started_at": AT,
+                    "attempts": 1,
+                }
             )
             score = (scores or {}).get((model, i), 0.9 if model == "large" else 0.1)
             grades.append(

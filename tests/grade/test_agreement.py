@@ -89,3 +89,22 @@ def test_the_text_says_who_judged_and_how_far_people_agree() -> None:
     assert str(Agreement("judge big")) == "judge big, not checked against people"
     unchecked = Agreement.of([0.5, NAN], [NAN, 1.0])
     assert not unchecked.checked
+
+
+def test_units_count_by_the_inverse_of_their_chance() -> None:
+    rng = np.random.default_rng(3)
+    first = rng.integers(0, 3, 60).astype(float)
+    second = np.where(rng.random(60) < 0.7, first, rng.integers(0, 3, 60))
+    # Half the units drawn with a third of the chance stand for three each.
+    chance = np.where(np.arange(60) < 30, 1 / 3, 1.0)
+    thrice = np.concatenate([first[:30]] * 3 + [first[30:]]), np.concatenate([second[:30]] * 3 + [second[30:]])
+    for weights in (None, "linear", "quadratic"):
+        one, other = cohen_kappa(first, second, weights, chance=chance), cohen_kappa(*thrice, weights)
+        assert one.value == pytest.approx(other.value)
+        assert one.ci95 is not None
+        assert one.ci95[0] < (one.value or 0.0) < one.ci95[1]
+    for level in ("nominal", "ordinal", "interval"):
+        one = krippendorff_alpha(np.stack([first, second]), level, chance=chance)
+        # Alpha corrects for the size of the sample, which is not tripled.
+        assert one.value == pytest.approx(krippendorff_alpha(np.stack(thrice), level).value, abs=0.01)
+    assert cohen_kappa(first, second, chance=np.full(60, 0.2)) == cohen_kappa(first, second)

@@ -184,3 +184,54 @@ def test_a_waiter_that_is_cancelled_passes_its_turn_on() -> None:
             await second
 
     run(cancel())
+
+
+def test_who_waits_is_served_before_who_comes_by() -> None:
+    limit, _ = limiter(1, adaptive=False)
+    served: list[str] = []
+
+    async def busy(name: str) -> None:
+        for _ in range(3):
+            ticket = await limit.acquire()
+            served.append(name)
+            await asyncio.sleep(0)
+            # Gives back, and asks again before anybody else could run.
+            limit.give_back(ticket)
+
+    async def both() -> None:
+        await asyncio.gather(busy("one"), busy("other"))
+
+    run(both())
+    assert served == ["one", "other"] * 3
+
+
+def test_a_call_that_gives_up_when_its_turn_has_come_passes_it_on() -> None:
+    limit, _ = limiter(1, adaptive=False)
+
+    async def work() -> None:
+        ticket = await limit.acquire()
+        first, second = asyncio.create_task(limit.acquire()), asyncio.create_task(limit.acquire())
+        await asyncio.sleep(0)
+        limit.give_back(ticket)
+        first.cancel()
+        limit.give_back(await second)
+        assert first.cancelled()
+        # No room is lost by it.
+        await limit.acquire()
+
+    run(asyncio.wait_for(work(), 5))
+    assert limit.in_flight == 1
+
+
+def test_fewer_at_once_and_never_more_than_at_the_beginning() -> None:
+    limit, _ = limiter(8, initial=8)
+    limit.throttle(3)
+    assert (limit.limit, limit.maximum) == (3, 3)
+    limit.throttle(99)
+    assert (limit.limit, limit.maximum) == (3, 8), "a limit that moves finds its own way up"
+    limit.throttle(0)
+    assert limit.limit == 1
+    fixed, _ = limiter(8, adaptive=False)
+    fixed.throttle(3)
+    fixed.throttle(8)
+    assert fixed.limit == 8

@@ -74,7 +74,8 @@ def test_a_cap_can_be_raised_while_calls_wait_for_room(tmp_path: Path) -> None:
     assert (done.status, done.done) == ("done", 6)
     with pytest.raises(InputError, match="has ended"):
         run.raise_cap(2.0)
-    assert read_runs(store, "s")[0].config["budget_usd"] == 1.0
+    kept = {row.run_id: row.config for row in read_runs(store, "s")}
+    assert kept[run.run_id]["budget_usd"] == 1.0
 
 
 def test_a_run_without_a_cap_has_none_to_raise(tmp_path: Path) -> None:

@@ -90,14 +90,20 @@ def kernel(page: str) -> str:
 def test_no_code_of_a_visitor_runs(
     dashboard: Dashboard, kernel: str, folder: Path, protocol: str | None, where: str
 ) -> None:
+    code = "from pathlib import Path; Path('executed').touch()"
     with channel(dashboard.address, kernel, protocol=protocol) as visitor:
-        code = "from pathlib import Path; Path('executed').touch()"
         visitor.send("execute_request", {"code": code, "silent": False, "allow_stdin": False}, channel=where)
-        # Answered after whatever came before it.
-        visitor.send("comm_info_request", {})
-        come = visitor.until("comm_info_reply")
+    assert "execute_reply" not in kinds_until_answered(dashboard, kernel)
     assert not (folder / "executed").exists()
-    assert "execute_reply" not in {kind for kind, _ in come}
+
+
+def kinds_until_answered(dashboard: Dashboard, kernel: str, *messages: str | bytes) -> set[str]:
+    """What comes back up to the answer of a question that may be asked, which the kernel takes up last."""
+    with channel(dashboard.address, kernel) as visitor:
+        for message in messages:
+            visitor.send_raw(message)
+        visitor.send("comm_info_request", {})
+        return {kind for kind, _ in visitor.until("comm_info_reply")}
 
 
 @pytest.mark.parametrize(
@@ -128,25 +134,37 @@ def test_a_kernel_answers_widgets_and_nothing_else(
     assert kinds <= {"status", "comm_info_reply"}
 
 
-def test_broken_messages_leave_the_channel_as_it_is(dashboard: Dashboard, kernel: str) -> None:
-    for protocol, messages in (
-        (V1, [b"", b"\x00", b"\xff" * 64, framed("shell", [b"{}"]), framed("shell", [b"nothing"] * 4)]),
-        (
-            None,
-            ["", "[]", "{}", '{"channel": "shell"}', '{"channel": "shell", "header": [], "content": 1}', b"\x00\x00"],
-        ),
-    ):
-        with channel(dashboard.address, kernel, protocol=protocol) as visitor:
-            for message in messages:
-                visitor.send_raw(message)
-            visitor.send("comm_info_request", {})
-            assert visitor.until("comm_info_reply")
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x00",
+        # Announces 2^64 parts: servers that believe it fill the machine's memory.
+        b"\xff" * 64,
+        framed("shell", [b"{}"]),
+        framed("shell", [b"nothing"] * 4),
+        framed("shell", [b"[" * 100_000, b"{}", b"{}", b"{}"]),
+        framed("shell", [b"{}", b"{}", b"{}", b"{}"])[:-1],
+        framed("\udcff", [b"{}", b"{}", b"{}", b"{}"]),
+        framed("shell", [b'{"msg_type": "comm_open"}', b"{}", b"{}", b"[]"]),
+        "",
+        "[]",
+        '{"channel": "shell", "header": [], "content": 1}',
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_broken_messages_leave_the_channel_as_it_is(dashboard: Dashboard, kernel: str, message: str | bytes) -> None:
+    assert "comm_info_reply" in kinds_until_answered(dashboard, kernel, message)
 
 
 def widget_states(dashboard: Dashboard, kernel: str) -> dict[str, dict[str, Any]]:
     """The widgets of a page by their description, as a browser asks for them."""
     with channel(dashboard.address, kernel) as visitor:
-        visitor.send("comm_open", {"comm_id": "c1", "target_name": "jupyter.widget.control", "data": {}}, version="5.3")
+        visitor.send(
+            "comm_open",
+            {"comm_id": "c1", "target_name": "jupyter.widget.control", "data": {}},
+            metadata={"version": "1.0.0"},
+        )
         visitor.send("comm_msg", {"comm_id": "c1", "data": {"method": "request_states"}})
         content = next(content for kind, content in visitor.until("comm_msg") if kind == "comm_msg")
     return {
@@ -251,12 +269,17 @@ def test_nothing_else_is_served(dashboard: Dashboard, folder: Path, path: str) -
     status, _, body = fetch(dashboard.address, path)
     if status == 302:
         status, _, body = fetch(dashboard.address, fetch(dashboard.address, path)[1]["location"])
-    assert status in (400, 403, 404), body[:300]
+    assert status >= 400
+    assert len(body) < 1000
+    assert "import" not in body
 
 
 def test_nothing_can_be_started_by_a_request(dashboard: Dashboard, kernel: str) -> None:
     for path in ("/api/kernels", "/api/sessions", "/api/terminals", f"/api/kernels/{kernel}/restart"):
         assert fetch(dashboard.address, path, method="POST")[0] in (403, 404, 405)
+    # Nor ended, by another web page that knows its name.
+    assert fetch(dashboard.address, f"/api/kernels/{kernel}", method="DELETE")[0] == 403
+    assert fetch(dashboard.address, f"/voila/api/shutdown/{kernel}", method="POST")[0] == 403
 
 
 def test_web_pages_of_others_cannot_use_this_machine_s_browser(dashboard: Dashboard, kernel: str) -> None:
@@ -273,10 +296,8 @@ def test_web_pages_of_others_cannot_use_this_machine_s_browser(dashboard: Dashbo
 
 def test_queries_choose_neither_template_nor_theme(dashboard: Dashboard) -> None:
     _, _, body = fetch(dashboard.address, "/?template=classic&theme=dark")
-    kernel = kernel_of(body)
     assert 'data-jp-theme-name="JupyterLab Light"' in body
     assert "fontawesome" not in body
-    assert fetch(dashboard.address, f"/api/kernels/{kernel}", method="DELETE")[0] == 204
 
 
 def test_only_who_shows_the_token_comes_in(tmp_path: Path) -> None:
@@ -328,7 +349,7 @@ def test_server_kernels_and_files_go_with_the_block(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tempfile.tempdir", None)
     with open_dashboard(Widgets(), Access(port=0)) as served:
         assert fetch(served.address)[0] == 200
-        (own,) = tmp_path.glob("routebench-dashboard-*")
+        (own,) = tmp_path.glob("routebench-*")
         pid = json.loads((own / "environment.json").read_text())["JPY_PARENT_PID"]
     assert not own.exists()
     with pytest.raises(ConnectionRefusedError):

@@ -45,8 +45,15 @@ class Channel:
         self._socket = socket
         self._session = uuid.uuid4().hex
 
-    def send(self, kind: str, content: Mapping[str, Any], *, channel: str = "shell", **header: Any) -> str:
-        """Sends a message in the protocol that was agreed on and returns its id."""
+    def send(
+        self,
+        kind: Any,
+        content: Mapping[str, Any],
+        *,
+        channel: str = "shell",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Sends a message in the protocol that was agreed on."""
         told = {
             "msg_id": uuid.uuid4().hex,
             "msg_type": kind,
@@ -54,10 +61,9 @@ class Channel:
             "session": self._session,
             "date": "2026-11-28T12:00:00Z",
             "version": "5.3",
-            **header,
         }
         if self._socket.subprotocol == V1:
-            parts = [json.dumps(part).encode() for part in (told, {}, {}, content)]
+            parts = [json.dumps(part).encode() for part in (told, {}, metadata or {}, content)]
             self.send_raw(framed(channel, parts))
         else:
             self.send_raw(
@@ -73,7 +79,6 @@ class Channel:
                     }
                 )
             )
-        return str(told["msg_id"])
 
     def send_raw(self, message: str | bytes) -> None:
         """Sends whatever it is."""
@@ -88,14 +93,7 @@ class Channel:
 
     def _next(self) -> tuple[str, dict[str, Any]]:
         message = self._socket.recv(timeout=_PATIENCE_S)
-        if isinstance(message, str):
-            told = json.loads(message)
-            return told["header"]["msg_type"], told["content"]
-        if self._socket.subprotocol != V1:
-            told = json.loads(
-                message[int.from_bytes(message[4:8], "big") : int.from_bytes(message[8:12], "big") or None]
-            )
-            return told["header"]["msg_type"], told["content"]
+        assert isinstance(message, bytes)
         n = int.from_bytes(message[:8], "little")
         at = [int.from_bytes(message[8 * (i + 1) : 8 * (i + 2)], "little") for i in range(n)]
         parts = [json.loads(message[at[i] : at[i + 1]]) for i in (1, 4)]
@@ -104,7 +102,7 @@ class Channel:
 
 def framed(channel: str, parts: list[bytes]) -> bytes:
     """A message as the v1 protocol lays it out."""
-    pieces = [channel.encode(), *parts]
+    pieces = [channel.encode(errors="surrogateescape"), *parts]
     at = [8 * (len(pieces) + 2)]
     for piece in pieces:
         at.append(at[-1] + len(piece))

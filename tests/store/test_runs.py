@@ -29,10 +29,11 @@ def test_cells_are_counted_as_answered_failed_and_missing(tmp_path: Path) -> Non
     assert mean_costs_usd(store, [key, "never"]) == {key: (pytest.approx(0.002), 3)}
 
 
-def test_an_unknown_bill_makes_the_sum_unknown(tmp_path: Path) -> None:
+def test_unknown_bills_are_counted_apart(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.duckdb")
     start(store, Scripted(lambda _call, number: failed("timeout", "late") if number == 1 else ok())).wait(20)
-    assert count_cells(store, "s")[0].billed_usd is None
+    (one,) = count_cells(store, "s")
+    assert (one.billed_usd, one.n_unbilled) == (pytest.approx(0.01), 1)
 
 
 def test_runs_are_read_newest_first(tmp_path: Path) -> None:

@@ -35,9 +35,21 @@ _BESIDE_PLOT_PX = 76
 _PADDING_PX, _PADDING_UPRIGHT_PX = 28, 18
 _MARK_PX = 8
 _TEXT_PX, _LETTER_PX, _LINE_PX = 13, 7.0, 16
-_PLACES = (("left", 10, -10), ("right", -10, -10), ("left", 10, 15), ("right", -10, 15), ("center", 0, -18))
+_PLACES = (
+    *(("left", 10, -10), ("right", -10, -10), ("left", 10, 15), ("right", -10, 15)),
+    *(
+        ("center", 0, -19),
+        ("center", 0, 24),
+        ("right", -10, -27),
+        ("left", 10, -27),
+        ("right", -10, 32),
+        ("left", 10, 32),
+    ),
+)
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
 _NOWHERE = -1
+_SHORT = 20
+"""Names of so many letters stand side by side in a legend."""
 _SCORE = "mean score (axis does not begin at 0)"
 _TITLES: Mapping[Along, str] = {
     "cost": "cost per 1,000 requests (USD{})",
@@ -93,15 +105,15 @@ def cost_quality(
     Where no cost is known, quality alone.
 
     Args:
-        points: columns name, label, kind, cost, cost_low, cost_high, quality, low, high, p50, p95 and the texts of the
-            tooltip (see `tables.chart_points`); costs in US dollars for 1,000 requests, times in seconds.
+        points: columns name, label, kind, is_pick, cost, cost_low, cost_high, quality, low, high, p50, p95 and the
+            texts of the tooltip (see `tables.chart_points`); costs in US dollars for 1,000 requests, times in seconds.
         hull: columns cost, quality, low, high: what a fixed mix of two single models reaches, with its ribbon.
         reading: one sentence, also the chart's description for screen readers.
         along: what is drawn to the right; of times no hull is drawn, since those of a mix are no mean of two.
         log: whether that axis is logarithmic.
     """
     if not has_place(points, along):
-        return Picture(_quality_alone(points, reading), {"points": placed_alone(points)}, reading)
+        return Picture(quality_alone(points, reading), {"points": placed_alone(points)}, reading)
     return Picture(scatter(points, along, log=log, reading=reading), placed(points, hull, along, log=log), reading)
 
 
@@ -122,15 +134,13 @@ def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move
     """
     made = dict(_scatter(_kinds(points), move=move))
     axis = {"format": "$.2~g" if along == "cost" else ".2~g", "tickCount": 6}
-    scale = {"type": "log" if log else "linear", "nice": False, "zero": False, "padding": _PADDING_PX}
+    scale: dict[str, Any] = {"type": "log" if log else "linear", "nice": False, "padding": _PADDING_PX}
+    scale |= {} if log else {"zero": False}
     title = _TITLES[along].format(", log scale" if log else "")
     across = {"title": title, "scale": scale, "axis": axis}
 
     def turned(layer: Mapping[str, Any]) -> dict[str, Any]:
         encoding = layer["encoding"]
-        # The head of an arrow is placed in pixels.
-        if encoding["x"].get("scale", {}) is None:
-            return dict(layer)
         return {**layer, "encoding": {**encoding, "x": {**encoding["x"], **across}}}
 
     return Drawing({**made, "description": reading, "layer": [turned(layer) for layer in made["layer"]]})
@@ -153,7 +163,11 @@ def _scatter(kinds: tuple[str, ...], *, move: bool) -> Mapping[str, Any]:
         _marks(source, kinds).encode(x=x, y=y).add_params(alt.selection_interval(name="brush", encodings=["x", "y"]))
     )
     names = [_names(source, place).encode(x=x, y=y) for place in range(len(_PLACES))]
-    moved = [_arrow().encode(x=x, y=y), _head()] if move else []
+    moved = (
+        [_arrow().encode(x=x, y=y), _head().encode(y=alt.Y("quality_head:Q", title=_SCORE, scale=upright, axis=shares))]
+        if move
+        else []
+    )
     return _finished(alt.layer(ribbon, line, spread, bars, *moved, marks, *names), "").spec
 
 
@@ -181,25 +195,27 @@ def placed(
     return {"points": _named(found, corners, log=log, width=width), "hull": corners}
 
 
-def arrow(points: pd.DataFrame, start: str, end: str) -> pd.DataFrame:
+def arrow(points: pd.DataFrame, start: str, end: str, *, log: bool) -> pd.DataFrame:
     """Returns the row of the arrow between two marks of `placed`, none where one of them is not drawn.
 
-    Columns x, quality, x2, quality2, and where its head stands and how it is turned: place, in pixels of the plot.
+    Columns x, quality, x2, quality2, and where its head stands and how it is turned: x_head, quality_head, turn.
     """
-    columns = ["x", "quality", "x2", "quality2", "left", "top", "turn"]
-    at = {name: row for name, row in zip(points["name"], points.to_dict("records"), strict=True)}
+    columns = ["x", "quality", "x2", "quality2", "x_head", "quality_head", "turn"]
+    at = dict(zip(points["name"], points.to_dict("records"), strict=True))
     if start not in at or end not in at or start == end:
         return pd.DataFrame(columns=columns)
     one, other = at[start], at[end]
     right, down = other["left"] - one["left"], other["top"] - one["top"]
     length = float(np.hypot(right, down))
-    if length <= 2 * _MARK_PX:
+    if length <= 3 * _MARK_PX:
         return pd.DataFrame(columns=columns)
     # Just before the mark that it leads to, so that neither hides the other.
-    back = 1 - 1.6 * _MARK_PX / length
-    head = (one["left"] + back * right, one["top"] + back * down, float(np.degrees(np.arctan2(right, -down))))
-    row = (one["x"], one["quality"], other["x"], other["quality"], *head)
-    return pd.DataFrame([row], columns=columns)
+    reached = 1 - 2 * _MARK_PX / length
+    ratio = other["x"] / one["x"] if log else 1.0
+    x = one["x"] * ratio**reached if log else one["x"] + reached * (other["x"] - one["x"])
+    quality = one["quality"] + reached * (other["quality"] - one["quality"])
+    turn = float(np.degrees(np.arctan2(right, -down)))
+    return pd.DataFrame([(one["x"], one["quality"], other["x"], other["quality"], x, quality, turn)], columns=columns)
 
 
 def _arrow() -> Any:
@@ -210,11 +226,7 @@ def _head() -> Any:
     return (
         alt.Chart(alt.NamedData("move"))
         .mark_point(shape="triangle", filled=True, size=130, color=INK, opacity=1)
-        .encode(
-            x=alt.X("left:Q", scale=None, axis=None),
-            y=alt.Y("top:Q", scale=None, axis=None),
-            angle=alt.Angle("turn:Q", scale=None),
-        )
+        .encode(x=alt.X("x_head:Q"), angle=alt.Angle("turn:Q", scale=None))
     )
 
 
@@ -223,7 +235,8 @@ def placed_alone(points: pd.DataFrame) -> pd.DataFrame:
     return points.sort_values("quality", ascending=False, kind="stable")
 
 
-def _quality_alone(points: pd.DataFrame, reading: str) -> Drawing:
+def quality_alone(points: pd.DataFrame, reading: str) -> Drawing:
+    """Returns the chart of quality alone, a row a strategy; its rows come from `placed_alone`."""
     source = alt.NamedData("points")
     y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
     axis, scale = alt.Axis(format=".0%"), alt.Scale(zero=False, nice=False, padding=_PADDING_PX)
@@ -261,7 +274,9 @@ def model_mix(mix: pd.DataFrame, *, reading: str) -> Picture:
             color=alt.Color(
                 "model:N",
                 sort=models,
-                legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=240),
+                legend=alt.Legend(
+                    title=None, orient="bottom", columns=2 if max(map(len, models)) <= _SHORT else 1, labelLimit=320
+                ),
                 scale=alt.Scale(domain=models, range=shades),
             ),
             order=alt.Order("rank:Q"),
@@ -346,8 +361,9 @@ def _named(points: pd.DataFrame, hull: pd.DataFrame, *, log: bool, width: int) -
     y = HEIGHT - _pixels(points["quality"], bounds, HEIGHT, _PADDING_UPRIGHT_PX, log=False)
     taken = [(left - _MARK_PX, top - _MARK_PX, left + _MARK_PX, top + _MARK_PX) for left, top in zip(x, y, strict=True)]
     places = np.full(len(points), _NOWHERE)
-    # What is compared is named first, and the models after it.
-    for row in sorted(range(len(points)), key=lambda one: points["kind"].iloc[one] == MODEL):
+    # What is compared is named first, before all the pick, and the models after it.
+    first = [(not pick, kind == MODEL) for pick, kind in zip(points["is_pick"], points["kind"], strict=True)]
+    for row in sorted(range(len(points)), key=first.__getitem__):
         length = _LETTER_PX * len(points["label"].iloc[row])
         for place, (align, dx, dy) in enumerate(_PLACES):
             left = x[row] + dx - {"left": 0.0, "center": length / 2, "right": length}[align]

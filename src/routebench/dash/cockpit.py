@@ -1,14 +1,246 @@
-"""Every panel of a bench on one page, each built when it is first looked at."""
+"""Every panel of a bench on one page, each made when it is first looked at."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import ipywidgets as widgets
 
+from routebench import __version__
 from routebench.bench import Bench
-from routebench.dash.comparing import compare
+from routebench.dash.browsing import browse
+from routebench.dash.comparing import ComparePanel
+from routebench.dash.grading import grader
+from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.today import today as show_today
+from routebench.dash.tuning import tuner
+from routebench.dash.watching import live
+from routebench.errors import InputError, RoutebenchError
+from routebench.evaluate.protocol import Strategy
+from routebench.strategies import Decisions, RulesFile
+
+_SEED = 42
+_SLOW = ("Compare", "Today")
+"""Made on a thread of their own, so that the kernel stays free; the others do their slow work so by themselves."""
+_RATES = {"which of two answers is better": "pairwise", "how good one answer is": "score"}
+
+Make = Callable[[], Panel]
 
 
-def cockpit(bench: Bench, *, rules: str | None = None, today: str | None = None, read_only: bool = False, cap_usd: float | None = None) -> Any:
-    return compare(bench.compare(["rules"], seeds=(42,)))
+class Cockpit(Panel):
+    """The panels of a bench, one at a time.
+
+    Args:
+        bench: whose.
+        strategies: what is compared, besides the baselines; the rules, the router of today and tuned-by-hand `rules`
+            when left out.
+        rules: a rules.yaml: compared, put beside the router of today, and its coverage shown.
+        today: decisions of the router that runs today.
+        read_only: whether nothing may be sent, written or exported.
+        cap_usd: the most that all runs from here may cost together, in US dollars.
+
+    Attributes:
+        panels: those that were opened so far, by name.
+        selection: the name of the one that is shown.
+        result: the panel that is shown; None while it is being made.
+    """
+
+    result: Panel | None
+
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        strategies: Sequence[str | Strategy] | None = None,
+        rules: str | Path | None = None,
+        today: str | Path | None = None,
+        read_only: bool = False,
+        cap_usd: float | None = None,
+    ) -> None:
+        self.bench = bench
+        self.panels: dict[str, Panel] = {}
+        self._makers = _makers(bench, strategies, rules, today, read_only=read_only, cap_usd=cap_usd)
+        # One at a time: two that read everything at once take twice as long, and the kernel stays free meanwhile.
+        self._making = ThreadPoolExecutor(1, thread_name_prefix="routebench-cockpit")
+        self._asked: set[str] = set()
+        self._tabs = widgets.ToggleButtons(
+            options=list(self._makers), tooltips=[_TOLD[name] for name in self._makers], style={"button_width": "auto"}
+        )
+        self._places = {name: widgets.VBox(layout=widgets.Layout(width="100%")) for name in self._makers}
+        super().__init__(
+            title=f"Cockpit: {bench.suite.name}",
+            children=[self._tabs, *self._places.values()],
+            footer=f"suite {bench.suite.name}; routebench {__version__}",
+            css=Path(__file__).parent / "cockpit.css",
+        )
+        self.widget.add_class("rb-cockpit")
+        self.reading = _reading(bench, read_only=read_only, cap_usd=cap_usd)
+        self._tabs.observe(lambda change: self.show(change["new"]), "value")
+        self.show(self._tabs.value)
+
+    def show(self, name: str) -> None:
+        """Shows a panel, and makes it if it is looked at for the first time.
+
+        Raises:
+            InputError: there is no such panel here.
+        """
+        if name not in self._places:
+            raise InputError(f"no panel {name!r} here; there are {', '.join(self._places)}")
+        self._tabs.value = self.selection = name
+        self.result = self.panels.get(name)
+        for other, place in self._places.items():
+            place.layout.display = "" if other == name else "none"
+        if name not in self._asked:
+            self._asked.add(name)
+            self._make(name)
+
+    def code(self) -> str:
+        """The Python that gives the same."""
+        return f"import routebench as rb\nrb.cockpit(rb.Bench({str(self.bench.config.path)!r}))"
+
+    def numbers(self) -> Sequence[Numbers]:
+        """The figures of the panel that is shown."""
+        return () if self.result is None else self.result.numbers()
+
+    def pictures(self) -> Sequence[ChartView]:
+        """The pictures of the panel that is shown."""
+        return () if self.result is None else self.result.pictures()
+
+    def _make(self, name: str) -> None:
+        place = self._places[name]
+        place.children = (widgets.HTML(f"<p role='status'>{name} is being made …</p>"),)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or name not in _SLOW:
+            made: Future[Panel] = Future()
+            try:
+                made.set_result(self._makers[name]())
+            except RoutebenchError as error:
+                made.set_exception(error)
+            self._put(name, made)
+        else:
+            future = self._making.submit(self._makers[name])
+            future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._put, name, done))
+
+    def _put(self, name: str, made: Future[Panel]) -> None:
+        try:
+            panel = made.result()
+        except RoutebenchError as error:
+            again = widgets.Button(description="Try again", tooltip="after the mend")
+            again.on_click(lambda _button: self._make(name))
+            panel = Panel(title=name, children=[again])
+            panel.refuse(error)
+            self._places[name].children = (panel.widget,)
+            return
+        self.panels[name] = panel
+        if self.selection == name:
+            self.result = panel
+        self._places[name].children = (panel.inside(),)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        # Every panel brings its own numbers.
+        display(self.widget)
+
+
+_TOLD = {
+    "Compare": "which strategies are better, at what cost, and on which cases",
+    "Today": "the router that runs today, beside other rules",
+    "Tune": "thresholds and constraints, on the training half",
+    "Run": "what is answered, what is missing, and what it costs",
+    "Browse": "the suite: its cases, lengths, near-duplicates and missing cells",
+    "Grade": "people grade answers blindly",
+}
+
+
+def cockpit(
+    bench: Bench,
+    *,
+    strategies: Sequence[str | Strategy] | None = None,
+    rules: str | Path | None = None,
+    today: str | Path | None = None,
+    read_only: bool = False,
+    cap_usd: float | None = None,
+) -> Cockpit:
+    """Returns all panels of a bench on one page; the last expression of a cell displays it.
+
+    Args:
+        bench: whose.
+        strategies: what is compared, besides the baselines.
+        rules: a rules.yaml: compared, put beside the router of today, and its coverage shown.
+        today: decisions of the router that runs today, as `routebench decisions` records them.
+        read_only: whether nothing may be sent, written or exported.
+        cap_usd: the most that all runs from here may cost together, in US dollars.
+    """
+    return Cockpit(bench, strategies=strategies, rules=rules, today=today, read_only=read_only, cap_usd=cap_usd)
+
+
+def _makers(
+    bench: Bench,
+    strategies: Sequence[str | Strategy] | None,
+    rules: str | Path | None,
+    today: str | Path | None,
+    *,
+    read_only: bool,
+    cap_usd: float | None,
+) -> dict[str, Make]:
+    def compared() -> Panel:
+        chosen = strategies
+        if chosen is None:
+            router = [] if today is None else [Decisions(today)]
+            chosen = [*router, "rules" if rules is None else RulesFile(rules)]
+        return ComparePanel(bench.compare(chosen, seeds=(_SEED,)))
+
+    makers: dict[str, Make] = {"Compare": compared}
+    if today is not None:
+        makers["Today"] = lambda: show_today(bench, today, rules=rules)
+    makers["Tune"] = lambda: tuner(bench, read_only=read_only)
+    makers["Run"] = lambda: live(bench, read_only=read_only, cap_usd=cap_usd)
+    makers["Browse"] = lambda: browse(bench, rules)
+    if not read_only:
+        makers["Grade"] = lambda: _Reception(bench)
+    return makers
+
+
+class _Reception(Panel):
+    """Asks who grades, and what, before anything is drawn."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._who = widgets.Text(description="Who grades", placeholder="a name", style={"description_width": "initial"})
+        self._what = widgets.ToggleButtons(options=list(_RATES), style={"button_width": "auto"})
+        begin = widgets.Button(description="Begin", button_style="primary", tooltip="goes on where this name left off")
+        begin.on_click(lambda _button: self._begin())
+        self._place = widgets.VBox()
+        super().__init__(
+            title=f"Grade: {bench.suite.name}", children=[self.row(self._who, self._what, begin), self._place]
+        )
+        self.reading = "People grade answers without knowing whose they are; the same name goes on where it left off."
+
+    def _begin(self) -> None:
+        self.clear()
+        who = self._who.value.strip()
+        if not who:
+            self.refuse("Nobody is named", "write a name; grades are kept under it")
+            return
+        try:
+            self.result = grader(self._bench, who, kind=_RATES[self._what.value])  # type: ignore[arg-type]
+        except RoutebenchError as error:
+            self.refuse(error)
+            return
+        self._place.children = (self.result.inside(),)
+
+
+def _reading(bench: Bench, *, read_only: bool, cap_usd: float | None) -> str:
+    about = f"{len(bench.suite):,} cases, {len(bench.models)} models."
+    if read_only:
+        return f"{about} This page only shows: nothing is sent, written or exported from it."
+    if cap_usd is not None:
+        return f"{about} All runs from this page together cost at most ${cap_usd:g}."
+    return about

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -93,16 +94,20 @@ def mix_frame(comparison: Comparison, names: Sequence[str]) -> pd.DataFrame:
 
 
 def shown_name(name: str) -> str:
-    """What a strategy is called in pictures and tables: a model alone by its own name."""
-    return name.removeprefix("always:")
+    """What a strategy is called in pictures and tables: a model by its own name, a file without its folders.
+
+    Folders stay where they were typed from the current one on: they tell `old/rules.yaml` from `new/rules.yaml`.
+    """
+    kind, _, file = name.partition(":")
+    return f"{kind}:{Path(file).name}" if file.startswith("/") else name.removeprefix("always:")
 
 
 def chart_points(comparison: Comparison, pick: str | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Returns what is drawn, of the first split, and the names that are left out of the picture.
 
-    Columns name, label, kind, cost, cost_low, cost_high, quality, low, high, p50, p95 and texts for the tooltip; costs in
-    US dollars for 1,000 requests, times in seconds, NaN while unknown. A model that fails more than half the cases would
-    stretch the axes until nothing else can be told apart.
+    Columns name, label, kind, is_pick, cost, cost_low, cost_high, quality, low, high, p50, p95 and texts for the
+    tooltip; costs in US dollars for 1,000 requests, times in seconds, NaN while unknown. A model that fails more than
+    half the cases would stretch the axes until nothing else can be told apart.
 
     Args:
         comparison: what is drawn.
@@ -128,7 +133,7 @@ def chart_points(comparison: Comparison, pick: str | None = None) -> tuple[pd.Da
 
 _POINT_NUMBERS = ("cost", "cost_low", "cost_high", "quality", "low", "high", "p50", "p95")
 _POINT_COLUMNS = [
-    *("name", "label", "kind"),
+    *("name", "label", "kind", "is_pick"),
     *_POINT_NUMBERS,
     *("quality_text", "cost_text", "delta_text", "time_text"),
 ]
@@ -144,7 +149,7 @@ def _point(one: Evaluation, pick: str | None) -> tuple[object, ...]:
     p50, p95 = one.latency_s(0.5), one.latency_s(0.95)
     label = shown_name(one.name) + (" (pick)" if one.name == pick else " (upper bound)" if one.name == "oracle" else "")
     return (
-        *(one.name, label, one.kind, cost, cost_low, cost_high, quality, low, high, p50, p95),
+        *(one.name, label, one.kind, one.name == pick, cost, cost_low, cost_high, quality, low, high, p50, p95),
         percent(quality, bounds),
         money(cost, around),
         "is the baseline" if one.versus_baseline is None else f"{_difference(one.versus_baseline)}",

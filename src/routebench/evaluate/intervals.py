@@ -49,7 +49,9 @@ def mean_interval(values: FloatArray, groups: Groups, weight: FloatArray, *, sha
     if share and np.isin(values, (0.0, 1.0)).all():
         # As if so many independent cases had been seen; where all score alike, as many as there are effective groups.
         spread = estimate.value * (1 - estimate.value)
-        size = min(spread / estimate.error**2, float(len(values))) if spread > 0 else estimate.freedom + 1
+        # Clusters whose means are all equal have no error at all, and are worth no more than their cases.
+        sure = spread / estimate.error**2 if estimate.error > 0 else np.inf
+        size = min(sure, float(len(values))) if spread > 0 else estimate.freedom + 1
         return Interval(estimate.value, *wilson(estimate.value * size, size), "Wilson on the effective number of cases")
     if share and estimate.error == 0:
         return Interval(estimate.value, None, None, "every case scores alike")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -66,7 +66,8 @@ class Replayed:
     def take(self, index: IntArray) -> Self:
         """Returns the same for some of the cases; `asked` and `known` still count all of them."""
         told = {name: getattr(self, name) for name in _BY_CASE}
-        return replace(self, **{name: None if one is None else one[index] for name, one in told.items()})
+        parts: dict[str, Any] = {name: None if one is None else one[index] for name, one in told.items()}
+        return replace(self, **parts)
 
     @property
     def missing(self) -> BoolArray:

@@ -73,6 +73,9 @@ class Limiter:
         self._not_before_s = 0.0
         self._next_start_s = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # Room that is promised to calls whose turn has come. Without it, a call that comes by at that moment takes the
+        # room, and the one that waited goes to the end: a model that is asked seldom would wait for the others' end.
+        self._granted = 0
         self.in_flight = 0
         self.cuts = 0
 
@@ -100,9 +103,9 @@ class Limiter:
         while True:
             if self.wait_s > 0:
                 await self._sleep(self.wait_s)
-            elif self.in_flight >= self.limit:
-                await self._turn()
             else:
+                if self.in_flight + self._granted >= self.limit:
+                    await self._turn()
                 self.in_flight += 1
                 ticket = Ticket(self.cuts, pushed=self.in_flight >= self.limit or bool(self._waiting))
                 await self._space()
@@ -153,13 +156,14 @@ class Limiter:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 # Its turn had come: it goes to the next one.
+                self._granted -= 1
                 self._wake()
             raise
+        self._granted -= 1
 
     def _wake(self) -> None:
-        room = self.limit - self.in_flight
-        while room > 0 and self._waiting:
+        while self._waiting and self.in_flight + self._granted < self.limit:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-                room -= 1
+                self._granted += 1

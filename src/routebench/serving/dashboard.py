@@ -60,7 +60,7 @@ def open_dashboard(
         ConfigError: the port is taken, or the address cannot be listened on.
         MissingDependencyError: Voila is not installed.
     """
-    own = Path(tempfile.mkdtemp(prefix="routebench-dashboard-")) if folder is None else folder
+    own = Path(tempfile.mkdtemp(prefix="routebench-")) if folder is None else folder
     try:
         page.write(own)
         ours = os.environ if environment is None else environment

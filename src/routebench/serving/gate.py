@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hmac
-import json
 from typing import Any, cast
 
 from jupyter_server.auth.identity import IdentityProvider, User
-from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
+from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from tornado import web
 from voila.tornado.handler import TornadoVoilaHandler
 
-_V1 = "v1.kernel.websocket.jupyter.org"
+_PROTOCOL = "v1.kernel.websocket.jupyter.org"
+"""The one that browsers speak; servers still read an older one, which nobody here needs."""
+_MIN_OFFSETS, _MAX_OFFSETS = 6, 256
 _WIDGETS = "jupyter.widget.control"
 """The only conversation that a browser may open: it asks for the state of the widgets that there are."""
 TO_KERNEL = ("comm_open", "comm_close", "comm_msg", "comm_info_request", "kernel_info_request")
@@ -33,22 +34,24 @@ class Gate(ZMQChannelsWebsocketConnection):
 
     def handle_incoming_message(self, incoming_msg: str | bytes) -> None:
         """Passes a message of the browser on to the kernel if it is a widget's."""
-        try:
-            passes = _may_enter(*self._read(incoming_msg))
-        except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError):
-            passes = False
-        if passes:
+        if self.subprotocol == _PROTOCOL and isinstance(incoming_msg, bytes) and self._may_enter(incoming_msg):
             super().handle_incoming_message(cast("str", incoming_msg))
         else:
             self.log.warning("a message that is no widget's was dropped")
 
-    def _read(self, message: str | bytes) -> tuple[str, Any, Any]:
-        """The channel, header and content of a message, by the same functions that send it on."""
-        if self.subprotocol == _V1:
+    def _may_enter(self, message: bytes) -> bool:
+        # Before anything else reads it: a message that announces 2^64 parts would fill the machine's memory.
+        if not _is_framed(message):
+            return False
+        try:
             channel, parts = deserialize_msg_from_ws_v1(message)
-            return channel, self.session.unpack(parts[0]), self.session.unpack(parts[3])
-        told = deserialize_binary_message(message) if isinstance(message, bytes) else json.loads(message)
-        return told["channel"], told["header"], told["content"]
+            header, content = self.session.unpack(parts[0]), self.session.unpack(parts[3])
+            kind = header["msg_type"]
+            if channel not in ("shell", "control") or kind not in TO_KERNEL:
+                return False
+            return bool(kind != "comm_open" or content["target_name"] == _WIDGETS)
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+            return False
 
     def handle_outgoing_message(self, stream: str, outgoing_msg: list[Any]) -> None:
         """Passes a message of the kernel on to the browser if widgets need it."""
@@ -57,11 +60,16 @@ class Gate(ZMQChannelsWebsocketConnection):
             super().handle_outgoing_message(stream, outgoing_msg)
 
 
-def _may_enter(channel: str, header: dict[str, Any], content: dict[str, Any]) -> bool:
-    kind = header["msg_type"]
-    if channel not in ("shell", "control") or kind not in TO_KERNEL:
+def _is_framed(message: bytes) -> bool:
+    """Whether a message is laid out as its protocol says: a count, as many offsets, and parts that follow each other.
+
+    The parts are the channel, the header, its parent, metadata, content and what is attached.
+    """
+    n_offsets = int.from_bytes(message[:8], "little")
+    if not _MIN_OFFSETS <= n_offsets <= _MAX_OFFSETS or len(message) < 8 * (n_offsets + 1):
         return False
-    return kind != "comm_open" or content["target_name"] == _WIDGETS
+    offsets = [int.from_bytes(message[8 * i : 8 * (i + 1)], "little") for i in range(1, n_offsets + 1)]
+    return offsets[0] == 8 * (n_offsets + 1) and offsets == sorted(offsets) and offsets[-1] == len(message)
 
 
 class Doorkeeper(IdentityProvider):

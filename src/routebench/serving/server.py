@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
@@ -19,7 +21,6 @@ from voila.tornado.handler import TornadoVoilaHandler
 from routebench.serving.gate import MAX_PAGES, TO_KERNEL, Doorkeeper, Gate, PageHandler
 from routebench.serving.page import NOTEBOOK
 
-_PING_MS = 30_000
 _MAX_SOCKET_PATH = 100
 """Bytes that the path of a socket may have on every system, less a few."""
 _IDLE_S = 600
@@ -34,7 +35,7 @@ class Server(Voila):  # type: ignore[misc]
         settings = super().init_settings()
         self.kernel_manager.allowed_message_types = list(TO_KERNEL)
         # Of our own making; Voila warns of notebooks of others.
-        self.contents_manager.trust_notebook(NOTEBOOK)
+        self.contents_manager.notary.sign(nbformat.read(self.notebook_path, as_version=4))
         return settings
 
     def init_handlers(self) -> Any:
@@ -86,7 +87,6 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
             "allow_remote_access": not local,
             "headers": {"Referrer-Policy": "no-referrer"},
             "log_function": _log_failures,
-            "ws_ping_timeout": _PING_MS,
             MAX_PAGES: max_pages,
         },
         log_level="WARN",
@@ -108,6 +108,8 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
     if len(f"{folder}/voila_12345678/kernel-{'0' * 36}.json-ipc-1".encode()) <= _MAX_SOCKET_PATH:
         # Sockets in our own folder: no port to which another user of this machine could speak.
         config.KernelManager.transport = "ipc"
+    # It takes Jupyter's milliseconds for seconds, and says so on every page.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
     app = Server(config=config)
     app.initialize([])
     app.start()

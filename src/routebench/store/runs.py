@@ -37,7 +37,8 @@ class CellCounts:
 
     Attributes:
         failed: cells with an error in place of an answer.
-        billed_usd: of the completions that count, None while one of them is unknown.
+        billed_usd: the known bills of the completions that count, None where none is known.
+        n_unbilled: of how many the bill is unknown.
         latency_p50_s: of the answers, None where none is known.
         last_at: when the latest of them was asked for, in UTC.
     """
@@ -47,6 +48,7 @@ class CellCounts:
     ok: int
     failed: int
     billed_usd: float | None
+    n_unbilled: int
     latency_p50_s: float | None
     latency_p95_s: float | None
     last_at: datetime | None
@@ -78,7 +80,7 @@ _COUNTS = """
     done AS (
         SELECT hash(request_key) AS h, status, billed_cost_usd, latency_s, started_at FROM {counted})
     SELECT cell.model, count(*), count(*) FILTER (status = 'ok'), count(*) FILTER (status = 'error'),
-        CASE WHEN count(billed_cost_usd) = count(status) THEN sum(billed_cost_usd) END,
+        sum(billed_cost_usd), count(status) - count(billed_cost_usd),
         quantile_cont(latency_s, 0.5) FILTER (status = 'ok'), quantile_cont(latency_s, 0.95) FILTER (status = 'ok'),
         max(started_at)
     FROM cell LEFT JOIN done ON done.h = cell.h GROUP BY cell.model ORDER BY cell.model"""

@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from routebench.evaluate import Choices, Replayed, Strategy, damage_of
+from routebench.evaluate import Choices, Strategy, damage_of
 from routebench.evaluate.choices import FloatArray
 from routebench.evaluate.protocol import decided_out_of_fold
 from routebench.rules import Guard, RuleSet
@@ -107,10 +107,6 @@ class Curve:
             return self.form, ground, self.choices
         form = self.form.under(guards)
         return form, ground, form.train_curve()
-
-    def replay(self, place: int, ground: Ground) -> Replayed:
-        """Returns one point with all that a replay tells."""
-        return ground.replay(self.choices[place])
 
 
 def _rules(form: Deployable, place: int, ground: Ground) -> int:

@@ -68,11 +68,15 @@ class Ground:
 
     def replay(self, choices: Choices) -> Replayed:
         """Replays decisions as the runtime would have them under the guards and the rule for small slices."""
+        return replay(self.train, self.held(choices))
+
+    def held(self, choices: Choices) -> Choices:
+        """Returns decisions as the runtime would have them under the guards and the rule for small slices."""
         pairs = zip(choices.parts, choices.checks_by_part, strict=True)
         held = [(share, *self._held(chains, checks)) for (share, chains), checks in pairs]
         parts = tuple((share, chains) for share, chains, _ in held)
         checks = tuple(checks for _, _, checks in held) if choices.checks else ()
-        return replay(self.train, replace(choices, parts=parts, checks=checks))
+        return replace(choices, parts=parts, checks=checks)
 
     def _held(self, chains: IntArray, checks: Checks | None) -> tuple[IntArray, Checks | None]:
         models = self.train.models

@@ -1,0 +1,7 @@
+"""A suite, looked through: what it asks, what spoils it, which rules take it, which answers are there."""
+
+from __future__ import annotations
+
+from routebench.dash.browsing.panel import BrowsePanel, browse
+
+__all__ = ["BrowsePanel", "browse"]

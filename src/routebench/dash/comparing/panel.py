@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
 from routebench import __version__
+from routebench.dash.cases import CSS
+from routebench.dash.cases.differing import Which
+from routebench.dash.cases.listing import case_columns, case_rows
+from routebench.dash.cases.reading import case_html, diff_refusal
 from routebench.dash.charts import WIDTH, Along, Picture, cost_quality, has_place, placed, placed_alone
-from routebench.dash.comparing.cases import Which
-from routebench.dash.comparing.figures import COLUMNS
-from routebench.dash.comparing.listing import case_columns, case_rows
-from routebench.dash.comparing.reading import case_html, diff_refusal
 from routebench.dash.comparing.state import EVERYTHING, Compared
+from routebench.dash.comparing.summary import COLUMNS
+from routebench.dash.figures import numbers_of
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
 from routebench.dash.tables import shown_name
 from routebench.errors import RoutebenchError
@@ -64,12 +65,14 @@ class ComparePanel(Panel):
         )
         self._remark = widgets.HTML()
         self._table = Grid(COLUMNS, name=f"{comparison.suite}-strategies", label="strategies", ticks=True)
+        self._table.add_class("rb-figures")
         self._told = widgets.HTML()
         self._which = widgets.Dropdown(options=_WHICH, description="cases", **_LABELLED)
         self._diff = widgets.Checkbox(value=False, description="mark words that differ", indent=False)
         self._cases = Grid(
             [Column("case", "case")], name=f"{comparison.suite}-cases", label="cases", opens=True, search=True
         )
+        self._cases.add_class("rb-cases")
         self._answers = widgets.HTML()
         self._answers.add_class("rb-opened")
         self._badges = widgets.HTML()
@@ -85,7 +88,7 @@ class ComparePanel(Panel):
                 self._answers,
             ],
             footer=_footer(comparison),
-            css=Path(__file__).parent / "comparing.css",
+            css=CSS,
         )
         self._wire()
         pick = self.state.pick
@@ -129,7 +132,7 @@ class ComparePanel(Panel):
 
     @property
     def cases(self) -> pd.DataFrame:
-        """The cases on which the selected strategies differ, the most harmful first; see `cases.differing`."""
+        """The cases on which the selected strategies differ, the most harmful first; see `dash.cases.differing`."""
         return self.state.cases()
 
     @property
@@ -299,7 +302,7 @@ class ComparePanel(Panel):
         state = self.state
         where = "all held-out cases" if state.part == EVERYTHING else state.part
         tables = [
-            _numbers(f"{where}, n={state.shown.n_test:,}, {state.family}", COLUMNS, state.figures()),
+            numbers_of(f"{where}, n={state.shown.n_test:,}, {state.family}", COLUMNS, state.figures()),
         ]
         frame, names = state.cases(), state.beside
         if len(names) > 1 and len(frame):
@@ -307,7 +310,7 @@ class ComparePanel(Panel):
             rows = case_rows(frame.head(_LISTED), names)
             columns = [column for column in case_columns(names, rows) if column.name != "prompt"]
             caption = f"{state.told(frame)} The first {min(_LISTED, len(frame))}."
-            tables.append(_numbers(caption, columns, rows))
+            tables.append(numbers_of(caption, columns, rows))
         return tables
 
     def pictures(self) -> Sequence[ChartView]:
@@ -322,7 +325,7 @@ class ComparePanel(Panel):
             "import routebench as rb",
             "",
             'bench = rb.Bench("bench.yaml")',
-            f"comparison = bench.compare({names!r}, seeds={list(comparison.seeds)!r}, baseline={comparison.baseline!r})",
+            f"comparison = bench.compare({names!r}, seeds={list(comparison.seeds)}, baseline={comparison.baseline!r})",
             "panel = rb.compare(comparison)",
         ]
         if state.baseline != comparison.baseline:
@@ -342,17 +345,6 @@ _LABELLED: dict[str, Any] = {
 def compare(comparison: Comparison) -> ComparePanel:
     """Returns the panel of a comparison; the last expression of a cell displays it."""
     return ComparePanel(comparison)
-
-
-def _numbers(caption: str, columns: Sequence[Column], frame: pd.DataFrame) -> Numbers:
-    texts = [
-        [
-            "n/a" if pd.isna(value) and not hasattr(value, "text") else column.show(value)
-            for column, value in zip(columns, row, strict=True)
-        ]
-        for row in frame[[column.name for column in columns]].itertuples(index=False)
-    ]
-    return Numbers(caption, [column.title for column in columns], texts)
 
 
 def _badges(state: Compared) -> str:

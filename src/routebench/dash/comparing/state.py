@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from routebench.dash.cases.differing import Which, differing, previews
+from routebench.dash.cases.opened import Opened, open_case
 from routebench.dash.charts import Along, has_place
-from routebench.dash.comparing.cases import Which, differing
-from routebench.dash.comparing.figures import figures, unadjusted, verdict_text
-from routebench.dash.comparing.opened import Opened, open_case
+from routebench.dash.comparing.summary import figures
+from routebench.dash.figures import unadjusted, verdict_text
 from routebench.dash.format import points
 from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, shown_name
 from routebench.errors import OutcomesError, nearest
@@ -18,13 +19,11 @@ from routebench.evaluate import Comparison
 from routebench.evaluate.narrowed import narrowed, part_names
 from routebench.evaluate.reading import found
 from routebench.evaluate.slices import MIN_CASES
-from routebench.messages import last_user_text
 
 EVERYTHING = ""
 """Names the part that is all held-out cases."""
 MOST_BESIDE = 4
 """So many answers have room side by side."""
-_PREVIEW = 160
 
 
 class Compared:
@@ -180,7 +179,7 @@ class Compared:
         return self.log and (self.along != "cost" or is_logarithmic(self.points()[0]))
 
     def figures(self) -> pd.DataFrame:
-        """A row a strategy; see `figures.COLUMNS`."""
+        """A row a strategy; see `summary.COLUMNS`."""
         return figures(self.shown, adjusted=self.adjusted, pick=self.pick)
 
     @property
@@ -189,7 +188,8 @@ class Compared:
 
         Fewer than two where there is nothing to hold against one another.
         """
-        chosen = self.selection
+        # What could be deployed before the bars: of many only the first have room.
+        chosen = tuple(sorted(self.selection, key=lambda name: self.comparison[name].kind != "strategy"))
         if len(chosen) == 1 and chosen[0] != self.baseline:
             return self.baseline, chosen[0]
         if self.baseline in chosen:
@@ -197,23 +197,18 @@ class Compared:
         return chosen[:MOST_BESIDE]
 
     def cases(self) -> pd.DataFrame:
-        """The cases on which the selected strategies differ, the most harmful first; see `cases.differing`.
+        """The cases on which the selected strategies differ, the most harmful first; see `dash.cases.differing`.
 
         With a column prompt: its beginning, empty where no text is kept.
         """
         names = self.beside
         if len(names) < 2:
             return pd.DataFrame()
-        frame = differing(self.shown, names, self.which)
-        prompts = self._previews()
-        return frame.assign(prompt=[prompts[case_id] for case_id in frame.index])
+        return differing(self.shown, names, self.which, self._previews())
 
     def _previews(self) -> dict[str, str]:
         if self._prompts is None:
-            self._prompts = {
-                case.id: " ".join(last_user_text(case.request.messages)[: 2 * _PREVIEW].split())[:_PREVIEW]
-                for case in self.comparison.half.test.cases
-            }
+            self._prompts = previews(self.comparison.half.test.cases)
         return self._prompts
 
     def told(self, cases: pd.DataFrame) -> str:
@@ -229,7 +224,8 @@ class Compared:
             "all": "are listed",
         }
         which = " and ".join(shown_name(name) for name in names[1:])
-        text = f"{len(cases):,} of {self.shown.n_test:,} cases {listed[self.which]}: {which} against {shown_name(names[0])}."
+        count = f"{len(cases):,} of {self.shown.n_test:,} cases {listed[self.which]}"
+        text = f"{count}: {which} against {shown_name(names[0])}."
         if len(self.selection) > MOST_BESIDE:
             text += f" Of {len(self.selection)} selected the first {MOST_BESIDE} are listed."
         if len(names) == 2 and self.which != "answers":

@@ -48,12 +48,13 @@ function render({ model, el }) {
   const head = make("span", "rb-pad-head");
   const undo = button("Undo z", "Take the latest verdict back, key z", () => send({ do: "undo" }));
   const help = button("Keys ?", "Show the keys, key question mark", () => toggle(keys));
-  bar.append(head, undo, help);
+  const hint = make("span", "rb-pad-hint", "click here for the keys");
+  bar.append(head, hint, undo, help);
 
-  const keys = make("dl", "rb-pad-keys");
+  const keys = make("div", "rb-pad-keys");
   for (const [key, does] of [...(pairs ? HELP.pairs : HELP.scores), ...HELP.all]) {
-    const row = make("div");
-    row.append(make("dt", "", key), make("dd", "", does));
+    const row = make("span");
+    row.append(make("b", "", key), ` ${does}`);
     keys.append(row);
   }
   keys.hidden = true;
@@ -150,7 +151,7 @@ function render({ model, el }) {
   function say(word) {
     const place = model.get("shown").place;
     if (place === undefined) {
-      if (word !== "skip" || model.get("closed")) return;
+      if (word !== "skip" || !model.get("says")) return;
     }
     send({ do: "say", word, place: place ?? -1, note: field.value, taken_s: (performance.now() - since) / 1000 });
   }
@@ -176,9 +177,11 @@ function render({ model, el }) {
     field.value = "";
     note.hidden = true;
     for (const one of press.querySelectorAll("button[data-word]")) {
-      one.disabled = model.get("closed") || (!there && one.dataset.word !== "skip");
+      one.disabled = !there && one.dataset.word !== "skip";
     }
-    undo.disabled = model.get("closed");
+    press.hidden = !model.get("says");
+    undo.hidden = help.hidden = hint.hidden = !model.get("undoes");
+    if (!model.get("undoes")) keys.hidden = true;
     since = performance.now();
     // Whoever pressed a button that is gone or off now would lose the keys.
     if (document.activeElement === document.body || document.activeElement === field) root.focus({ preventScroll: true });
@@ -203,7 +206,7 @@ function render({ model, el }) {
     const key = (event.shiftKey && event.key.startsWith("Arrow") ? "Shift+" : "") +
       (event.key.length === 1 ? event.key.toLowerCase() : event.key);
     const does = {
-      z: () => send({ do: "undo" }),
+      z: () => model.get("undoes") && send({ do: "undo" }),
       n: openNote,
       r: () => toggle(reference.root),
       "?": () => toggle(keys),
@@ -218,11 +221,11 @@ function render({ model, el }) {
     if (!event.repeat) does();
   });
 
-  model.on("change:shown change:head change:blank change:closed", draw);
+  model.on("change:shown change:head change:blank change:says change:undoes", draw);
   model.on("msg:custom", heard);
   draw();
   return () => {
-    model.off("change:shown change:head change:blank change:closed", draw);
+    model.off("change:shown change:head change:blank change:says change:undoes", draw);
     model.off("msg:custom", heard);
   };
 }

@@ -41,13 +41,13 @@ def buttons_of(scale: str | None) -> tuple[Button, ...]:
     if scale is None:
         return (*_PAIR_BUTTONS, _SKIP)
     low, high = SCALES[scale]
-    ends = {low: ", the worst", high: ", the best"}
+    ends = {low: ("worst", "the worst, "), high: ("best", "the best, ")}
     steps = [
         {
             "word": str(step),
             "key": str(step),
-            "text": str(step),
-            "label": f"Score {step}{ends.get(step, '')}, key {step}",
+            "text": f"{step} {ends[step][0]}" if step in ends else str(step),
+            "label": f"Score {step}, {ends[step][1] if step in ends else ''}key {step}",
         }
         for step in range(low, high + 1)
     ]
@@ -74,7 +74,8 @@ class Pad(anywidget.AnyWidget):
     blank = traitlets.Unicode("").tag(sync=True)
     scale = traitlets.Unicode("").tag(sync=True)
     buttons: traitlets.List[Any] = traitlets.List().tag(sync=True)
-    closed = traitlets.Bool(False).tag(sync=True)  # noqa: FBT003 - how traitlets are written
+    says = traitlets.Bool().tag(sync=True)
+    undoes = traitlets.Bool().tag(sync=True)
 
     def __init__(
         self, scale: str | None, *, said: Callable[[str, str, float], None], undone: Callable[[], None]
@@ -84,20 +85,22 @@ class Pad(anywidget.AnyWidget):
         self._undone = undone
         self.on_msg(self._pressed)
 
-    def show(self, shown: Shown | None, head: str, *, blank: str = "", closed: bool = False) -> None:
+    def show(self, shown: Shown | None, head: str, *, blank: str = "", says: bool, undoes: bool) -> None:
         """Shows an item, or says why there is none.
 
         Args:
             shown: the item.
             head: how far the person is.
             blank: stands where the answers would stand.
-            closed: whether nothing can be said any more.
+            says: whether there is anything to say a word of; where nothing can be shown, to skip.
+            undoes: whether words can be taken back.
         """
         with self.hold_sync():
             self.shown = {} if shown is None else _sent(shown)
             self.head = head
             self.blank = blank
-            self.closed = closed
+            self.says = says
+            self.undoes = undoes
 
     def _pressed(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         if content.get("do") == "undo":

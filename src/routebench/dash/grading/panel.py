@@ -199,17 +199,19 @@ class GraderPanel(Panel):
     def _draw(self) -> None:
         sitting = self._sitting()
         closed = sitting.revealed_at is not None
-        blank = ""
-        shown = None
-        try:
-            shown = sitting.shown
-        except RoutebenchError as error:
-            self.refuse(error)
+        there = not closed and sitting.place is not None
+        shown, blank = None, ""
         if closed:
-            shown, blank = None, "This batch is closed. Its results stand below; another seed draws another batch."
-        elif sitting.place is None:
+            blank = "This batch is closed. Its results stand below; another seed draws another batch."
+        elif not there:
             blank = f"All {len(sitting.batch.items)} are graded. Undo takes the last one back; Reveal tells the names."
-        self._pad.show(shown, _head(sitting), blank=blank, closed=closed)
+        else:
+            try:
+                shown = sitting.shown
+            except RoutebenchError as error:
+                blank = "This one cannot be shown."
+                self.refuse(error)
+        self._pad.show(shown, _head(sitting), blank=blank, says=there, undoes=not closed)
         self._look.disabled = not sitting.unlocked
         self._reveal.disabled = closed or not sitting.unlocked
         self._reveal.description = "Revealed" if closed else "Reveal and close"

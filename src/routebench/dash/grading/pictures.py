@@ -33,8 +33,10 @@ def standing_chart(result: Graded, n_rows: int) -> Any:
     pairs = result.kind == "pairwise"
     title = "preferred, ties half" if pairs else "mean score"
     scale = alt.Scale(domain=[0, 1])
-    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=320))
-    x = alt.X("value:Q", title=title, scale=scale, axis=alt.Axis(format="%"))
+    y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=320, labelFontSize=13))
+    x = alt.X(
+        "value:Q", title=title, scale=scale, axis=alt.Axis(format="%", tickCount=10, labelFontSize=13, titleFontSize=13)
+    )
     base = alt.Chart(alt.NamedData("sides"))
     layers = [
         base.mark_rule(strokeWidth=2, color=_MODEL).encode(y=y, x=alt.X("low:Q", scale=scale), x2="high:Q"),

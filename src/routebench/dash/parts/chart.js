@@ -86,7 +86,7 @@ function render({ model, el }) {
     const spec = { ...painted(model.get("spec"), look), datasets: fed };
     finish?.();
     try {
-      const made = await embedder(place, spec, { actions: false, renderer: "svg", defaultStyle: true });
+      const made = await embedder(place, spec, { actions: false, renderer: "svg", defaultStyle: true, logLevel: 1 });
       if (mine !== turn) return made.finalize();
       view = made.view;
       finish = () => {
@@ -118,7 +118,8 @@ function render({ model, el }) {
       if (values !== fed[name]) view.data(name, values);
     }
     fed = frames;
-    await view.runAsync();
+    // Axes may need more or less room for their labels now.
+    await view.resize().runAsync();
     finished();
   }
 

@@ -139,6 +139,12 @@ class Panel:
         else:
             self._due = loop.call_later(_SETTLES_S, self._refresh)
 
+    def inside(self) -> widgets.Box:
+        """Returns the panel with its numbers below it, for a page that holds several panels."""
+        still = widgets.HTML(self._still_html())
+        self._still = _Place(still)
+        return widgets.VBox([self.widget, still], layout=widgets.Layout(width="100%"))
+
     def save(self, path: str | Path) -> Path:
         """Writes the panel as it is now as a page without scripts, and returns its path."""
         path = Path(path)
@@ -193,6 +199,16 @@ class Panel:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.reading or self.title}"
+
+
+class _Place:
+    """Takes the numbers of a panel that stands inside another, as the display of a cell does."""
+
+    def __init__(self, widget: widgets.HTML) -> None:
+        self._widget = widget
+
+    def update(self, shown: Any) -> None:
+        self._widget.value = shown.data
 
 
 def _status(text: str) -> str:

@@ -1,5 +1,7 @@
-"""Tuning by hand: what is asked, where that leads, and the file that comes out."""
+"""Tuning by hand: what is asked, where that leads, one look at the test half, and the file that comes out."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from routebench.dash.tuning.panel import TunerPanel, tuner
+
+__all__ = ["TunerPanel", "tuner"]

@@ -39,7 +39,7 @@ class Controls:
 
     def __init__(self, models: Sequence[str], guards: Sequence[str], classes: Sequence[str], told: Told) -> None:
         self._told = told
-        self._busy = False
+        self._busy = self._ready = False
         self._places: tuple[int, ...] = ()
         self._form_of_places = ""
         self.form = _dropdown("form", [BEST, MIX], "which forms of a rules.yaml are chosen among")
@@ -55,7 +55,7 @@ class Controls:
             max=1e6,
             step=0.001,
             description="USD per 1,000 at most",
-            layout=widgets.Layout(width="15em"),
+            layout=widgets.Layout(width="17em"),
             **_LABELLED,
         )
         self.slice = widgets.FloatSlider(
@@ -65,7 +65,7 @@ class Controls:
             step=0.5,
             description="most drop per slice, points",
             readout_format=".1f",
-            layout=widgets.Layout(width="24em"),
+            layout=widgets.Layout(width="27em"),
             **_LABELLED,
         )
         self.latency = widgets.BoundedFloatText(
@@ -74,7 +74,7 @@ class Controls:
             max=3600,
             step=0.1,
             description="p95 latency cap, s (0: none)",
-            layout=widgets.Layout(width="16em"),
+            layout=widgets.Layout(width="18em"),
             **_LABELLED,
         )
         self.rules = widgets.IntSlider(
@@ -96,7 +96,10 @@ class Controls:
         )
         self.place.add_class("rb-place")
         self.place_told = widgets.Label()
-        self._guards = [widgets.Checkbox(value=True, description=name, indent=False) for name in guards]
+        self._guards = [
+            widgets.Checkbox(value=True, description=name, indent=False, layout=widgets.Layout(width="auto"))
+            for name in guards
+        ]
         self.stakes_of = _dropdown("a wrong answer to", [EVERY, *classes], "which requests these stakes are of")
         self.stakes = widgets.BoundedFloatText(
             value=0,
@@ -104,7 +107,7 @@ class Controls:
             max=1e9,
             step=0.01,
             description="costs, USD (0: as the suite says)",
-            layout=widgets.Layout(width="19em"),
+            layout=widgets.Layout(width="21em"),
             **_LABELLED,
         )
         self.stakes_told = widgets.Label()
@@ -137,7 +140,8 @@ class Controls:
 
     def _tell(self, control: Any, fields: Callable[[Any], Mapping[str, Any]]) -> None:
         def changed(change: Any) -> None:
-            if not self._busy:
+            # A page that is being built sends what it was sent.
+            if self._ready and not self._busy:
                 self._told(**fields(change["new"]))
 
         control.observe(changed, "value")
@@ -219,8 +223,27 @@ class Controls:
             if control.layout.display != display:
                 control.layout.display = display
 
-    def allow(self, *, learned: bool) -> None:
-        """Guards can be switched once every form is there to be replayed without them."""
+    def allow(self, *, ready: bool, learned: bool) -> None:
+        """Says what can be moved: nothing before the gate, and guards once every form is there to be replayed.
+
+        Args:
+            ready: whether there is anything to choose.
+            learned: whether all forms are learned.
+        """
+        self._ready = ready
+        for control in (
+            self.form,
+            self.goal,
+            self.floor,
+            self.floor_in,
+            self.cap,
+            self.slice,
+            self.latency,
+            self.rules,
+        ):
+            control.disabled = not ready
+        for control in (self.stakes_of, self.stakes):
+            control.disabled = not ready
         for box in self._guards:
             box.disabled = not learned
             box.tooltip = "switch this guard off or on" if learned else "once every form is learned"

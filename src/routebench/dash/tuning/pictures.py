@@ -49,28 +49,35 @@ def scatter(*, log: bool) -> Any:
         of("points")
         .mark_point(shape="diamond", size=36, color=_REFERENCE, filled=True, opacity=0.6, cursor="pointer")
         .encode(x=x, y=y, tooltip=tips),
-        of("curve").mark_line(color=_STRATEGY, strokeWidth=1.5).encode(x=x, y=y, order="order:Q"),
+        of("curve").mark_line(color=_STRATEGY, strokeWidth=1.5, opacity=0.6).encode(x=x, y=y, order="order:Q"),
         of("curve")
         .mark_point(shape="diamond", size=52, color=_STRATEGY, filled=True, opacity=1, cursor="pointer")
         .encode(x=x, y=y, tooltip=tips),
-        of("models").mark_point(shape="circle", size=90, color=_MODEL, filled=True, opacity=1).encode(x=x, y=y, tooltip=tips),
-        of("models").mark_text(align="left", dx=8, dy=-8, fontSize=_FONT_PX, color=INK).encode(x=x, y=y, text="label:N"),
+        of("models")
+        .mark_point(shape="circle", size=90, color=_MODEL, filled=True, opacity=1)
+        .encode(x=x, y=y, tooltip=tips),
+        *(
+            of("models")
+            .mark_text(align=align, dx=dx, dy=-9, fontSize=_FONT_PX, color=INK)
+            .encode(x=x, y=y, text="label:N")
+            .transform_filter(f"datum.order === {side}")
+            for side, (align, dx) in enumerate((("left", 8), ("right", -8)))
+        ),
         of("best")
         .mark_point(shape="diamond", size=420, color=INK, filled=False, strokeWidth=2, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
         of("you").mark_rule(color=_STRATEGY, strokeWidth=2).encode(x=x, y=low, y2="high:Q"),
-        of("you").mark_rule(color=_STRATEGY, strokeWidth=2).encode(x=alt.X("cost_low:Q", scale=dollars), x2="cost_high:Q", y=y),
+        of("you")
+        .mark_rule(color=_STRATEGY, strokeWidth=2)
+        .encode(x=alt.X("cost_low:Q", scale=dollars), x2="cost_high:Q", y=y),
         of("you")
         .mark_point(shape="diamond", size=230, color=_STRATEGY, filled=True, stroke=INK, strokeWidth=2, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
-        of("you").mark_text(align="left", dx=12, dy=16, fontSize=_FONT_PX, fontWeight="bold", color=INK).encode(x=x, y=y, text="name:N"),
+        of("you")
+        .mark_text(align="left", dx=12, dy=16, fontSize=_FONT_PX, fontWeight="bold", color=INK)
+        .encode(x=x, y=y, text="name:N"),
     ]
-    return (
-        alt.layer(*layers)
-        .properties(height=_HEIGHT)
-        .configure_view(stroke=None)
-        .configure_axis(gridOpacity=0.4)
-    )
+    return alt.layer(*layers).properties(height=_HEIGHT).configure_view(stroke=None).configure_axis(gridOpacity=0.4)
 
 
 def can_be_log(study: Study) -> bool:
@@ -107,7 +114,9 @@ def described(tuning: Tuning) -> str:
     """The picture in a sentence."""
     now, best = tuning.now, tuning.best_point
     n = sum(len(curve.points) for curve in tuning.study.curves)
-    text = f"Cost against mean score of {n} operating points of {len(tuning.study.curves)} forms, on train out of fold. "
+    text = (
+        f"Cost against mean score of {n} operating points of {len(tuning.study.curves)} forms, on train out of fold. "
+    )
     text += f"You are at {_told(now)} with {now.name}; the fixed mix of two models at that cost is the dashed line."
     if best is not None and (best[0], best[1].index) != (now.form, now.place):
         text += f" The best that meets what is asked is {best[0]} {best[1].index}, {_reached(best[1])}."
@@ -154,18 +163,22 @@ def _reached(point: Point) -> str:
 
 
 def _model_frame(study: Study) -> pd.DataFrame:
+    """The single models that can be drawn; column `order` says whether a name stands at the left of its mark."""
+    drawn = [
+        (one.name, 1000 * one.cost_usd, one.quality) for one in study.ground.singles if one.cost_usd and one.usable
+    ]
+    middle = float(np.sqrt(min(cost for _, cost, _ in drawn) * max(cost for _, cost, _ in drawn))) if drawn else 0.0
     return _rows(
         [
             {
-                "name": single.name,
-                "label": single.name,
-                "told": f"{percent(single.quality)} for {money(1000 * single.cost_usd)}",
-                "cost": 1000 * single.cost_usd,
-                "quality": single.quality,
-                "order": 0,
+                "name": name,
+                "label": name,
+                "told": f"{percent(quality)} for {money(cost)}",
+                "cost": cost,
+                "quality": quality,
+                "order": int(cost > middle),
             }
-            for single in study.ground.singles
-            if single.cost_usd is not None and single.usable
+            for name, cost, quality in drawn
         ]
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from routebench.evaluate import Damage, Replayed, damage_of
+from routebench.evaluate import Choices, Damage, Replayed, damage_of, replay
 from routebench.evaluate.choices import FloatArray
 from routebench.evaluate.frontier import weighted_mean
 from routebench.evaluate.intervals import Interval, mean_interval
@@ -29,6 +29,7 @@ class Standing:
         form: its form.
         place: its operating point; None for the fixed mix.
         label: what the point says of itself, such as `lambda=0.3`.
+        choices: what is decided, under guards and with small slices where they stay.
         replayed: case by case.
         quality: mean score; None where no case is known.
         cost_usd_per_1k: mean cost; None where none is known.
@@ -44,6 +45,7 @@ class Standing:
     form: str
     place: int | None
     label: str
+    choices: Choices
     replayed: Replayed
     quality: Interval | None
     cost_usd_per_1k: Interval | None
@@ -55,9 +57,18 @@ class Standing:
     shares: Mapping[str, float]
 
     @classmethod
-    def of(cls, ground: Ground, replayed: Replayed, *, form: str, place: int | None, label: str) -> Standing:
-        """Works it out from a replay on the training half."""
-        train = ground.train
+    def of(cls, ground: Ground, choices: Choices, *, form: str, place: int | None, label: str) -> Standing:
+        """Replays decisions on the training half.
+
+        Args:
+            ground: what they are replayed on.
+            choices: before guards and small slices have their say.
+            form: that decides.
+            place: its operating point.
+            label: of it.
+        """
+        train, held = ground.train, ground.held(choices)
+        replayed = replay(train, held)
         groups, weight = train.cases.cluster, train.weight
         share = weight @ replayed.answered_by / weight.sum()
         shares = {name: float(part) for name, part in zip(train.models, share, strict=True) if part > _SAME}
@@ -67,6 +78,7 @@ class Standing:
             form,
             place,
             label,
+            held,
             replayed,
             mean_interval(replayed.score, groups, weight, share=True),
             mean_interval(1000 * replayed.cost_usd, groups, weight),
@@ -105,7 +117,7 @@ class Flips:
         return f"+{self.better:,} better / -{self.worse:,} worse"
 
     def frame(self, ground: Ground, before: Replayed, now: Replayed) -> pd.DataFrame:
-        """Returns the cases, those that lose most first: columns category, change, before, now, cost, prompt.
+        """Returns the cases, those that lose most first: columns case, category, change, before, now, cost.
 
         Args:
             ground: whose training half they are of.

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from routebench.dash.format import money, percent, points
 from routebench.dash.tuning.setting import BEST, EVERY, MIX, Setting
 from routebench.dash.tuning.standing import Flips, Standing
 from routebench.evaluate import Choices, Outcomes
 from routebench.evaluate.choices import FloatArray
-from routebench.evaluate.slices import MIN_CASES
 from routebench.rules import RuleSet
 from routebench.tune import Closest, Constraints, Curve, Found, Point, Study, Tuned
+from routebench.tune.constraints import shortfalls
 
 STEPS = 20
 """How many changes can be undone."""
@@ -63,6 +62,9 @@ class Tuning:
     ) -> None:
         self.learned = study
         self.study = study
+        # Under the guards of the setting, with the suite's own stakes.
+        self._bare = study
+        self._replayed: dict[tuple[str, ...], Study] = {}
         self.setting = setting or Setting(max_cost_usd_per_1k=_middle_cost(study))
         self.versions: list[Version] = []
         self._first = self.setting
@@ -71,33 +73,36 @@ class Tuning:
         self._latest: tuple[str, float] | None = None
         self._before: Standing | None = None
         self._now: Standing | None = None
-        self._kept: dict[tuple[Any, ...], Standing] = {}
+        self._kept: dict[tuple[str, int], Standing] = {}
 
     # What was learned
 
     def learn(self, study: Study) -> None:
         """Takes what is known after another form was learned."""
         self.learned = study
+        self._replayed.clear()
         if not self.setting.off:
-            self.study = self._staked(study)
-        self._kept.clear()
-        self._now = None
+            self._stand_on(study)
 
     def catch_up(self) -> Iterator[Study]:
         """Yields the study under the setting's guards, form by form; whoever has one gives it to `take`."""
-        names = [guard.name for guard in self.learned.guards if guard.name not in self.setting.off]
-        yield from (self._staked(study) for study in self.learned.under(names))
+        yield from self.learned.under(self._on(self.setting))
 
     def take(self, study: Study) -> None:
         """Goes on with a study that `catch_up` has yielded, unless the guards are others by now."""
         if set(study.off()) == set(self.setting.off):
-            self.study = study
-            self._now = None
+            self._stand_on(study)
+            if not self.behind:
+                self._replayed[self.setting.off] = study
+
+    def _stand_on(self, study: Study) -> None:
+        self._bare, self.study, self._now = study, self._staked(study), None
+        self._kept.clear()
 
     @property
     def behind(self) -> bool:
         """Whether forms are still to be replayed under the guards of the setting."""
-        return set(self.study.off()) != set(self.setting.off) or len(self.study.curves) < len(self.learned.curves)
+        return len(self.study.curves) < len(self.learned.curves)
 
     def _staked(self, study: Study) -> Study:
         if not self.setting.stakes:
@@ -112,10 +117,10 @@ class Tuning:
         A change of what is asked goes to the point that meets it best; picking a point stays where it is picked.
         """
         control = ",".join(fields)
+        if all(getattr(self.setting, name) == value for name, value in fields.items()):
+            return False
         asked = {"place": None, **fields} if "place" not in fields else fields
         setting = replace(self.setting, **asked)
-        if setting == self.setting:
-            return False
         before, at = self.setting, self._clock()
         goes_on = self._latest is not None and self._latest[0] == control and at - self._latest[1] < _GESTURE_S
         if not goes_on:
@@ -149,17 +154,15 @@ class Tuning:
     def _go(self, setting: Setting) -> bool:
         before, held = self.setting, self.now
         self.setting, self._now = setting, None
-        if setting.stakes != before.stakes:
-            self._kept.clear()
-            if setting.off == before.off:
-                # Of the suite's own stakes: those of the setting are laid on them, and not on each other.
-                bare = self.study.with_stakes(self.learned.outcomes.cases.stakes_usd)
-                self.study = self._staked(bare)
-        if set(setting.off) == set(self.study.off()):
-            return False
-        self.study = self._staked(next(iter(self.learned.under(self._on(setting)))))
-        self._now = self._guarded(held)
-        return True
+        if setting.off != before.off:
+            known = self.learned if not setting.off else self._replayed.get(setting.off)
+            self._stand_on(known or next(iter(self.learned.under(self._on(setting)))))
+            if known is None:
+                self._now = self._guarded(held)
+                return True
+        elif setting.stakes != before.stakes:
+            self._stand_on(self._bare)
+        return False
 
     def _on(self, setting: Setting) -> list[str]:
         return [guard.name for guard in self.learned.guards if guard.name not in setting.off]
@@ -170,7 +173,7 @@ class Tuning:
             return self._mixed()
         form, ground, choices = self.learned[held.form].guarded(self.study.frame.guards, self.study.ground)
         one = choices[held.place]
-        return Standing.of(ground, ground.replay(one), form=form.name, place=held.place, label=one.label)
+        return Standing.of(ground, one, form=form.name, place=held.place, label=one.label)
 
     @property
     def constraints(self) -> Constraints:
@@ -186,8 +189,8 @@ class Tuning:
 
     @property
     def best(self) -> Found:
-        """What meets the constraint best, of all forms or of the one that is chosen."""
-        return self.study.choose(self.constraints, self._form)
+        """What meets the constraint best: of the form that is chosen; where a point was picked by hand, of all."""
+        return self.study.choose(self.constraints, self._form_in_question)
 
     @property
     def found(self) -> Found:
@@ -205,6 +208,10 @@ class Tuning:
         """The form that is chosen among; None for all, also while the chosen one is still to be learned."""
         names = [curve.name for curve in self.study.curves]
         return self.setting.form if self.setting.form in names else None
+
+    @property
+    def _form_in_question(self) -> str | None:
+        return None if self.setting.place is not None else self._form
 
     @property
     def curve(self) -> Curve | None:
@@ -229,8 +236,16 @@ class Tuning:
 
     @property
     def closest(self) -> Closest | None:
-        """What misses least of the constraint."""
-        return self.study.closest(self.constraints, self._form)
+        """What misses least of the constraint, of the same forms."""
+        return self.study.closest(self.constraints, self._form_in_question)
+
+    @property
+    def lacks(self) -> Mapping[str, float]:
+        """What the point that was picked misses of what is asked; empty where none was picked, or it meets it."""
+        if self.setting.place is None or self._form is None:
+            return {}
+        point = self.study[self._form].points[self.setting.place]
+        return shortfalls(point, self.constraints, self.study.ground.best_quality)
 
     @property
     def now(self) -> Standing:
@@ -253,87 +268,21 @@ class Tuning:
         trial = self.found.trial
         if trial is None:
             return self._mixed()
-        key = (trial.form.name, trial.point.index, self.setting.off)
+        key = (trial.form.name, trial.point.index)
         if key not in self._kept:
-            curve, ground = self.study[trial.form.name], self.study.ground
-            replayed, label = curve.replay(trial.point.index, ground), curve.choices[trial.point.index].label
-            self._kept[key] = Standing.of(ground, replayed, form=curve.name, place=trial.point.index, label=label)
+            name, place = trial.form.name, trial.point.index
+            choices = self.study[name].choices[place]
+            self._kept[key] = Standing.of(self.study.ground, choices, form=name, place=place, label=choices.label)
         return self._kept[key]
 
     def _mixed(self) -> Standing:
         ground, default = self.study.ground, self.study.fixed_mix(self.constraints)
         train = ground.train
-        parts = default.mix or ((1.0, default.route),)
+        parts = default.mix or ((1.0, default.route or ()),)
         choices = [Choices.same(train.models, chain, train.n) for _, chain in parts]
         label = ", ".join(f"{share:.0%} {chain[0]}" for share, chain in parts)
-        replayed = ground.replay(Choices.mix([share for share, _ in parts], choices))
-        return Standing.of(ground, replayed, form=MIX, place=None, label=label)
-
-    def standing_alone(self, model: str) -> Choices:
-        """Returns the decisions of one model for everything."""
-        train = self.study.ground.train
-        return Choices.same(train.models, (model,), train.n)
-
-    # What is told
-
-    @property
-    def reading(self) -> str:
-        """Where the setting leads, in some sentences."""
-        one, study = self.now, self.study
-        n = study.ground.train.n
-        said = [self._told_off(), self._gate()]
-        quality = None if one.quality is None else percent(one.quality.mean, one.quality.ci95)
-        cost = _cost(one)
-        said.append(
-            f"Train, out of fold: {one.name} scores {quality or 'n/a'} for {cost} per 1,000 requests, "
-            f"{points(one.over_mix.delta, one.over_mix.ci95)} from the fixed mix at its cost and "
-            f"{points(one.over_best.delta, one.over_best.ci95)} from the best single model, on {n:,} cases"
-            f"{': too few to decide' if n < MIN_CASES else ''}."
-        )
-        said += [self._told_damage(), self._told_missed()]
-        return " ".join(text for text in said if text)
-
-    def _told_off(self) -> str:
-        off = self.setting.off
-        if not off:
-            return ""
-        return f"GUARD{'S' * (len(off) > 1)} SWITCHED OFF: {', '.join(off)}; what is written does not carry it."
-
-    def _gate(self) -> str:
-        if self.learned.told:
-            return ""
-        return (
-            f"Prompts do not tell the models apart beyond chance (p = {self.learned.p_value:.2f}): no rules are worth "
-            "having here, and the fixed mix of two models is what is offered."
-        )
-
-    def _told_damage(self) -> str:
-        if self.now.damage.usd_per_1k is None:
-            return "" if self.setting.goal != "charge" else "No case has stakes, so that damage cannot count: set them."
-        return self.now.damage.reading
-
-    def _told_missed(self) -> str:
-        """What the picked point misses; and where nothing passes, what comes closest."""
-        if not self.study.curves:
-            return ""
-        if self.best_point is None and self.setting.form != MIX:
-            return self._told_closest()
-        return ""
-
-    def _told_closest(self) -> str:
-        near = self.closest
-        if near is None:
-            return ""
-        if not near.lacks:
-            return (
-                "Settings pass, but none is above the fixed mix beyond chance: the fixed mix is what is offered; the "
-                f"closest is {near.form} {near.point.index}."
-            )
-        q, cost = percent(near.point.quality), money(near.point.cost_usd_per_1k)
-        text = f"No setting passes: closest is {near.form} {near.point.index}, {q} for {cost}; it {_lacking(near)}"
-        if near.more_cases is not None:
-            return f"{text}, and needs about {_rounded(near.more_cases):,} more cases to be sure of it."
-        return f"{text}; more cases alone would not mend that."
+        mix = Choices.mix([share for share, _ in parts], choices)
+        return Standing.of(ground, mix, form=MIX, place=None, label=label)
 
     @property
     def selection(self) -> dict[str, Any]:
@@ -371,31 +320,3 @@ def _middle_cost(study: Study) -> float:
     best = max(study.ground.singles, key=lambda single: single.quality)
     half = 500 * (best.cost_usd or 0.002)
     return float(f"{half:.2g}")
-
-
-def _cost(one: Standing) -> str:
-    return "an unknown cost" if one.cost_usd_per_1k is None else money(one.cost_usd_per_1k.mean, one.cost_usd_per_1k.ci95)
-
-
-_LACKS = {
-    "quality": "has a lower bound {by:.1f} pt below the floor",
-    "cost": "costs {percent:.0f}% too much",
-    "latency": "is {percent:.0f}% too slow",
-    "slice": "drops a slice {by:.1f} pt too far",
-    "rules": "has {rules:.0f} rules too many",
-}
-
-
-def _lacking(near: Closest) -> str:
-    texts = []
-    for name, by in near.lacks.items():
-        if by == float("inf"):
-            texts.append(f"has an unknown {name}")
-        else:
-            texts.append(_LACKS[name].format(by=100 * by, percent=100 * by, rules=by))
-    return " and ".join(texts)
-
-
-def _rounded(n: int) -> int:
-    """Two digits of a number of cases: nobody knows it better."""
-    return int(float(f"{n:.2g}"))

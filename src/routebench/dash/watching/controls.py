@@ -64,7 +64,8 @@ class Controls:
         _seen(self.start, writable and able)
         _seen(self.pause, writable and going)
         _seen(self.stop, writable and going)
-        _seen(self.again, watch.bench is not None and not going and not able)
+        ended = watch.stage == "run" and not going
+        _seen(self.again, watch.bench is not None and (ended or (planned and watch.priced is None)))
         _seen(self.cap, writable and (able or capped))
         _seen(self.raise_cap, writable and capped)
         _seen(self.calls, writable and able and unpriced and watch.most_usd is None)

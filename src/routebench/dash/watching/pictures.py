@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
 
+from routebench.dash.charts import Drawing
 from routebench.dash.format import seconds
 from routebench.dash.parts import INK
 
@@ -24,12 +24,14 @@ _MOST_LINES = 3
 """Lines of even latency a row; more would lie on each other's names."""
 
 
-def latencies(models: Sequence[str]) -> Any:
+def latencies(models: Sequence[str]) -> Drawing:
     """Returns the picture for some models; it reads `points` and `guides`, as `frames` makes them."""
+    import altair as alt
+
     points, guides = alt.NamedData("points"), alt.NamedData("guides")
     # One scale for all rows, so that a row's height means the same everywhere: the frames hold it, from 0 to 1.
     offset = alt.YOffset("height:Q", scale=alt.Scale(domain=[0, 1], reverse=True, padding=0))
-    font = {"labelFontSize": _FONT_PX, "titleFontSize": _FONT_PX}
+    font: dict[str, Any] = {"labelFontSize": _FONT_PX, "titleFontSize": _FONT_PX}
     y = alt.Y(
         "model:N",
         title=None,
@@ -71,11 +73,8 @@ def latencies(models: Sequence[str]) -> Any:
         .encode(x=x, y=y, yOffset=offset, tooltip=tips)
         .transform_filter("datum.kind === 'failed'")
     )
-    return (
-        alt.layer(lines, labels, answered, failed)
-        .properties(height=_ROW_PX * max(1, len(models)) + 4)
-        .configure_view(stroke=None)
-    )
+    drawn = alt.layer(lines, labels, answered, failed).properties(height=_ROW_PX * max(1, len(models)) + 4)
+    return Drawing(drawn.configure_view(stroke=None).to_dict())
 
 
 def frames(points: pd.DataFrame, models: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -72,11 +72,16 @@ class Stored:
                 f"{one.missing:,}",
                 seconds(one.latency_p50_s),
                 seconds(one.latency_p95_s),
-                money(one.billed_usd),
+                _spent(one),
                 UNKNOWN if one.last_at is None else f"{one.last_at:%Y-%m-%d %H:%M}",
             )
             for one in self.cells
         ]
+
+
+def _spent(one: CellCounts) -> str:
+    unknown = f" and {one.n_unbilled:,} bills unknown" if one.n_unbilled and one.billed_usd is not None else ""
+    return f"{money(one.billed_usd)}{unknown}"
 
 
 _ENDS = {

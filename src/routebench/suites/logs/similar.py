@@ -70,6 +70,12 @@ def same_texts(texts: Sequence[str], threshold: float = SAME_FROM) -> npt.NDArra
     return np.array([_root(first, place) for place in range(len(texts))], dtype=np.intp)
 
 
+def similarity(one: str, other: str) -> float:
+    """Returns the share of word triples that two texts have in common: the Jaccard index of them, 1 for equal texts."""
+    texts = plain(one).split(), plain(other).split()
+    return 1.0 if texts[0] == texts[1] else _index(*map(_triples, texts))
+
+
 def _triples(words: _Words) -> frozenset[int]:
     size = min(3, len(words))
     parts = (" ".join(words[place : place + size]) for place in range(len(words) - size + 1)) if words else ()

@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
 import pandas as pd
 
+from routebench.dash.figures import Figure, figure_text, verdict_text
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.dash.parts import Column
-from routebench.dash.tables import VERDICTS, shown_name
+from routebench.dash.tables import shown_name
 from routebench.evaluate import Comparison, Evaluation
-from routebench.evaluate.paired import Difference, Verdict
+from routebench.evaluate.paired import Difference
 from routebench.evaluate.protocol import Kind
-from routebench.evaluate.slices import MIN_CASES
 
-TOO_FEW = "too few to decide"
 _ORDER: tuple[Kind, ...] = ("strategy", "today", "reference", "model")
 """What a reader came for stands first, and the pick before all."""
-_ARROWS = {"better": "▲ ", "worse": "▼ "}
-
-
-class Figure(float):
-    """A number with the text that shows it; it sorts, and is copied, as the number."""
-
-    text: str
-
-    def __new__(cls, value: float | None, text: str) -> Figure:
-        """An unknown number is NaN, and shows as such."""
-        made = super().__new__(cls, np.nan if value is None else value)
-        made.text = text
-        return made
-
-
-def figure_text(value: Figure) -> str:
-    """Returns the text that shows a figure."""
-    return value.text
-
 
 COLUMNS = (
     Column("name", "name"),
+    Column(
+        "verdict",
+        "verdict",
+        help="what the paired difference allows to say, by Holm: a little sharper than the intervals",
+    ),
     Column("quality", "quality [95% CI]", "right", figure_text, "mean score on held-out cases of the first split"),
     Column("delta", "vs baseline", "right", figure_text, "paired difference of mean scores, in points"),
-    Column("verdict", "verdict", help="what the paired difference allows to say"),
     Column(
         "versus_mix", "vs mix at its cost", "right", figure_text, "against a fixed mix of single models of equal cost"
     ),
@@ -79,9 +60,9 @@ def _row(one: Evaluation, n: int, *, adjusted: bool, pick: str | None) -> tuple[
     mark += " (upper bound)" if one.name == "oracle" else " (abstained)" if one.abstained else ""
     return (
         shown_name(one.name) + mark,
+        "baseline" if base is None else "same" if one.is_the_baseline else verdict_text(base, n, adjusted=adjusted),
         Figure(one.shown_quality, quality),
         Figure(0.0, "baseline") if base is None else _difference(base, adjusted=adjusted),
-        "baseline" if base is None else "same" if one.is_the_baseline else verdict_text(base, n, adjusted=adjusted),
         Figure(None, UNKNOWN) if mix is None else _difference(mix, adjusted=adjusted),
         Figure(cost, money(cost, around) if cost is not None else "n/a (no price)"),
         _known(one.latency_s(0.5)),
@@ -95,28 +76,6 @@ def _difference(one: Difference, *, adjusted: bool) -> Figure:
         return Figure(0.0, "same scores")
     bounds = one.ci95_simultaneous if adjusted else None
     return Figure(one.delta, points(one.delta, bounds or one.ci95))
-
-
-def verdict_text(one: Difference, n: int, *, adjusted: bool = True) -> str:
-    """Returns the word for a difference, with an arrow where it has a direction.
-
-    Args:
-        one: the difference.
-        n: cases that it rests on; of fewer than 30 nothing is said.
-        adjusted: whether the word allows for the family of comparisons.
-    """
-    if n < MIN_CASES:
-        return TOO_FEW
-    verdict = one.verdict if adjusted else unadjusted(one).verdict
-    return _ARROWS.get(verdict, "") + _WORDS[verdict]
-
-
-_WORDS: dict[Verdict, str] = {**VERDICTS, "too_few": TOO_FEW}
-
-
-def unadjusted(one: Difference) -> Difference:
-    """Returns a difference as if it had been the only one that was looked at."""
-    return replace(one, p_adjusted=one.p_value, p_noninferior_adjusted=one.p_noninferior, ci95_simultaneous=None)
 
 
 def _known(value: float | None) -> float:

@@ -6,33 +6,35 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from routebench.dash.comparing.cases import HARM, SAVED, STAKES, WEIGHT, model_column, score_column
-from routebench.dash.comparing.figures import Figure, figure_text
+from routebench.dash.cases.differing import HARM, PROMPT, SAVED, STAKES, WEIGHT, model_column, score_column
+from routebench.dash.figures import Figure, figure_text
 from routebench.dash.format import money
 from routebench.dash.parts import Column
 from routebench.dash.tables import shown_name
 
-CASE, PROMPT = "case", "prompt"
+CASE = "case"
 
 
-def case_columns(names: Sequence[str], frame: pd.DataFrame) -> list[Column]:
+def case_columns(names: Sequence[str], frame: pd.DataFrame, titles: Sequence[str] = ()) -> list[Column]:
     """Returns the columns for strategies side by side; what no case has is left out.
 
     Args:
         names: the first is what the others are held against.
         frame: as `case_rows` makes it.
+        titles: of the strategies' columns; their names when left out.
     """
-    against = shown_name(names[0])
+    heads = titles or [shown_name(name) for name in names]
+    against = heads[0]
     beside = [
-        Column(_column(place), shown_name(name), "left", figure_text, "score of the answer, and who gave it")
-        for place, name in enumerate(names)
+        Column(_column(place), head, "left", figure_text, "score of the answer, and who gave it")
+        for place, head in enumerate(heads)
     ]
     columns = [
         Column(CASE, "case"),
         Column("category", "category"),
         Column(HARM, "harm", "right", _harm, f"loss of score against {against}, times the requests a case stands for"),
         *beside,
-        Column(SAVED, "saves", "right", _saved, f"what {shown_name(names[-1])} costs less than {against} on this case"),
+        Column(SAVED, "saves per 1,000", "right", _saved, f"what 1,000 such requests cost less than with {against}"),
         Column(WEIGHT, "weight", "right", lambda value: f"{value:g}", "requests that the case stands for"),
         Column(STAKES, "stakes", "right", money, "what a wrong answer costs"),
         Column(PROMPT, "prompt", help="the beginning of what was asked"),
@@ -42,9 +44,9 @@ def case_columns(names: Sequence[str], frame: pd.DataFrame) -> list[Column]:
 
 def case_rows(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Returns the rows of the table from those of `cases.differing` with prompts."""
-    made = frame.assign(**{CASE: frame.index})
+    made = frame.assign(**{CASE: pd.Series(frame.index, index=frame.index, dtype=object)})
     for place in range(len(names)):
-        scores, models = frame[score_column(place)], frame[model_column(place)]
+        scores, models = frame[score_column(place)].tolist(), frame[model_column(place)].tolist()
         cells = [Figure(score, f"{score:.2g} · {model}") for score, model in zip(scores, models, strict=True)]
         made[_column(place)] = pd.Series(cells, index=frame.index, dtype=object)
     absent = [name for name in (SAVED, STAKES) if frame[name].isna().all()]

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from routebench.dash.comparing.opened import Opened, Side, Way
+from routebench.dash.cases.opened import Opened, Side, Way
 from routebench.dash.format import UNKNOWN, money, percent, seconds
 from routebench.dash.tables import shown_name
 from routebench.messages import answer_text, spoken

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from routebench.evaluate import Comparison
 from routebench.evaluate.choices import BoolArray, FloatArray
+from routebench.messages import last_user_text
+from routebench.types import Case
 
 Which = Literal["different", "answers", "all"]
 """Cases whose scores differ; those that other models answer to the same score; every case."""
 
 _SAME = 1e-12
-HARM, WEIGHT, STAKES, SAVED = "harm", "weight", "stakes_usd", "saved_usd"
+_PREVIEW = 160
+HARM, WEIGHT, STAKES, SAVED, PROMPT = "harm", "weight", "stakes_usd", "saved_usd_per_1k", "prompt"
 
 
 def score_column(place: int) -> str:
@@ -28,7 +32,12 @@ def model_column(place: int) -> str:
     return f"model_{place}"
 
 
-def differing(comparison: Comparison, names: Sequence[str], which: Which = "different") -> pd.DataFrame:
+def differing(
+    comparison: Comparison,
+    names: Sequence[str],
+    which: Which = "different",
+    prompts: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
     """Returns the cases on which strategies differ from the first of them, by case id.
 
     Harm is the loss of score against the first, times the requests that the case stands for; of several strategies the
@@ -39,10 +48,11 @@ def differing(comparison: Comparison, names: Sequence[str], which: Which = "diff
         comparison: has them.
         names: two or more strategies; the first is what the others are held against.
         which: of the cases.
+        prompts: case id -> the beginning of what was asked, for a column prompt; none when left out.
 
     Returns:
-        Columns category, score_0, model_0 and so on for every strategy, saved_usd (what the last costs less than the
-        first on this case, NaN while unknown), harm, weight, stakes_usd (NaN while unknown).
+        Columns category, score_0, model_0 and so on for every strategy, saved_usd_per_1k (what 1,000 such requests
+        cost less with the last than with the first, NaN while unknown), harm, weight, stakes_usd (NaN while unknown).
     """
     test = comparison.half.test
     held, *others = (comparison[name].first.replayed for name in names)
@@ -58,24 +68,39 @@ def differing(comparison: Comparison, names: Sequence[str], which: Which = "diff
     stakes = test.cases.stakes_usd
     order = np.lexsort((at, -np.nan_to_num(stakes[at]), -harm[at]))
     at = at[order]
-    columns: dict[str, object] = {"category": test.cases.category[at]}
+    ids = test.cases.ids[at].tolist()
+    columns: dict[str, object] = {"category": _texts(test.cases.category[at].tolist())}
     for place, one in enumerate((held, *others)):
         columns[score_column(place)] = scores[at, place]
-        columns[model_column(place)] = answerers(one.answered_by[at], comparison.models)
+        columns[model_column(place)] = _texts(answerers(one.answered_by[at], comparison.models))
     columns |= {
-        SAVED: held.cost_usd[at] - others[-1].cost_usd[at],
+        SAVED: 1000 * (held.cost_usd[at] - others[-1].cost_usd[at]),
         HARM: harm[at],
         WEIGHT: test.weight[at],
         STAKES: stakes[at],
     }
-    return pd.DataFrame(columns, index=pd.Index(test.cases.ids[at], name="case"))
+    if prompts is not None:
+        columns[PROMPT] = _texts([prompts[case_id] for case_id in ids])
+    return pd.DataFrame(columns, index=pd.Index(ids, dtype=object, name="case"))
+
+
+def previews(cases: Iterable[Case]) -> dict[str, str]:
+    """Returns the beginning of what was asked, by case id; empty where no text is kept."""
+    return {
+        case.id: " ".join(last_user_text(case.request.messages)[: 2 * _PREVIEW].split())[:_PREVIEW] for case in cases
+    }
+
+
+def _texts(values: Sequence[str]) -> npt.NDArray[np.object_]:
+    # As they are: a column of texts of its own kind takes ten times as long to make.
+    return np.array(values, dtype=object)
 
 
 def answerers(answered_by: FloatArray, models: Sequence[str]) -> list[str]:
     """Returns who answers each case: the likeliest model, with its share where it is not sure; shape (n,)."""
     likeliest = answered_by.argmax(axis=1)
-    shares = answered_by[np.arange(len(likeliest)), likeliest]
+    shares = answered_by[np.arange(len(likeliest)), likeliest].tolist()
     return [
         "nobody" if share <= _SAME else models[at] if share > 1 - _SAME else f"{models[at]} ({share:.0%})"
-        for at, share in zip(likeliest, shares, strict=True)
+        for at, share in zip(likeliest.tolist(), shares, strict=True)
     ]

@@ -1,0 +1,7 @@
+"""The router that a team runs today, beside what it could run."""
+
+from __future__ import annotations
+
+from routebench.dash.today.panel import TodayPanel, today
+
+__all__ = ["TodayPanel", "today"]
