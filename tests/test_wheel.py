@@ -119,5 +119,5 @@ def test_the_workbench_installs_beside_a_jupyterlab_and_its_demo_opens(wheel: Pa
     python = tmp_path / "lab" / "bin" / "python"
     call(python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "jupyterlab", cwd=tmp_path)
     call(python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", f"{wheel}[lab]", cwd=tmp_path)
-    code = "import routebench as rb; panel = rb.demo(); print(panel.result.suite, panel._repr_mimebundle_()['text/html'][:9])"
+    code = "import routebench as rb; panel = rb.demo(); print(panel.result.suite, panel.numbers()[0].html()[:9])"
     assert call(python, "-c", code, cwd=tmp_path).startswith("starter <")

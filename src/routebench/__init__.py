@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from routebench.dash.browsing import browse
     from routebench.dash.cockpit import cockpit
     from routebench.dash.comparing import compare
+    from routebench.dash.grading import grader
     from routebench.dash.today import today
     from routebench.dash.tuning import tuner
     from routebench.dash.watching import live
@@ -88,6 +89,7 @@ _ROOM = {
     "compare": "dash.comparing",
     "demo": "demonstration",
     "from_logs": "suites.logs",
+    "grader": "dash.grading",
     "live": "dash.watching",
     "load_suite": "suites",
     "pack": "packing",
@@ -134,6 +136,7 @@ __all__ = [
     "compare",
     "demo",
     "from_logs",
+    "grader",
     "live",
     "load_suite",
     "pack",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from tests.browser.workspace import answered_workspace
 
 pytest.importorskip("playwright")
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route, WebSocket, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route, WebSocket, expect, sync_playwright
 
 VARIABLE = "ROUTEBENCH_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -36,6 +36,7 @@ FLAGS = [
 ]
 PICTURES = Path(__file__).resolve().parents[2] / "results" / "screenshots"
 _PATIENCE_MS = 60_000
+FAILED = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -43,6 +44,13 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = report.when == "call" and report.failed
+    return report
 
 
 def chromium() -> str | None:
@@ -58,6 +66,7 @@ def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
         pytest.skip(f"no Chromium here: `apt-get install chromium`, or name one in {VARIABLE}")
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield started
@@ -115,6 +124,8 @@ def watched(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Watche
     page.on("console", read)
     page.on("pageerror", fail)
     yield seen
+    if request.node.stash.get(FAILED, False):
+        seen.picture(f"failed-{request.node.name}")
     context.close()
 
 

@@ -23,6 +23,14 @@ SETTINGS = {
 }
 
 
+# As in the Makefile: JupyterLab asks for news, for updates of itself and for a list of extensions.
+OFFLINE = (
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+    "--LabApp.news_url=None",
+    "--LabApp.extension_manager=readonly",
+)
+
+
 @dataclass(frozen=True)
 class Lab:
     """A JupyterLab that runs.
@@ -101,13 +109,6 @@ def open_lab(folder: Path) -> Iterator[Lab]:
             yield Lab(served, _address(process, own / "runtime", log))
         finally:
             process.terminate()
-
-
-# As in the Makefile: JupyterLab asks for news and for updates of itself.
-OFFLINE = (
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.news_url=",
-)
 
 
 def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:

@@ -12,6 +12,7 @@ from routebench.providers.base import failed
 from routebench.run import Limits, Run, going_on, is_alive
 from routebench.store import Store, read_runs
 from routebench.types import Completion
+from tests.conftest import make_model
 from tests.run.test_runner import SUITE, Scripted, ok, start
 
 WAIT_S = 20
@@ -125,3 +126,15 @@ def test_what_a_call_costs_is_told_with_its_spread(tmp_path: Path) -> None:
     assert (model.done, model.n_billed, model.cost_usd) == (6, 5, None)
     assert model.billed_usd == pytest.approx(0.01)
     assert model.billed_sd_usd == pytest.approx(0.0, abs=1e-9)
+
+
+def test_calls_that_wait_for_the_account_are_not_in_flight(tmp_path: Path) -> None:
+    provider = Held(3)
+    # Two models of one account that takes three at once.
+    run = start(Store(tmp_path / "s.duckdb"), provider, make_model("small"), make_model("large"))
+    assert provider.arrived.wait(WAIT_S)
+    now = run.progress()
+    assert now.in_flight == sum(lane.in_flight for lane in now.lanes) <= 3
+    provider.let_go.set()
+    assert run.wait(WAIT_S).in_flight == 0
+    assert provider.most <= 3

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 
 from routebench.matrix import open_outcomes
-from routebench.store import Cell, Store, add_completions, open_store, pack_suite, purge, read_said, register
+from routebench.store import (
+    Cell,
+    GradedAnswer,
+    Store,
+    add_completions,
+    add_grades,
+    open_store,
+    pack_suite,
+    purge,
+    read_case_answers,
+    read_said,
+    register,
+    sql,
+)
 from routebench.suites import content_hash
 from routebench.types import Answer, ToolCall
 from tests.conftest import make_case, make_model
@@ -112,3 +125,46 @@ def test_texts_are_not_read_before_somebody_looks(store: Store) -> None:
     store.path.with_name("moved.duckdb").rename(store.path)
     assert outcomes.answers is not None
     assert outcomes.answers.get("a", "large", 0) == Answer("large")
+
+
+def test_one_case_is_read_with_grades_and_failures(store: Store, tmp_path: Path) -> None:
+    add_grades(
+        store,
+        [
+            {
+                "suite": "s",
+                "case_id": "c",
+                "request_key": "c-small-0",
+                "run_id": "r1",
+                "grader": grader,
+                "score": score,
+                "detail": detail,
+                "grader_cost_usd": None,
+                "rater": "anna",
+                "graded_at": EARLY,
+            }
+            for grader, score, detail in ((grader_of(store, "c"), 0.5, "half"), ("human", 1.0, "never looked at"))
+        ],
+    )
+    told = read_case_answers(store, "s", "c")
+    assert told["small", 0] == GradedAnswer(
+        Answer(""), None, None, None, None, grader_of(store, "c"), "anna", 0.5, "half"
+    )
+    failed = told["small", 1]
+    assert (failed.said, failed.error_kind, failed.score) == (Answer(None), "server", None)
+    assert set(told) == {("small", 0), ("small", 1)}
+    assert read_case_answers(store, "s", "nobody") == {}
+    outcomes = open_outcomes(store, "s")
+    assert outcomes.answers is not None
+    assert outcomes.answers.of_case("c") == told
+    pack_suite(store, "s", tmp_path / "p.rbpack")
+    packed = open_outcomes(open_store(tmp_path / "p.rbpack"), "s").answers
+    assert packed is not None
+    # A pack has scores and no words.
+    assert packed.of_case("c")["small", 0].said == Answer(None)
+    assert packed.of_case("c")["small", 0].score == 0.5
+
+
+def grader_of(store: Store, case_id: str) -> str:
+    """The name under which a case's primary grades are kept."""
+    return str(sql(store, "SELECT grader FROM cases WHERE case_id = ?", [case_id])["grader"][0])

@@ -18,6 +18,8 @@ from routebench.store import (
     Store,
     add_reveal,
     add_verdict,
+    open_store,
+    pack_suite,
     purge,
     read_blind_verdicts,
     read_reveals,
@@ -170,6 +172,21 @@ def test_a_batch_of_model_pairs_says_nothing_about_chances(store: Store, at: Cal
     assert chance is not None
     items = [item for item in scores.items if item.first_place is None]
     assert (~np.isnan(chance)).sum() == len(items)
+
+
+def test_a_pack_keeps_the_chances(store: Store, batch: BlindBatch, tmp_path: Path) -> None:
+    plain = pack_suite(store, "s", tmp_path / "plain.rbpack")
+    for item in batch.items[:7]:
+        say(store, batch, "ann", item.place, "3", 0.5)
+    pack_suite(store, "s", tmp_path / "s.rbpack")
+    ours, packed = open_outcomes(store, "s"), open_outcomes(open_store(tmp_path / "s.rbpack"), "s")
+    assert ours.human_chance is not None
+    assert packed.human_chance is not None
+    order = [packed.models.index(name) for name in ours.models]
+    np.testing.assert_allclose(packed.human_chance[:, order], ours.human_chance)
+    np.testing.assert_allclose(packed.human[:, order], ours.human)  # type: ignore[index]
+    assert packed.agreement == ours.agreement
+    assert open_outcomes(open_store(plain.path), "s").human_chance is None
 
 
 def test_an_older_store_gets_the_tables(tmp_path: Path) -> None:

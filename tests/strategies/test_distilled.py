@@ -226,3 +226,15 @@ def test_what_is_held_out_is_unknown_to_the_lesson(train: Outcomes, teacher: Lea
     other.trust_.clear()
     other.trust_.update(teacher.trust_)
     np.testing.assert_allclose(Lesson.within(other, inside).scores, lesson.scores, atol=1e-9)
+
+
+def test_a_guard_that_refuses_whole_chains_leaves_every_model_it_allows(train: Outcomes, teacher: Learned) -> None:
+    # Three models stand in for a chain of two at most.
+    guard = Guard("all", {"words": {"ge": 0}}, never=("m0",))
+    one = Distilled(teacher, guards=(Guard("no", {"words": {"ge": 10_000}}, never=("m0",)),)).fit(train)
+    free, held = one.under(()), one.under((guard,))
+    for before, after in zip(free.train_curve(), held.train_curve(), strict=True):
+        assert not (after.parts[0][1] == 0).any()
+        assert after.label == before.label
+    assert any((choices.parts[0][1] == 0).any() for choices in free.train_curve())
+    assert held.to_ruleset(0).guards == (guard,)

@@ -28,7 +28,11 @@ def study(data: Outcomes) -> Study:
 
 
 def test_choosing_from_a_study_gives_what_tuning_in_one_go_gives(data: Outcomes, study: Study) -> None:
-    for asked in (Constraints(max_quality_drop=0.03), Constraints(max_cost_usd_per_1k=0.4), Constraints(min_quality=0.99)):
+    for asked in (
+        Constraints(max_quality_drop=0.03),
+        Constraints(max_cost_usd_per_1k=0.4),
+        Constraints(min_quality=0.99),
+    ):
         whole = tune(data, MODELS, asked, name="s", guards=[GUARD], created=DAY)
         staged = finish(study, study.choose(asked), asked, created=DAY)
         assert staged.ruleset == whole.ruleset
@@ -86,7 +90,9 @@ def test_a_point_that_was_picked_is_what_is_written(study: Study) -> None:
 
 def test_a_guard_that_is_switched_off_holds_nowhere_and_is_told(study: Study) -> None:
     essays = np.array(["essay" in str(one.messages[0]["content"]) for one in study.ground.train.requests])
-    assert all((study.ground.replay(one).decided[essays, 1] == 1).all() for curve in study.curves for one in curve.choices)
+    assert all(
+        (study.ground.replay(one).decided[essays, 1] == 1).all() for curve in study.curves for one in curve.choices
+    )
     *steps, off = study.under([])
     assert [len(one.curves) for one in steps] == [0, 1, 2, 3, 4]
     assert off.off() == ("essays",)
@@ -140,7 +146,11 @@ def test_the_closest_is_told_with_what_it_lacks(study: Study) -> None:
 
 def test_shortfalls_name_everything_that_is_missed() -> None:
     asked = Constraints(
-        max_quality_drop=0.01, max_cost_usd_per_1k=None, max_latency_p95_s=2.0, max_quality_drop_per_slice=0.05, max_rules=3
+        max_quality_drop=0.01,
+        max_cost_usd_per_1k=None,
+        max_latency_p95_s=2.0,
+        max_quality_drop_per_slice=0.05,
+        max_rules=3,
     )
     point = Point(0, 0.8, None, 3.0, worst_drop=0.08, quality_se=0.02, n_rules=5)
     found = shortfalls(point, asked, 0.9)
@@ -168,7 +178,9 @@ def test_a_mix_that_counts_damage_pays_for_the_better_model(study: Study) -> Non
 
 
 def test_the_gate_that_closes_leaves_no_form() -> None:
-    closed = next(one for seed in range(8) if not (one := learn(outcomes(signal=False, seed=seed), MODELS, name="s")).told)
+    closed = next(
+        one for seed in range(8) if not (one := learn(outcomes(signal=False, seed=seed), MODELS, name="s")).told
+    )
     assert closed.curves == ()
     assert closed.closest(Constraints()) is None
     assert "do not tell the models apart beyond chance" in closed.choose(Constraints()).why

@@ -48,6 +48,7 @@ _PLACES = (
 )
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
 _NOWHERE = -1
+_GRID = "#8a8a8a"
 _SHORT = 20
 """Names of so many letters stand side by side in a legend."""
 _SCORE = "mean score (axis does not begin at 0)"
@@ -87,14 +88,23 @@ class Picture:
     reading: str = ""
 
     def svg(self) -> str:
-        """Returns it as SVG text without a background, drawn here and now."""
+        """Returns it as SVG text in the colours of the page that it stands in, drawn here and now."""
         import vl_convert
 
         spec = self.chart.to_dict()
-        spec["config"] = {**spec.get("config", {}), "background": "transparent"}
+        config = spec.get("config", {})
+        ink = {"labelColor": INK, "titleColor": INK}
+        quiet = {"gridColor": _GRID, "gridOpacity": 0.3, "domainColor": _GRID, "tickColor": _GRID}
+        spec["config"] = {
+            **config,
+            "background": "transparent",
+            "axis": {**config.get("axis", {}), **ink, **quiet},
+            "legend": {**config.get("legend", {}), **ink},
+        }
         fitted = {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
         datasets = {name: rows(frame) for name, frame in self.data.items()}
-        return str(vl_convert.vegalite_to_svg({**spec, **fitted, "datasets": datasets}))
+        drawn = str(vl_convert.vegalite_to_svg({**spec, **fitted, "datasets": datasets}))
+        return drawn.replace(INK, "currentColor")
 
 
 def cost_quality(
@@ -291,7 +301,7 @@ def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Drawing:
         chart.add_params(alt.param(name="selected", value=[]))
         .properties(height=height, description=reading)
         .configure_view(stroke=None)
-        .configure_axis(labelFontSize=_TEXT_PX, titleFontSize=_TEXT_PX, gridOpacity=0.5, titleFontWeight="normal")
+        .configure_axis(labelFontSize=_TEXT_PX, titleFontSize=_TEXT_PX, titleFontWeight="normal", titlePadding=10)
         .configure_legend(labelFontSize=_TEXT_PX)
     )
     return Drawing(made.to_dict(validate=False))

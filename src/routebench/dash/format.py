@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from routebench.run import LaneProgress, ModelProgress
@@ -38,6 +39,9 @@ def money(value: float | None, ci95: Sequence[float] | None = None) -> str:
 
 
 def _digits(value: float) -> str:
+    if 0 < abs(value) < 1e-4:
+        # A person reads $0.0000022, and nobody reads $2.2e-06.
+        return f"{value:.{2 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
     return "0" if value == 0 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 

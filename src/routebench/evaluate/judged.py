@@ -33,6 +33,7 @@ class Judged:
         judge: strategy -> score of each case, as the suite's graders gave it, shape (n,).
         human: strategy -> the same by people, NaN where none of them graded the answer, shape (n,).
         chance: strategy -> the probability with which the answer was drawn to be graded, NaN while unknown, shape (n,).
+        failed: strategy -> cases to which no answer came: a 0 that nobody has to judge, shape (n,).
         by_judge: cases that a judge scores; the others have no error of measurement, shape (n,).
         answered_by: strategy -> probability that each model gives the answer, shape (n, m).
     """
@@ -40,6 +41,7 @@ class Judged:
     judge: Mapping[str, FloatArray]
     human: Mapping[str, FloatArray]
     chance: Mapping[str, FloatArray]
+    failed: Mapping[str, BoolArray]
     by_judge: BoolArray
     answered_by: Mapping[str, FloatArray]
     groups: Groups
@@ -63,6 +65,7 @@ class Judged:
             judge={name: one.score for name, one in replayed.items()},
             human={name: replay(people, one).score for name, one in chosen.items()},
             chance=chance,
+            failed={name: one.failed > 1 - _SAME for name, one in replayed.items()},
             by_judge=by_judge,
             answered_by={name: one.answered_by for name, one in replayed.items()},
             groups=test.keys,
@@ -86,7 +89,7 @@ class Judged:
         # judge that finds two answers equal may be wrong.
         own, other = self.answered_by[first], self.answered_by[second]
         same = (np.abs(own - other) < _SAME).all(axis=1) & (own.max(axis=1) > 1 - _SAME)
-        exact = ~self.by_judge | same
+        exact = ~self.by_judge | same | (self.failed[first] & self.failed[second])
         # Both answers had to be drawn.
         chance = self.chance[first] * self.chance[second]
         found = prediction_powered(judge, human, exact, self.groups, self.weight, chance)
@@ -109,8 +112,9 @@ class Judged:
         return None if found is None else _method(found[1])
 
     def _estimate(self, name: str) -> tuple[Studentised, int] | None:
+        exact = ~self.by_judge | self.failed[name]
         return prediction_powered(
-            self.judge[name], self.human[name], ~self.by_judge, self.groups, self.weight, self.chance[name]
+            self.judge[name], self.human[name], exact, self.groups, self.weight, self.chance[name]
         )
 
 

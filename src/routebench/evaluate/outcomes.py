@@ -66,7 +66,8 @@ class Outcomes:
             cases: the rows of the matrix.
             models: its columns.
             cells: `case` and `model` (positions), `sample`, `ok` (whether it is an answer, else an error), `score`,
-                `cost_usd`, `latency_s`, and perhaps `cacheable_usd`, `human` and `human_chance`; unknown numbers are NaN.
+                `cost_usd`, `latency_s`, and perhaps `cacheable_usd`, `human` and `human_chance`; unknown numbers are
+                NaN.
 
         Raises:
             OutcomesError: there is no answer at all.

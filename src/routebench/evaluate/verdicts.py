@@ -20,6 +20,8 @@ from routebench.grade.agreement import Coefficient, cohen_kappa, krippendorff_al
 
 MIN_ITEMS = 30
 """With fewer a difference is not decided on."""
+EVERYBODY = "all others"
+"""Against whom a model stands where there are more than two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def standings(items: pd.DataFrame, models: Sequence[str]) -> tuple[Standing, ...
     if against_reference:
         return tuple(_standing(items, name, "reference") for name in names)
     if len(names) > 2:
-        found += [_standing(items, name, "all others") for name in names]
+        found += [_standing(items, name, EVERYBODY) for name in names]
     for at, name in enumerate(names):
         for other in names[at + 1 :]:
             pair = items["left"].isin([name, other]) & items["right"].isin([name, other])
@@ -131,6 +133,11 @@ def _standing(items: pd.DataFrame, name: str, against: str) -> Standing:
             for values in (value, _floats(value > 0.5), _floats(value == 0.5), _floats(value < 0.5))
         ),
     )
+
+
+def mean_score(items: pd.DataFrame) -> Interval | None:
+    """Returns the weighted mean of all scores; None where there is none."""
+    return mean_interval(items["value"].to_numpy(dtype=float), *_drawn(items), share=True)
 
 
 def mean_scores(items: pd.DataFrame, models: Sequence[str]) -> dict[str, tuple[int, Interval]]:

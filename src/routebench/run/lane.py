@@ -30,12 +30,14 @@ class Lane:
     Attributes:
         paused: model -> why nothing more is sent to it.
         n_workers: how many calls it works on at once, waits for retries included.
+        in_flight: calls that are sent; one that waits for the account is not.
     """
 
     def __init__(self, provider: str, name: str, limiter: Limiter, account: Limiter, calls: deque[PlannedCall]) -> None:
         self.provider = provider
         self.name = name
         self.paused: dict[str, str] = {}
+        self.in_flight = 0
         self.n_workers = min(len(calls), limiter.maximum)
         self._limiter = limiter
         self._account = account
@@ -58,16 +60,19 @@ class Lane:
         """Waits until one more call may be sent to the model, and to the account."""
         own = await self._limiter.acquire()
         try:
-            return own, await self._account.acquire()
+            shared = await self._account.acquire()
         except BaseException:
             self._limiter.give_back(own)
             raise
+        self.in_flight += 1
+        return own, shared
 
     def release(
         self, tickets: tuple[Ticket, Ticket], planned: PlannedCall | None = None, completion: Completion | None = None
     ) -> None:
         """Ends an attempt; what it brought, if it was sent, moves the model's limit."""
         own, shared = tickets
+        self.in_flight -= 1
         self._account.give_back(shared)
         if completion is None or planned is None:
             self._limiter.give_back(own)
@@ -98,7 +103,7 @@ class Lane:
     def progress(self) -> LaneProgress:
         """A snapshot; safe from any thread."""
         limiter = self._limiter
-        return LaneProgress(self.name, limiter.limit, limiter.in_flight, limiter.wait_s, limiter.cuts)
+        return LaneProgress(self.name, limiter.limit, self.in_flight, limiter.wait_s, limiter.cuts)
 
 
 def make_lanes(

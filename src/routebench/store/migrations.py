@@ -170,6 +170,20 @@ def m006_blind_batches(con: duckdb.DuckDBPyConnection) -> None:
             batch_id VARCHAR, rater VARCHAR, revealed_at TIMESTAMP,
             PRIMARY KEY (batch_id, rater)
         )""")
+    # The chance of an answer to be drawn in any batch of which the verdicts are grades, times how far people came in it.
+    con.execute("""
+        CREATE VIEW blind_chances AS
+        SELECT suite, case_id, if(left_model IS NULL, right_key, left_key) AS request_key,
+            if(left_model IS NULL, right_run, left_run) AS run_id, round(1 - product(1 - chance * done), 9) AS chance
+        FROM blind_items JOIN (
+            SELECT suite, batch_id, count(DISTINCT said.place) / count(DISTINCT shown.place) AS done
+            FROM blind_batches JOIN blind_items AS shown USING (batch_id)
+            LEFT JOIN blind_verdicts AS said ON said.batch_id = shown.batch_id AND said.place = shown.place
+                AND said.verdict IS NOT NULL
+            WHERE opponent IS DISTINCT FROM 'model' AND shown.first_place IS NULL
+            GROUP BY suite, batch_id) AS batches USING (batch_id)
+        WHERE first_place IS NULL AND done > 0
+        GROUP BY 1, 2, 3, 4""")
 
 
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection], None], ...] = (

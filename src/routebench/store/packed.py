@@ -22,7 +22,7 @@ KeyOf = Callable[[str, str, str, str, int], str | None]
 _CELLS = """
     SELECT cases.case_id, cases.content_hash, cases.grader, cases.category, cases.tags, cases.group_key, cases.weight,
         cases.stakes_usd, cases.split, cells.model, cells.sample, latest.status, latest.error_kind,
-        grades.score, grades.rater, people.score AS human, latest.cost_usd, latest.latency_s, latest.ttft_s,
+        grades.score, grades.rater, people.score AS human, drawn.chance AS human_chance, latest.cost_usd, latest.latency_s, latest.ttft_s,
         latest.input_tokens, latest.cached_input_tokens, latest.output_tokens
     FROM cases
     LEFT JOIN cells ON cells.suite = cases.suite AND cells.case_id = cases.case_id
@@ -31,6 +31,8 @@ _CELLS = """
         AND grades.request_key = latest.request_key AND grades.run_id = latest.run_id AND grades.grader = cases.grader
     LEFT JOIN grades people ON people.suite = cases.suite AND people.case_id = cases.case_id
         AND people.request_key = latest.request_key AND people.run_id = latest.run_id AND people.grader = 'human'
+    LEFT JOIN blind_chances drawn ON drawn.suite = cases.suite AND drawn.case_id = cases.case_id
+        AND drawn.request_key = latest.request_key AND drawn.run_id = latest.run_id
     WHERE cases.suite = ?
     ORDER BY cases.case_id, cells.model, cells.sample"""
 _MODELS = """
@@ -60,6 +62,18 @@ _INTO = (
         SELECT $suite AS suite, case_id, request_key, 'pack' AS run_id, 'human' AS grader, human AS score
         FROM incoming WHERE human IS NOT NULL""",
 )
+_INTO_BATCH = (
+    """INSERT INTO blind_batches BY NAME
+        SELECT 'pack' AS batch_id, $suite AS suite, 'score' AS kind, 0 AS seed, '{}'::JSON AS counts""",
+    """INSERT INTO blind_items BY NAME
+        SELECT 'pack' AS batch_id, row_number() OVER (ORDER BY case_id, model, sample) - 1 AS place, case_id,
+            model AS left_model, request_key AS left_key, 'pack' AS left_run, human_chance AS chance
+        FROM incoming WHERE human_chance IS NOT NULL""",
+    # How far people came is in the chances already.
+    """INSERT INTO blind_verdicts BY NAME
+        SELECT 'pack' AS batch_id, 'pack' AS rater, place AS number, place, 'graded' AS verdict
+        FROM blind_items""",
+)
 
 
 def pack_suite(store: Store, suite: str, path: str | Path, policies: Sequence[RecordedPolicy] = ()) -> PackInfo:
@@ -81,6 +95,9 @@ def pack_suite(store: Store, suite: str, path: str | Path, policies: Sequence[Re
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     if not cells.num_rows:
         read_cases(store, suite)
+    # Without blind batches a pack is what it was before there were any.
+    if cells.column("human_chance").null_count == cells.num_rows:
+        cells = cells.drop_columns("human_chance")
     return write_pack(Path(path), suite, cells, model_rows(rows), policies)
 
 
@@ -123,7 +140,7 @@ def _fill(store: Store, info: PackInfo, table: pa.Table, key_of: KeyOf | None) -
     incoming = incoming.append_column("request_key", pa.array(request_keys, pa.string()))
     with store.connect() as con:
         con.register("incoming", incoming)
-        for statement in _INTO:
+        for statement in (*_INTO, *(_INTO_BATCH if "human_chance" in table.column_names else ())):
             con.execute(statement, {"suite": info.suite} if "$suite" in statement else None)
         con.unregister("incoming")
         for number, row in enumerate(info.models):

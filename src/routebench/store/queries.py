@@ -434,23 +434,10 @@ _MATRIX = """
     {people}
     WHERE list_contains($models, cell.model)"""
 _PEOPLE = "LEFT JOIN people ON people.h = hash(cell.case_id, done.request_key, done.run_id)"
-# The chance of an answer to be drawn in any blind batch, times how far people came in it.
 _DRAWN = """
     LEFT JOIN (
-        SELECT hash(item.case_id, item.key, item.run) AS h, 1 - product(1 - item.chance * batch.done) AS chance
-        FROM (
-            SELECT batch_id, case_id, chance, if(left_model IS NULL, right_key, left_key) AS key,
-                if(left_model IS NULL, right_run, left_run) AS run
-            FROM blind_items WHERE first_place IS NULL) AS item
-        JOIN (
-            SELECT batch_id, count(DISTINCT said.place) / count(DISTINCT shown.place) AS done
-            FROM blind_batches JOIN blind_items AS shown USING (batch_id)
-            LEFT JOIN blind_verdicts AS said ON said.batch_id = shown.batch_id AND said.place = shown.place
-                AND said.verdict IS NOT NULL
-            WHERE suite = $suite AND opponent IS DISTINCT FROM 'model' AND shown.first_place IS NULL
-            GROUP BY batch_id) AS batch USING (batch_id)
-        WHERE batch.done > 0
-        GROUP BY 1) AS drawn ON drawn.h = hash(cell.case_id, done.request_key, done.run_id)"""
+        SELECT hash(case_id, request_key, run_id) AS h, chance FROM blind_chances WHERE suite = $suite
+    ) AS drawn ON drawn.h = hash(cell.case_id, done.request_key, done.run_id)"""
 
 
 def read_outcomes(store: Store, suite: str) -> pd.DataFrame:

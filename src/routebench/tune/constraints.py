@@ -113,7 +113,8 @@ def choose(points: Sequence[Point], constraints: Constraints, best_single_qualit
     """Returns the point that meets the constraints best, None when none does.
 
     A floor has to be kept with a standard error to spare: of many points that seem to keep it, the cheapest is the one
-    that was luckiest. A point whose cost or latency is unknown does not meet a cap on it.
+    that was luckiest. A point whose cost or latency is unknown does not meet a cap on it; nor one of unknown damage,
+    where that counts.
     """
     return min(
         (point for point in points if not shortfalls(point, constraints, best_single_quality)),
@@ -123,7 +124,7 @@ def choose(points: Sequence[Point], constraints: Constraints, best_single_qualit
 
 
 def shortfalls(point: Point, constraints: Constraints, best_single_quality: float) -> dict[str, float]:
-    """Returns by how much a point misses what it misses of `quality cost latency slice rules`; empty if it meets all.
+    """Returns what a point misses of `quality cost latency slice rules damage`, and by how much; empty if it meets all.
 
     Each as a share of what is asked, of scores in points of score; infinite where it is unknown.
     """
@@ -133,6 +134,7 @@ def shortfalls(point: Point, constraints: Constraints, best_single_quality: floa
         "latency": _over(point.latency_p95_s, constraints.max_latency_p95_s),
         "slice": 0.0 if point.worst_drop is None else point.worst_drop - constraints.max_quality_drop_per_slice,
         "rules": float(point.n_rules - constraints.max_rules),
+        "damage": float("inf") if constraints.count_damage and point.damage_usd_per_1k is None else 0.0,
     }
     return {name: by for name, by in found.items() if by > 0}
 

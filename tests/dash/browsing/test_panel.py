@@ -13,6 +13,7 @@ from routebench.dash.browsing.state import Browse
 from routebench.errors import StoreError, SuiteError
 from routebench.rules import RuleSet
 from routebench.suites import Suite
+from routebench.types import Case, Request
 from tests.conftest import make_case
 from tests.dash.browsing.test_state import CASES, RULES, SUITE, answered_store
 
@@ -127,12 +128,10 @@ def test_long_texts_are_folded_and_very_long_ones_cut() -> None:
     long = folded("x" * 3000, "a")
     assert "1,000 more characters" in long
     huge = folded("x" * 25_000, "a<b")
-    assert huge.count("x") == 20_000 + huge.count("characters are not shown") * 0
+    assert huge.count("x") == 20_000
     assert "5,000 more characters are not shown" in huge
     assert "a&lt;b" in huge
-    assert "Its text is not kept here." in opened_html(
-        make_case("a").__class__("a", make_case("a").request.__class__(()))
-    )
+    assert "Its text is not kept here." in opened_html(Case("a", Request(())))
 
 
 def test_where_a_suite_can_come_from(tmp_path: Path) -> None:

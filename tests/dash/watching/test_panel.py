@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -128,6 +130,22 @@ def test_a_store_that_cannot_be_read_is_told_and_no_traceback(tmp_path: Path) ->
     assert "store" in panel.refusal
     assert panel.reading == "The plan could not be made."
     assert seen(panel._controls.again)
+
+
+def test_a_store_that_another_process_holds_is_told_and_looked_at_again(tmp_path: Path) -> None:
+    keyed_bench(tmp_path)
+    bench = rb.Bench(tmp_path / "bench.yaml", store=tmp_path / "own.duckdb", environment={}, lock_timeout_s=0.0)
+    hold = f"import duckdb; con = duckdb.connect({str(bench.store.path)!r}); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        panel = opened(bench)
+        assert f"is held by process {holder.pid}" in panel.refusal
+        assert "close that notebook or command" in panel.refusal
+        holder.communicate(b"\n")
+    panel._controls.again.click()
+    assert "2 calls to send" in panel.reading
+    assert "is held" not in panel.refusal
 
 
 def test_the_picture_is_drawn_without_a_browser(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ class BrowsePanel(Panel):
         self.browse = browse
         self._store = store
         self._code = code
+        # Near-duplicates arrive on a thread of their own, and may meet a person's click.
+        self._turn = threading.RLock()
         self._quiet = False
         refused = self._cover(rules)
         self._facet = widgets.Dropdown(
@@ -152,6 +154,10 @@ class BrowsePanel(Panel):
 
     def refresh(self) -> None:
         """Brings pictures and tables in line with what is chosen."""
+        with self._turn:
+            self._refresh_all()
+
+    def _refresh_all(self) -> None:
         browse, facet = self.browse, self.facet
         by_weight = self._measure.value == "requests"
         counts, lengths = browse.counts(facet), browse.counts("length")
@@ -179,7 +185,12 @@ class BrowsePanel(Panel):
 
     def look_for_duplicates(self) -> None:
         """Looks for cases that ask nearly the same, and tells what they do to a split."""
-        self.browse.note_duplicates(find_duplicates(self.browse.suite.cases))
+        groups = find_duplicates(self.browse.suite.cases)
+        with self._turn:
+            self.browse.note_duplicates(groups)
+            self._tell_duplicates()
+
+    def _tell_duplicates(self) -> None:
         found = self.browse.duplicates or ()
         n_cases = sum(len(one.case_ids) for one in found)
         self._looking.value = (
@@ -270,13 +281,13 @@ class BrowsePanel(Panel):
         self._twins.observe(lambda change: self._show_twins(change["new"]), "opened")
 
     def _picked(self, facet: Facet, values: Sequence[str]) -> None:
-        if not self._quiet:
-            self.choose(facet, values)
+        with self._turn:
+            if not self._quiet:
+                self.choose(facet, values)
 
     def _choose_alone(self, facet: Facet, value: str) -> None:
-        if not self._quiet:
-            self.choose(facet, [value] if value else [])
-            self._show_cases(value)
+        self.choose(facet, [value] if value else [])
+        self._show_cases(value)
 
     def _show_twins(self, number: str) -> None:
         groups = self.browse.duplicates or ()

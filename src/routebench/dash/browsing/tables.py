@@ -99,7 +99,9 @@ def case_frame(browse: Browse) -> pd.DataFrame:
     frame = browse.shown
     if "duplicates" not in frame:
         frame = frame.assign(duplicates=pd.array([None] * len(frame), dtype="Int64"))
-    return frame.assign(id=frame.index)
+    # A label that a case does not have is none, and not unknown.
+    labels = {name: frame[name].fillna("") for name in ("category", "tags", "split", "group")}
+    return frame.assign(id=frame.index, **labels)
 
 
 def count_frame(counts: Sequence[Count]) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def rule_frame(coverage: Coverage) -> pd.DataFrame:
 
 def _most(counts: Sequence[tuple[str, int]]) -> str:
     told = ", ".join(f"{name} {number:,}" for name, number in counts[:4])
-    return told + (f", {len(counts) - 4} more" if len(counts) > 4 else "") if told else "takes no case"
+    return told + (f" and {len(counts) - 4} others" if len(counts) > 4 else "") if told else "takes no case"
 
 
 def figures(caption: str, columns: Sequence[Column], frame: pd.DataFrame, most: int = 50) -> Numbers:

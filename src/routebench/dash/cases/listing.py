@@ -50,7 +50,7 @@ def case_rows(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         cells = [Figure(score, f"{score:.2g} · {model}") for score, model in zip(scores, models, strict=True)]
         made[_column(place)] = pd.Series(cells, index=frame.index, dtype=object)
     absent = [name for name in (SAVED, STAKES) if frame[name].isna().all()]
-    absent += [name for name in ("category", PROMPT) if not frame[name].astype(bool).any()]
+    absent += [name for name in ("category", PROMPT) if name in frame and not frame[name].astype(bool).any()]
     if not len(frame) or (frame[WEIGHT] == frame[WEIGHT].iloc[0]).all():
         absent.append(WEIGHT)
     return made.drop(columns=absent)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from routebench.dash.figures import Figure, figure_text, verdict_text
@@ -12,6 +14,7 @@ from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.paired import Difference
 from routebench.evaluate.protocol import Kind
 
+_MIX_SHOWN, _MIX_LEAST = 3, 0.005
 _ORDER: tuple[Kind, ...] = ("strategy", "today", "reference", "model")
 """What a reader came for stands first, and the pick before all."""
 
@@ -28,6 +31,7 @@ COLUMNS = (
         "versus_mix", "vs mix at its cost", "right", figure_text, "against a fixed mix of single models of equal cost"
     ),
     Column("cost", "$ per 1,000 [95% CI]", "right", figure_text, "cost of 1,000 requests"),
+    Column("mix", "answered by", help="share of the requests that each model answers, the largest first"),
     Column("p50_s", "p50", "right", seconds, "middle time to the answer"),
     Column("p95_s", "p95", "right", seconds, "time that 95% of the answers stay within"),
     Column("failed", "failed", "right", percent, "share of requests without an answer"),
@@ -43,7 +47,7 @@ def figures(comparison: Comparison, *, adjusted: bool, pick: str | None) -> pd.D
         pick: the strategy that is marked as the present pick.
     """
     listed = sorted(comparison.evaluations, key=lambda one: (one.name != pick, _ORDER.index(one.kind)))
-    rows = [_row(one, comparison.n_test, adjusted=adjusted, pick=pick) for one in listed]
+    rows = [_row(one, comparison, adjusted=adjusted, pick=pick) for one in listed]
     columns = {
         column.name: pd.Series([row[place] for row in rows], dtype=object) for place, column in enumerate(COLUMNS)
     }
@@ -51,7 +55,8 @@ def figures(comparison: Comparison, *, adjusted: bool, pick: str | None) -> pd.D
     return frame.set_index(pd.Index([one.name for one in listed]))
 
 
-def _row(one: Evaluation, n: int, *, adjusted: bool, pick: str | None) -> tuple[object, ...]:
+def _row(one: Evaluation, comparison: Comparison, *, adjusted: bool, pick: str | None) -> tuple[object, ...]:
+    n, models = comparison.n_test, comparison.models
     base, mix, cost = one.versus_baseline, one.versus_fixed_mix, one.shown_cost_usd_per_1k
     cost_bounds = None if one.cost_ci95 is None else one.cost_ci95.ci95
     around = None if cost_bounds is None else (1000 * cost_bounds[0], 1000 * cost_bounds[1])
@@ -65,6 +70,7 @@ def _row(one: Evaluation, n: int, *, adjusted: bool, pick: str | None) -> tuple[
         Figure(0.0, "baseline") if base is None else _difference(base, adjusted=adjusted),
         Figure(None, UNKNOWN) if mix is None else _difference(mix, adjusted=adjusted),
         Figure(cost, money(cost, around) if cost is not None else "n/a (no price)"),
+        _mix(one, models),
         _known(one.latency_s(0.5)),
         _known(one.latency_s(0.95)),
         one.failed_share,
@@ -76,6 +82,14 @@ def _difference(one: Difference, *, adjusted: bool) -> Figure:
         return Figure(0.0, "same scores")
     bounds = one.ci95_simultaneous if adjusted else None
     return Figure(one.delta, points(one.delta, bounds or one.ci95))
+
+
+def _mix(one: Evaluation, models: Sequence[str]) -> str:
+    """`large 60%, small 38%, 2% other`."""
+    shares = sorted(zip(one.first.mix().tolist(), models, strict=True), key=lambda pair: -pair[0])
+    told = [f"{model} {share:.0%}" for share, model in shares[:_MIX_SHOWN] if share >= _MIX_LEAST]
+    rest = sum(share for share, _ in shares) - sum(share for share, _ in shares[: len(told)])
+    return ", ".join(told + ([f"{rest:.0%} other"] if rest >= _MIX_LEAST else [])) or "nobody"
 
 
 def _known(value: float | None) -> float:

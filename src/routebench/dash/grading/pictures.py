@@ -9,6 +9,7 @@ import pandas as pd
 
 from routebench.dash.grading.result import Graded
 from routebench.dash.parts import INK
+from routebench.evaluate.verdicts import EVERYBODY
 
 _MODEL, _REFERENCE = "#0072B2", "#767676"
 _ROW_PX = 34
@@ -18,7 +19,9 @@ def picture_rows(result: Graded) -> pd.DataFrame:
     """Returns what is drawn: name, value, low, high, told; an unknown interval is a bare point."""
     columns = ["name", "value", "low", "high", "told"]
     if result.kind == "pairwise":
-        shown = [(f"{one.name} v. {one.against}", one.preferred, one.n, "pairs") for one in result.standings]
+        # Of many models each against all others: every pair would be a page of its own.
+        several = [one for one in result.standings if one.against == EVERYBODY]
+        shown = [(f"{one.name} v. {one.against}", one.preferred, one.n, "pairs") for one in several or result.standings]
     else:
         shown = [(name, mean, n, "answers") for name, (n, mean) in result.scores.items()]
     rows = []

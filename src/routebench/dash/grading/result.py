@@ -18,6 +18,7 @@ from routebench.evaluate.verdicts import (
     as_plain,
     held,
     left_share,
+    mean_score,
     mean_scores,
     raters_agree,
     standings,
@@ -48,6 +49,7 @@ class Graded:
         n_identical: pairs of equal answers, ties without a look; they are in no share here.
         standings: of pairs.
         scores: model -> how many, and the weighted mean; of scores.
+        overall: the weighted mean of all scores; None for pairs.
         held: the judge held against the person; None where it scored none of the items.
         repeats: how far the person agrees with themselves.
         left: how many pairs were decided, and the share that went to the left side; None for scores.
@@ -66,6 +68,7 @@ class Graded:
     n_identical: int
     standings: tuple[Standing, ...]
     scores: Mapping[str, tuple[int, Interval]]
+    overall: Interval | None
     held: Held | None
     repeats: Repeats
     left: tuple[int, Interval] | None
@@ -96,6 +99,7 @@ class Graded:
                 for one in self.standings
             ],
             "scores": {name: {"n": n, **as_plain(mean)} for name, (n, mean) in self.scores.items()},
+            "overall": None if self.overall is None else as_plain(self.overall),
             "judge": None if self.held is None else _held_dict(self.held),
             "repeats": {"same": self.repeats.same, "n": self.repeats.n, "ci95": _listed(self.repeats.ci95)},
             "left": None if self.left is None else {"n": self.left[0], **as_plain(self.left[1])},
@@ -167,6 +171,7 @@ def amount_to(
         n_identical=batch.counts.get("identical", 0),
         standings=standings(items, sorted(models)) if pairs else (),
         scores={} if pairs else mean_scores(items, sorted(models)),
+        overall=None if pairs else mean_score(items),
         held=held(graded[graded["value"].notna()], pairs=pairs, grades=batch.opponent != "model"),
         repeats=_repeats(batch, mine),
         left=left_share(_sides(batch, mine)) if pairs else None,

@@ -333,7 +333,7 @@ def _nothing(counts: Mapping[str, int], suite: str, kind: str, models: Sequence[
     if counts.get("no_text"):
         return (
             f"of {counts['no_text']} answers of suite {suite!r} no text is kept, and blind grading shows texts; keep "
-            "them (`store: {text: redacted}`) and ask again with cache='refresh'"
+            "them (`store: {text: redacted}`) and ask again with cache='refresh', or import the column `response` too"
         )
     if counts.get("identical"):
         return f"no pairs with different answers (identical {counts['identical']}); give other models, or kind='score'"

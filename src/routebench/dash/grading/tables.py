@@ -122,12 +122,15 @@ def reading_of(result: Graded) -> str:
 
 def _preference(result: Graded) -> str:
     if result.kind == "score":
-        if not result.scores:
+        if result.overall is None:
             return ""
-        best = max(result.scores, key=lambda name: result.scores[name][1].mean)
-        n, mean = result.scores[best]
-        few = f", {TOO_FEW}" if n < MIN_ITEMS else ""
-        return f"{result.rater} scores {best} highest: {share(mean)} on {n} answers{few}."
+        n = sum(count for count, _ in result.scores.values())
+        told = f"{result.rater} scores the answers {share(result.overall)} in the mean, on {n} of them"
+        known = {name: mean for name, (count, mean) in result.scores.items() if count >= MIN_ITEMS}
+        if len(known) < 2:
+            return f"{told}; of each model {TOO_FEW}."
+        best = max(known, key=lambda name: known[name].mean)
+        return f"{told}; highest {best}: {share(known[best])}."
     if not result.standings:
         return ""
     # What is decided comes first, and of that what rests on most.

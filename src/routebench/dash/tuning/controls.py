@@ -91,7 +91,7 @@ class Controls:
             max=1,
             description="operating point",
             readout=True,
-            layout=widgets.Layout(width="min(34em, 100%)"),
+            layout=widgets.Layout(width="min(46em, 100%)"),
             **_LABELLED,
         )
         self.place.add_class("rb-place")

@@ -25,8 +25,7 @@ class Lesson:
     """What is being learned, form by form.
 
     Args:
-        studies: yields what is known so far.
-        taken: is given each of these.
+        taken: is given every study that is yielded.
         refused: is told what went wrong.
 
     Attributes:
@@ -34,13 +33,8 @@ class Lesson:
         goes_on: whether something is being learned.
     """
 
-    def __init__(
-        self,
-        studies: Callable[[], Iterator[Study]],
-        taken: Callable[[Study], None],
-        refused: Callable[[RoutebenchError], None],
-    ) -> None:
-        self._studies, self._taken, self._refused = studies, taken, refused
+    def __init__(self, taken: Callable[[Study], None], refused: Callable[[RoutebenchError], None]) -> None:
+        self._taken, self._refused = taken, refused
         self._stopped = False
         self._latest: Study | None = None
         self.goes_on = False
@@ -54,12 +48,19 @@ class Lesson:
         self._halt.on_click(lambda _button: self.stop())
         self.widget = Panel.row(self._bar, self._told, self._halt)
 
-    def start(self, start: Start) -> None:
-        """Begins, unless it goes on already."""
+    def start(self, start: Start, studies: Callable[[], Iterator[Study]]) -> None:
+        """Begins, unless it goes on already.
+
+        Args:
+            start: begins work.
+            studies: yields what is known so far.
+        """
         if not self.goes_on:
             self.goes_on, self._stopped = True, False
+            for shown in (self.widget, self._bar, self._halt):
+                shown.layout.display = None
             self.tell("learning: reading outcomes")
-            start(self._learn)
+            start(lambda: self._learn(studies))
 
     def stop(self) -> None:
         """Ends after the form in hand; what is learned stays."""
@@ -70,9 +71,9 @@ class Lesson:
         """Says what is being done."""
         self._told.value = html.escape(text)
 
-    def _learn(self) -> None:
+    def _learn(self, studies: Callable[[], Iterator[Study]]) -> None:
         try:
-            for study in self._studies():
+            for study in studies():
                 self._latest = study
                 self._follow(study)
                 self._taken(study)

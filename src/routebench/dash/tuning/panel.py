@@ -16,7 +16,15 @@ from routebench.dash.parts import ChartView, Grid, Numbers, Panel
 from routebench.dash.tuning.controls import Controls
 from routebench.dash.tuning.held_out import HeldOutHalf
 from routebench.dash.tuning.lesson import Lesson, Start, in_thread
-from routebench.dash.tuning.pictures import can_be_log, described, field_frames, moving_frames, names_of, scatter
+from routebench.dash.tuning.pictures import (
+    can_be_log,
+    described,
+    field_frames,
+    hidden,
+    moving_frames,
+    names_of,
+    scatter,
+)
 from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.seal import Seal
@@ -34,10 +42,11 @@ from routebench.dash.tuning.versions import compare_versions
 from routebench.dash.tuning.why import Why
 from routebench.errors import InputError, RoutebenchError
 from routebench.tune import Constraints, Study, Tuned, learning
+from routebench.tune.learning import MAX_RULES
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
-    from routebench.evaluate import Comparison
+    from routebench.evaluate import Comparison, Outcomes
 
 _MOST_CLASSES = 60
 _FLIPS, _WHY, _EXPORT, _VERSIONS = range(4)
@@ -75,7 +84,7 @@ class TunerPanel(Panel):
         self._turn = 0
         self._drawn: Study | None = None
         self._log = True
-        self._lesson = Lesson(self._studies, self._take, self.refuse)
+        self._lesson = Lesson(self._take, self.refuse)
         self._test = HeldOutHalf(self, now=now, start=start, read_only=read_only, drawn=self._redraw)
         self._why = Why()
         self._controls = _controls(bench, self.change)
@@ -83,6 +92,9 @@ class TunerPanel(Panel):
         self._near = _button("Take the closest", "the point that misses least of what is asked")
         self._undo = _button("Undo", "take the latest change back, up to 20 of them")
         self._reset = _button("Reset", "everything as it was at the beginning")
+        self._again = _button(
+            "Learn again", "with these stakes, and with so many rules at most: forms know of neither yet"
+        )
         self._keep = _button("Save version", "keep this setting beside others, to compare them")
         name = bench.suite.name
         self._chart = ChartView(scatter(log=True), name=f"{name}-tune", description="", select="points.name")
@@ -97,7 +109,8 @@ class TunerPanel(Panel):
             titles=("Cases that flip", "Why: a typed prompt", "Export to YAML", "Versions"),
             selected_index=None,
         )
-        controls, moves = self._controls, (self._best, self._near, self._undo, self._reset, self._keep)
+        moves = (self._best, self._near, self._undo, self._reset, self._keep, self._again)
+        controls = self._controls
         super().__init__(
             title=f"Tune: {name}",
             children=[
@@ -118,13 +131,14 @@ class TunerPanel(Panel):
         )
         self._wire()
         self._allow()
-        self._lesson.start(start)
+        self._lesson.start(start, self._studies)
 
     def _wire(self) -> None:
         self._best.on_click(lambda _button: self.change(form=BEST, place=None))
         self._near.on_click(lambda _button: self._do(self._take_closest))
         self._undo.on_click(lambda _button: self.undo())
         self._reset.on_click(lambda _button: self.reset())
+        self._again.on_click(lambda _button: self._do(self.learn_again))
         self._keep.on_click(lambda _button: self._do(self.save_version))
         self._why.on_ask(lambda: self._do(self._explain))
         self._chart.observe(lambda change: self._click(change["new"]), "selected")
@@ -137,17 +151,32 @@ class TunerPanel(Panel):
         """Ends the learning after the form in hand; what is learned stays."""
         self._lesson.stop()
 
+    def learn_again(self) -> None:
+        """Learns every form anew, with the stakes and the number of rules of the setting.
+
+        Raises:
+            InputError: nothing is learned yet, or a guard is switched off.
+        """
+        if not self._lesson.goes_on:
+            outcomes, max_rules = self._ready().teach()
+            self._lesson.start(self._start, lambda: self._learning(outcomes, max_rules))
+
     def _studies(self) -> Iterator[Study]:
         bench = self._bench
         outcomes = bench.outcomes()
         self._test.seal = Seal(bench.store, bench.suite.name, self._seed, writes=not self._read_only)
         self._lesson.tell("learning: the gate, whether prompts tell the models apart at all")
+        yield from self._learning(outcomes, MAX_RULES)
+
+    def _learning(self, outcomes: Outcomes, max_rules: int) -> Iterator[Study]:
+        bench = self._bench
         yield from learning(
             outcomes,
             bench.models,
             name=bench.suite.name,
             guards=bench.config.guards,
             protections=bench.config.protect,
+            max_rules=max_rules,
             seed=self._seed,
         )
 
@@ -299,17 +328,19 @@ class TunerPanel(Panel):
         self._controls.show(state.setting)
         self._show_slider(state)
         self._show_chart(state)
-        self._shares.value = f"<div class='rb-told'>Requests go to: {html.escape(shares_told(state.now))}</div>"
+        self._shares.value = (
+            f"<div class='rb-told'>Requests go to: {html.escape(shares_told(state.now))}.</div>"
+            f"<div class='rb-remark'>{html.escape(_legend(state))}</div>"
+        )
         self._figures.show(figure_frame(state, self.result, self._test.look_of(state)))
         self._test.show(state)
         told = "" if state.flips is None else f"Flips against the setting before: {state.flips.told} cases."
         self._flipped.value = f"<div class='rb-told'>{html.escape(told)}</div>"
         self._undo.disabled = not state.steps
         self._best.disabled = state.setting.form == BEST and state.setting.place is None
+        _seen(self._again, seen=state.unlearned)
         passes = state.best_point is not None or state.closest is None or state.setting.place is not None
-        display = "none" if passes else None
-        if self._near.layout.display != display:
-            self._near.layout.display = display
+        _seen(self._near, seen=not passes)
         self._draw_more()
         self.settled()
 
@@ -400,6 +431,22 @@ def _footer(bench: Bench, seed: int) -> str:
         f"Suite {bench.suite.name}; half-and-half split by seed {seed}: forms are learned and points chosen on train, "
         "where no case is decided by what was learned of it; intervals 95%, differences paired; points chosen on train "
         f"are flattered by the choice; routebench {__version__}"
+    )
+
+
+def _seen(widget: widgets.DOMWidget, *, seen: bool) -> None:
+    display = None if seen else "none"
+    if widget.layout.display != display:
+        widget.layout.display = display
+
+
+def _legend(state: Tuning) -> str:
+    n = hidden(state.study)
+    low = f" Not drawn: {n} that score far below the cheapest mix." if n else ""
+    return (
+        "Orange: the form in hand and you, with 95% intervals; grey: the other forms; outline: the best that meets "
+        "what is asked; dotted: what is asked; dashed: the fixed mix of two models with its 95% ribbon. Click a point "
+        f"to pick it.{low}"
     )
 
 

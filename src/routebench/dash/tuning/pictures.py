@@ -20,6 +20,7 @@ _MODEL, _STRATEGY, _REFERENCE = "#0072B2", "#D55E00", "#767676"
 _HEIGHT = 360
 _STEPS = 41
 _FONT_PX = 13
+_ROOM = 0.03
 
 
 def scatter(*, log: bool) -> Any:
@@ -73,9 +74,13 @@ def scatter(*, log: bool) -> Any:
         of("you")
         .mark_point(shape="diamond", size=230, color=_STRATEGY, filled=True, stroke=INK, strokeWidth=2, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
-        of("you")
-        .mark_text(align="left", dx=12, dy=16, fontSize=_FONT_PX, fontWeight="bold", color=INK)
-        .encode(x=x, y=y, text="name:N"),
+        *(
+            of("you")
+            .mark_text(align=align, dx=dx, dy=18, fontSize=_FONT_PX, fontWeight="bold", color=INK)
+            .encode(x=x, y=y, text="name:N")
+            .transform_filter(f"datum.order === {side}")
+            for side, (align, dx) in enumerate((("left", 10), ("right", -10)))
+        ),
     ]
     return alt.layer(*layers).properties(height=_HEIGHT).configure_view(stroke=None).configure_axis(gridOpacity=0.4)
 
@@ -89,11 +94,22 @@ def can_be_log(study: Study) -> bool:
 
 def field_frames(study: Study) -> dict[str, pd.DataFrame]:
     """Returns what stays while a setting moves: sources `points`, `models` and `hull`."""
-    return {
-        "points": pd.concat([_curve_frame(curve) for curve in study.curves] or [_NOTHING]),
-        "models": _model_frame(study),
-        "hull": _hull_frame(study),
-    }
+    least = _least(study)
+    points = pd.concat([_curve_frame(curve, least) for curve in study.curves] or [_NOTHING])
+    return {"points": points, "models": _model_frame(study, least), "hull": _hull_frame(study)}
+
+
+def hidden(study: Study) -> int:
+    """Returns how many points and models score so low that they are not drawn."""
+    least = _least(study)
+    low = sum(point.quality < least for curve in study.curves for point in curve.points)
+    return low + sum(single.quality < least for single in study.ground.singles)
+
+
+def _least(study: Study) -> float:
+    """The mean score below which nothing is drawn: what the cheapest end of the mixes beats by far is no choice."""
+    quality = study.ground.hull.quality
+    return float(quality[0]) - max(_ROOM, float(quality[-1] - quality[0]) / 2)
 
 
 def moving_frames(tuning: Tuning) -> dict[str, pd.DataFrame]:
@@ -102,8 +118,8 @@ def moving_frames(tuning: Tuning) -> dict[str, pd.DataFrame]:
     floor = asked.floor(tuning.study.ground.best_quality)
     cap = asked.max_cost_usd_per_1k
     return {
-        "curve": _NOTHING if curve is None else _curve_frame(curve),
-        "you": _you_frame(tuning.now),
+        "curve": _NOTHING if curve is None else _curve_frame(curve, _least(tuning.study)),
+        "you": _you_frame(tuning.now, _middle(tuning.study)),
         "best": _NOTHING if best is None else _rows([_point_row(best[0], best[1], "best that meets what is asked")]),
         "floor": pd.DataFrame({"quality": [floor] if np.isfinite(floor) else []}, dtype=float),
         "cap": pd.DataFrame({"cost": [] if cap is None else [cap]}, dtype=float),
@@ -137,12 +153,12 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(_COLUMNS)) if rows else _NOTHING
 
 
-def _curve_frame(curve: Curve) -> pd.DataFrame:
+def _curve_frame(curve: Curve, least: float) -> pd.DataFrame:
     return _rows(
         [
             {**_point_row(curve.name, curve.points[place], curve.choices[place].label), "order": number}
             for number, place in enumerate(curve.order)
-            if curve.points[place].cost_usd_per_1k is not None
+            if curve.points[place].cost_usd_per_1k is not None and curve.points[place].quality >= least
         ]
     )
 
@@ -162,12 +178,10 @@ def _reached(point: Point) -> str:
     return f"{percent(point.quality)} for {money(point.cost_usd_per_1k)}"
 
 
-def _model_frame(study: Study) -> pd.DataFrame:
-    """The single models that can be drawn; column `order` says whether a name stands at the left of its mark."""
-    drawn = [
-        (one.name, 1000 * one.cost_usd, one.quality) for one in study.ground.singles if one.cost_usd and one.usable
-    ]
-    middle = float(np.sqrt(min(cost for _, cost, _ in drawn) * max(cost for _, cost, _ in drawn))) if drawn else 0.0
+def _model_frame(study: Study, least: float) -> pd.DataFrame:
+    """The single models that are drawn; column `order` says whether a name stands at the left of its mark."""
+    singles, middle = study.ground.singles, _middle(study)
+    drawn = [(one.name, 1000 * one.cost_usd, one.quality) for one in singles if one.cost_usd and one.quality >= least]
     return _rows(
         [
             {
@@ -181,6 +195,12 @@ def _model_frame(study: Study) -> pd.DataFrame:
             for name, cost, quality in drawn
         ]
     )
+
+
+def _middle(study: Study) -> float:
+    """The cost in the middle of the picture: right of it names stand at the left of their marks."""
+    low, high = study.ground.hull.cost_range
+    return 1000 * float(np.sqrt(low * high))
 
 
 def _hull_frame(study: Study) -> pd.DataFrame:
@@ -198,7 +218,7 @@ def _hull_frame(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cost", "quality", "low", "high"], dtype=float)
 
 
-def _you_frame(now: Standing) -> pd.DataFrame:
+def _you_frame(now: Standing, middle: float) -> pd.DataFrame:
     if now.quality is None or now.cost_usd_per_1k is None:
         return pd.DataFrame({name: [] for name in (*_COLUMNS, "low", "high", "cost_low", "cost_high")})
     low, high = now.quality.ci95 or (now.quality.mean, now.quality.mean)
@@ -210,7 +230,7 @@ def _you_frame(now: Standing) -> pd.DataFrame:
         "told": _told(now),
         "cost": cost.mean,
         "quality": now.quality.mean,
-        "order": 0,
+        "order": int(cost.mean > middle),
         "low": low,
         "high": high,
         # A logarithmic axis has no place for what an interval of few cases may reach below.

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from routebench.dash.tuning.setting import BEST, EVERY, MIX, Setting
+from routebench.dash.tuning.setting import EVERY, MIX, Setting
 from routebench.dash.tuning.standing import Flips, Standing
+from routebench.errors import InputError
 from routebench.evaluate import Choices, Outcomes
 from routebench.evaluate.choices import FloatArray
 from routebench.rules import RuleSet
@@ -53,7 +54,7 @@ class Tuning:
     Attributes:
         setting: as it is now.
         versions: settings that were kept.
-        learned: the study under all guards, with the suite's own stakes.
+        learned: the study under all guards, with the stakes that it was learned with.
         study: under the guards and stakes of the setting; without the forms that are still to be replayed so.
     """
 
@@ -62,12 +63,15 @@ class Tuning:
     ) -> None:
         self.learned = study
         self.study = study
-        # Under the guards of the setting, with the suite's own stakes.
+        # With the stakes that the suite itself gives.
+        self._own = study.outcomes
+        # Under the guards of the setting, with the stakes that it was learned with.
         self._bare = study
         self._replayed: dict[tuple[str, ...], Study] = {}
         self.setting = setting or Setting(max_cost_usd_per_1k=_middle_cost(study))
         self.versions: list[Version] = []
         self._first = self.setting
+        self._taught = (self.setting.stakes, self.setting.max_rules)
         self._clock = clock
         self._past: list[Setting] = []
         self._latest: tuple[str, float] | None = None
@@ -83,6 +87,26 @@ class Tuning:
         self._replayed.clear()
         if not self.setting.off:
             self._stand_on(study)
+
+    @property
+    def unlearned(self) -> bool:
+        """Whether the setting asks for what forms have not learned of: other stakes, or fewer rules."""
+        asked = (self.setting.stakes, self.setting.max_rules)
+        return asked != self._taught
+
+    def teach(self) -> tuple[Outcomes, int]:
+        """Returns outcomes with the stakes of the setting, and its rules at most, for learning anew.
+
+        Raises:
+            InputError: a guard is switched off.
+        """
+        if self.setting.off:
+            raise InputError("forms are learned under all guards; switch them on, and learn again")
+        # A point of forms that are learned anew is another one.
+        self.setting = replace(self.setting, place=None)
+        self._taught = (self.setting.stakes, self.setting.max_rules)
+        stakes = staked(self._own, dict(self.setting.stakes))
+        return replace(self._own, cases=replace(self._own.cases, stakes_usd=stakes)), self.setting.max_rules
 
     def catch_up(self) -> Iterator[Study]:
         """Yields the study under the setting's guards, form by form; whoever has one gives it to `take`."""
@@ -105,9 +129,9 @@ class Tuning:
         return len(self.study.curves) < len(self.learned.curves)
 
     def _staked(self, study: Study) -> Study:
-        if not self.setting.stakes:
-            return study
-        return study.with_stakes(staked(self.learned.outcomes, dict(self.setting.stakes)))
+        stakes = staked(self._own, dict(self.setting.stakes))
+        same = np.array_equal(stakes, study.outcomes.cases.stakes_usd, equal_nan=True)
+        return study if same else study.with_stakes(stakes)
 
     # What is asked
 
@@ -199,8 +223,8 @@ class Tuning:
         asked = f"Asked for: {self.constraints.describe()}."
         if setting.form == MIX:
             return self.study.mixed(asked)
-        if setting.place is not None and setting.form != BEST:
-            return self.study.at(setting.form, setting.place, asked)
+        if setting.place is not None and self._form is not None:
+            return self.study.at(self._form, setting.place, asked)
         return self.best
 
     @property

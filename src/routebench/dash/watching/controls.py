@@ -61,6 +61,7 @@ class Controls:
         unpriced = watch.priced is not None and bool(watch.priced.unpriced)
         capped = going and progress is not None and progress.cap_usd is not None
         self.pause.description = "Resume" if progress is not None and progress.status == "paused" else "Pause"
+        self.again.description = "Plan what is left" if progress is not None and progress.left else "Plan again"
         _seen(self.start, writable and able)
         _seen(self.pause, writable and going)
         _seen(self.stop, writable and going)

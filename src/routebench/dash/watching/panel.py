@@ -96,6 +96,17 @@ class RunPanel(Panel):
         self.refresh()
         self._begin_to_follow()
 
+    def start(self) -> Run:
+        """Begins the run as the button does, unless that was pressed already, and returns it, to be awaited.
+
+        Raises:
+            RoutebenchError: it cannot begin, as `Bench.run` says; or this panel only shows.
+        """
+        if self.watch.run is None:
+            self._start()
+        assert self.watch.run is not None
+        return self.watch.run
+
     def refresh(self) -> None:
         """Shows what is known now."""
         watch = self.watch
@@ -159,13 +170,16 @@ class RunPanel(Panel):
             for work in works:
                 work()
         except RoutebenchError as error:
-            self.refuse(error)
+            # What is wrong may take lines; the last one of several is the mend.
+            cause, _, mend = str(error).rpartition("\n")
+            self.refuse(cause or error, mend if cause else "")
             return False
         return True
 
     def _start(self) -> None:
         controls = self._controls
         controls.start.disabled = True
+        self.say("Starting: the cells are noted in the store.")
         try:
             self.watch.start(controls.cap_usd(), controls.max_calls())
         finally:
@@ -208,16 +222,21 @@ class RunPanel(Panel):
     def _follow(self) -> None:
         while self.watch.is_going or self.watch.stage == "elsewhere":
             elsewhere = self.watch.stage == "elsewhere"
-            self._try(*([self.watch.find] if elsewhere else []), self.refresh)
+            if self._try(*([self.watch.find] if elsewhere else []), self.refresh) and elsewhere:
+                self.clear()
             self._keep_still()
             time.sleep(_STORE_EVERY_S if elsewhere else _REFRESH_S)
         if self.watch.stage == "run":
             self.end()
 
     def _score(self) -> None:
+        refused = False
         while self.watch.is_going:
             time.sleep(_SCORES_EVERY_S)
-            self._try(self.watch.read_scores)
+            done = self._try(self.watch.read_scores)
+            if done and refused:
+                self.clear()
+            refused = not done
 
     def end(self) -> None:
         """Settles a run that has ended, and goes on with its judges where it has some."""

@@ -43,7 +43,8 @@ def done(look: Look) -> str:
         parts.append(f"{progress.in_flight} in flight")
     if progress.status == "running":
         parts.append(f"{_about(look.left, duration)} left")
-    return " · ".join([*parts, f"{duration(progress.elapsed_s)} so far"])
+    going = progress.status in ("pending", "running", "paused")
+    return " · ".join([*parts, f"{duration(progress.elapsed_s)}{' so far' if going else ''}"])
 
 
 def spent(look: Look) -> str:

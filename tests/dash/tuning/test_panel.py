@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import html
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import routebench as rb
+from routebench.dash.tuning.panel import TunerPanel
+from routebench.dash.tuning.seal import Seal
+from routebench.dash.tuning.setting import EVERY, MIX
+from routebench.dash.tuning.writing import write
+from routebench.demonstration import lay_out, recording
+from routebench.errors import InputError
+from routebench.rules import RuleSet, check_golden
+from routebench.store.looks import count_looks
+
+AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+WAIT_S = 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the recorded answers of the starter suite in its store."""
+    folder = tmp_path_factory.mktemp("demo")
+    lay_out(folder)
+    bench = rb.Bench(folder / "bench.yaml", recorded=recording())
+    bench.run().wait(WAIT_S)
+    bench.grade()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learned(run: Path) -> TunerPanel:
+    """A panel to look at; whoever changes it resets it."""
+    return opened(run)
+
+
+def opened(folder: Path, **settings: object) -> TunerPanel:
+    bench = rb.Bench(folder / "bench.yaml")
+    at_once: Callable[[Callable[[], None]], None] = lambda work: work()  # noqa: E731
+    return TunerPanel(bench, now=lambda: AT, start=settings.pop("start", at_once), **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def panel(learned: TunerPanel) -> Iterator[TunerPanel]:
+    yield learned
+    learned.clear()
+    learned.reset()
+    assert learned.state is not None
+    learned.state.versions.clear()
+
+
+@pytest.fixture
+def own(run: Path, tmp_path: Path) -> Path:
+    """A store of one's own, to be written."""
+    shutil.copytree(run, tmp_path / "own")
+    return tmp_path / "own"
+
+
+def test_what_it_begins_with_is_what_bench_tune_gives(panel: TunerPanel, run: Path) -> None:
+    tuned = rb.Bench(run / "bench.yaml").tune()
+    assert panel.state is not None
+    study = panel.state.study
+    assert study.ruleset(panel.state.found, panel.constraints).rules == tuned.ruleset.rules
+    assert panel.state.found.why == tuned.found.why
+    assert panel.constraints == tuned.constraints
+    assert panel.refusal == ""
+
+
+def test_before_the_gate_everything_waits_and_says_so(run: Path) -> None:
+    later: list[Callable[[], None]] = []
+    panel = opened(run, start=later.append)
+    assert (panel.reading, panel.selection, panel.versions, panel.numbers(), panel.pictures()) == ("", {}, [], (), ())
+    assert panel._controls.form.disabled
+    assert panel._test._check.disabled
+    panel.change(floor=2.0)
+    assert "nothing is learned yet" in panel.refusal
+    assert "bench.tune()" in panel.code()
+    (learn,) = later
+    learn()
+    assert not panel._controls.form.disabled
+    assert panel.reading.startswith("Train, out of fold: ")
+    assert panel._lesson.widget.layout.display == "none"
+
+
+def test_learning_that_is_stopped_keeps_what_it_has(run: Path) -> None:
+    later: list[Callable[[], None]] = []
+    panel = opened(run, start=later.append)
+    panel.stop()
+    later[0]()
+    assert panel.state is not None
+    assert panel.state.learned.waiting
+    assert "Learning was stopped; not learned: cost_threshold" in panel._lesson._told.value
+    assert all(box.disabled for box in panel._controls._guards), "a guard is switched once all forms are there"
+
+
+def test_a_control_moves_the_point_and_the_point_moves_the_slider(panel: TunerPanel) -> None:
+    controls, state = panel._controls, panel.state
+    assert state is not None
+    controls.form.value = "student"
+    assert state.now.form in ("student", MIX)
+    curve = state.study["student"]
+    controls.place.value = controls.place.max
+    assert state.now.place == curve.order[-1]
+    assert "you: student" in panel._figures.frame["what"].iloc[0]
+    panel.change(form="student", place=curve.order[0])
+    assert controls.place.value == 1
+    assert panel._chart.selected == (f"student#{curve.order[0]}",)
+    # A click on a mark is a pick; on a model it is none.
+    panel._chart.selected = (f"distilled#{state.study['distilled'].order[2]}",)
+    assert (state.now.form, state.now.place) == ("distilled", state.study["distilled"].order[2])
+    panel._chart.selected = ("smollm2-few",)
+    assert state.now.form == "distilled"
+    controls.goal.value = "quality"
+    assert controls.cap.layout.display is None
+    assert controls.floor.layout.display == "none"
+    controls.cap.value = 0.0083
+    assert panel.constraints.max_cost_usd_per_1k == 0.0083
+    assert panel.selection["goal"] == "quality"
+    panel._undo.click()
+    assert panel.constraints.max_cost_usd_per_1k != 0.0083
+
+
+def test_a_guard_and_stakes_by_their_controls(panel: TunerPanel) -> None:
+    controls = panel._controls
+    (legal,) = [box for box in controls._guards if box.description == "legal"]
+    legal.value = False
+    assert panel.reading.startswith("GUARD SWITCHED OFF: legal")
+    assert panel.state is not None
+    assert not panel.state.behind
+    assert panel.selection["off"] == ["legal"]
+    legal.value = True
+    assert "SWITCHED OFF" not in panel.reading
+    controls.stakes_of.value = EVERY
+    controls.stakes.value = 2.0
+    assert panel.selection["stakes"] == {EVERY: 2.0}
+    assert "damage per 1,000 requests, over the 76 cases" in panel.reading
+    controls.stakes.value = 0.0
+    assert panel.selection["stakes"] == {}
+
+
+def test_stakes_and_rules_that_forms_do_not_know_are_learned_on_request(run: Path) -> None:
+    panel = opened(run)
+    again = panel._again
+    assert again.layout.display == "none"
+    assert panel.state is not None
+    panel.change(stakes=((EVERY, 0.5),), max_rules=2)
+    panel.change(form="student", place=2)
+    assert again.layout.display is None
+    panel.change(off=("legal",))
+    again.click()
+    assert "switch them on, and learn again" in panel.refusal
+    panel.change(off=())
+    again.click()
+    assert panel.refusal == ""
+    assert again.layout.display == "none"
+    lists = panel.state.learned["distilled"]
+    assert max(point.n_rules for point in lists.points) <= 2
+    assert not np.isnan(panel.state.learned.outcomes.cases.stakes_usd).any()
+    # What is taken back is taken back of the damage too.
+    panel.change(stakes=())
+    assert "of 70 others they are unknown" in panel.reading
+    assert again.layout.display is None
+
+
+def test_flips_are_listed_when_somebody_opens_them(panel: TunerPanel) -> None:
+    panel.change(form=MIX)
+    assert panel.state is not None
+    assert panel.state.flips is not None
+    assert panel.state.flips.told in html.unescape(panel._flipped.value)
+    assert not len(panel._flips.frame)
+    panel._more.selected_index = 0
+    assert len(panel._flips.frame) == panel.state.flips.better + panel.state.flips.worse > 0
+    panel._more.selected_index = None
+
+
+def test_a_typed_prompt_is_explained_and_escaped(panel: TunerPanel) -> None:
+    why = panel._why
+    why.ask.click()
+    assert "no prompt is typed" in panel.refusal
+    why.prompt.value = "Is this contract <script>alert(1)</script> binding?"
+    why.ask.click()
+    assert panel.refusal == ""
+    assert " by " in why.answer.value
+    assert "<script>" not in why.answer.value
+
+
+def test_one_look_is_counted_and_later_changes_say_so(own: Path) -> None:
+    panel = opened(own)
+    store, name = panel._bench.store, panel._bench.suite.name
+    assert panel.result is None
+    assert "sealed, nobody has looked" in panel._test._told.value
+    panel._test._check.click()
+    assert panel.result is not None
+    assert count_looks(store, name, part="test", seed=42) == 1
+    assert count_looks(store, name) == 0
+    assert list(panel._figures.frame["where"])[-1] == "test, held out (look 1)"
+    # The same setting is not looked at twice.
+    panel._test._check.click()
+    assert count_looks(store, name, part="test", seed=42) == 1
+    panel.change(goal="quality", max_cost_usd_per_1k=0.0083)
+    assert list(panel._figures.frame["where"])[-1] == "test, held out (look 1, of an earlier setting)"
+    panel.check()
+    assert list(panel._figures.frame["where"])[-1] == "test, held out (reused: look 2)"
+    assert "Held-out test reused: 2 looks" in panel._test._told.value
+    panel.save_version("checked")
+    assert panel.compare().suite == name, "once all versions were looked at, the test half compares them"
+
+
+def test_writing_measures_first_writes_beside_and_never_over(own: Path, tmp_path: Path) -> None:
+    panel = opened(own)
+    out = tmp_path / "out" / "rules.yaml"
+    panel.change(goal="quality", max_cost_usd_per_1k=0.0083)
+    panel._test.path.value = str(out)
+    panel._test._write.click()
+    assert panel.refusal == ""
+    assert panel.result is not None
+    written = RuleSet.load(out)
+    assert written == panel.result.ruleset
+    assert not check_golden(written).failed
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 1
+    assert f"Next: routebench check {out}" in panel.said
+    assert "golden decisions hold" in panel.said
+    panel._test._write.click()
+    assert "exists already" in panel.refusal
+    assert "tick `replace`" in panel.refusal
+    panel._test._replace.value = True
+    panel._test._write.click()
+    assert panel.refusal == ""
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 1
+    panel._more.selected_index = 2
+    assert "schema: routebench/rules/v1" in panel._test._preview.value
+    with pytest.raises(InputError, match="names no file"):
+        write(panel.result, "  ")
+    with pytest.raises(InputError, match="names no file"):
+        write(panel.result, tmp_path)
+
+
+def test_what_is_written_for_a_picked_point_is_that_point(own: Path, tmp_path: Path) -> None:
+    panel = opened(own)
+    assert panel.state is not None
+    place = panel.state.study["distilled"].order[3]
+    panel.change(form="distilled", place=place)
+    panel.export(str(tmp_path / "rules.yaml"))
+    assert panel.result is not None
+    assert RuleSet.load(tmp_path / "rules.yaml").rules == panel.state.study["distilled"].form.to_ruleset(place).rules
+    assert "Set by hand: distilled" in panel.result.reading
+
+
+def test_a_read_only_page_looks_at_nothing_and_writes_nothing(own: Path, tmp_path: Path) -> None:
+    panel = opened(own, read_only=True)
+    assert panel._test._check.disabled
+    assert panel._test._write.disabled
+    panel.check()
+    assert "the test half stays sealed" in panel.refusal
+    panel.export(str(tmp_path / "rules.yaml"))
+    assert panel.result is None
+    assert not (tmp_path / "rules.yaml").exists()
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 0
+    assert "sealed on this page" in panel._test._told.value
+
+
+def test_looks_where_nothing_can_be_written_are_counted_here(own: Path) -> None:
+    bench = rb.Bench(own / "bench.yaml")
+    ruleset = bench.tune().ruleset
+    seal = Seal(bench.store, bench.suite.name, 42, writes=False)
+    assert [seal.look(ruleset, AT), seal.look(ruleset, AT)] == [1, 2]
+    assert "2 of them counted here only: this store cannot be written" in seal.told
+    assert count_looks(bench.store, bench.suite.name, part="test", seed=42) == 0
+
+
+def test_a_bench_without_outcomes_says_so(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    panel = opened(tmp_path)
+    assert panel.state is None
+    assert "rb-notice" in panel.refusal
+
+
+def test_the_page_that_is_saved_says_everything_without_a_script(panel: TunerPanel, tmp_path: Path) -> None:
+    panel.save_version("first")
+    page = panel.save(tmp_path / "tuner.html").read_text()
+    assert "<svg" in page
+    assert "<script" not in page
+    assert "train, out of fold" in page
+    assert "first" in page
+    assert html.escape(panel.reading) in page
