@@ -97,14 +97,17 @@ def open_lab(folder: Path) -> Iterator[Lab]:
         *OFFLINE,
     ]
     log = folder / "lab.log"
-    with log.open("w") as out, subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", *options],
-        env=environment,
-        cwd=served,
-        stdout=out,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-    ) as process:
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=environment,
+            cwd=served,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        ) as process,
+    ):
         try:
             yield Lab(served, _address(process, own / "runtime", log))
         finally:

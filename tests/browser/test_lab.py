@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from routebench.cli import main
 from tests.browser.conftest import Watched
+from tests.browser.panels import brush, handle, settle, slider
 from tests.browser.servers import Lab
 from tests.browser.workspace import answered_workspace
 
@@ -40,25 +41,9 @@ def panel_of(page: Page, number: int) -> Locator:
     return output
 
 
-def drawn(chart: Locator) -> int:
-    return int(chart.get_attribute("data-drawn") or 0)
-
-
-def brush(page: Page, chart: Locator) -> None:
-    """Drags over the whole plot of a chart."""
-    chart.scroll_into_view_if_needed()
-    box = chart.locator("svg g.mark-group.role-frame.root path.background").first.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 4, box["y"] + 4)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
-    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] - 4, steps=4)
-    page.mouse.up()
-
-
 @pytest.mark.embedded
 def test_a_run_is_started_watched_and_finished(watched: Watched, lab: Lab) -> None:
-    answered_workspace(lab.folder / "run", left=8)
+    answered_workspace(lab.folder / "run", left=5)
     page = watched.page
     address = lab.notebook(
         "run.ipynb", ["import routebench as rb\nbench = rb.starter('run', live=True)", "panel = rb.live(bench)\npanel"]
@@ -68,7 +53,7 @@ def test_a_run_is_started_watched_and_finished(watched: Watched, lab: Lab) -> No
     panel = panel_of(page, 1)
     expect(panel.get_by_role("button", name="Start")).to_be_enabled()
     # What it costs stands there before anything is sent.
-    expect(panel).to_contain_text("32")
+    expect(panel).to_contain_text("20 calls")
     watched.picture("lab-run-plan")
     panel.get_by_role("button", name="Start").click()
     expect(panel.get_by_role("button", name="Pause")).to_be_enabled()
@@ -78,9 +63,9 @@ def test_a_run_is_started_watched_and_finished(watched: Watched, lab: Lab) -> No
         widths.add(bar.get_attribute("style"))
         page.wait_for_timeout(200)
     watched.picture("lab-run-going")
-    expect(panel).to_contain_text("32 of 32", timeout=_MINUTES_MS)
+    expect(panel).to_contain_text("20 of 20", timeout=_MINUTES_MS)
     chart = panel.locator(".rb-chart").first
-    assert drawn(chart) > 0
+    assert settle(chart) > 0
     watched.picture("lab-run-done")
     watched.check()
 
@@ -102,26 +87,25 @@ def test_strategies_are_compared_and_rules_tuned_and_exported(watched: Watched, 
     compared = panel_of(page, 1)
     chart = compared.locator(".rb-chart").first
     table, cases = compared.locator(".rb-grid").nth(0), compared.locator(".rb-grid").nth(1)
-    expect(chart).to_have_attribute("data-drawn", "1")
-    before = keys(cases)
+    settle(chart)
+    before = cases.inner_text()
     brush(page, chart)
-    expect(table.locator("tr.ticked")).not_to_have_count(1)
-    ticked = keys(table, "tr.ticked")
-    assert {"rules", "similarity"} <= ticked
+    for name in ("rules", "similarity"):
+        expect(table.locator(f"tr.ticked[data-key='{name}']")).to_be_visible()
+    page.wait_for_function("([grid, before]) => grid.innerText !== before", arg=[handle(cases), before])
     expect(cases.locator("tbody tr").first).to_be_visible()
-    assert keys(cases) != before
     watched.picture("lab-compare")
 
     tuner = panel_of(page, 2)
-    slider = tuner.locator(".widget-hslider", has_text="operating point").locator(".noUi-handle")
+    chart = tuner.locator(".rb-chart").first
     expect(tuner.locator(".rb-reading")).to_contain_text("Train, out of fold", timeout=_MINUTES_MS)
     expect(tuner).not_to_contain_text("learning:", timeout=_MINUTES_MS)
-    reading, place = tuner.locator(".rb-reading").inner_text(), drawn(tuner.locator(".rb-chart").first)
-    slider.focus()
+    reading, n_drawn = tuner.locator(".rb-reading").inner_text(), settle(chart)
+    slider(tuner, "operating point").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
     expect(tuner.locator(".rb-reading")).not_to_have_text(reading)
-    expect(tuner.locator(".rb-chart").first).not_to_have_attribute("data-drawn", str(place))
+    assert settle(chart) > n_drawn
     watched.picture("lab-tuner")
 
     field = tuner.get_by_label("file")
@@ -132,8 +116,3 @@ def test_strategies_are_compared_and_rules_tuned_and_exported(watched: Watched, 
     watched.picture("lab-exported")
     assert main(["check", str(folder / "rules.yaml")]) == 0
     watched.check()
-
-
-def keys(grid: Locator, rows: str = "tbody tr") -> set[str | None]:
-    """The keys of the rows that a table shows."""
-    return {row.get_attribute("data-key") for row in grid.locator(rows).all()}

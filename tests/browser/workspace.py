@@ -34,12 +34,30 @@ def imported_workspace(folder: Path, data: Path, name: str) -> Path:
 
     outcomes, prompts = data / f"{name}.outcomes.parquet", data / f"{name}.prompts.parquet"
     store = folder / "bench.duckdb"
-    code = main(["import", "outcomes", "--outcomes", str(outcomes), "--prompts", str(prompts), "--store", str(store), "--name", name])
+    code = main(
+        [
+            "import",
+            "outcomes",
+            "--outcomes",
+            str(outcomes),
+            "--prompts",
+            str(prompts),
+            "--store",
+            str(store),
+            "--name",
+            name,
+        ]
+    )
     assert code == 0
     rows = pd.read_parquet(prompts)
     keys = [key for key in ("prompt", "category", "reference") if key in rows.columns]
     cases = [
-        {"id": str(row["prompt_id"]), "prompt": row["prompt"], "grader": "none", **({"category": row["category"]} if "category" in keys else {})}
+        {
+            "id": str(row["prompt_id"]),
+            "prompt": row["prompt"],
+            "grader": "none",
+            **({"category": row["category"]} if "category" in keys else {}),
+        }
         for row in rows.to_dict("records")
     ]
     pd.DataFrame(cases).to_json(folder / "suite.jsonl", orient="records", lines=True, force_ascii=False)

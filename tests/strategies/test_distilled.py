@@ -228,13 +228,27 @@ def test_what_is_held_out_is_unknown_to_the_lesson(train: Outcomes, teacher: Lea
     np.testing.assert_allclose(Lesson.within(other, inside).scores, lesson.scores, atol=1e-9)
 
 
-def test_a_guard_that_refuses_whole_chains_leaves_every_model_it_allows(train: Outcomes, teacher: Learned) -> None:
-    # Three models stand in for a chain of two at most.
+def test_lists_under_other_guards_are_the_same_lists_and_any_model_may_stand_in(train: Outcomes) -> None:
+    more = {
+        name: np.concatenate([values, values[:, 1:]], axis=1)
+        for name, values in (
+            ("status", train.status),
+            ("score", train.score),
+            ("cost_usd", train.cost_usd),
+            ("latency_s", train.latency_s),
+        )
+    }
+    five = replace(train, models=("m0", "m1", "m2", "m3", "m4"), **more)
+    one = Distilled(Learned(gate=False).fit(five)).fit(five)
+    # Where a guard refuses all of a chain, the models that it allows are more than any chain has.
     guard = Guard("all", {"words": {"ge": 0}}, never=("m0",))
-    one = Distilled(teacher, guards=(Guard("no", {"words": {"ge": 10_000}}, never=("m0",)),)).fit(train)
-    free, held = one.under(()), one.under((guard,))
-    for before, after in zip(free.train_curve(), held.train_curve(), strict=True):
-        assert not (after.parts[0][1] == 0).any()
+    n = len(one.rates_)
+    free, held = one.train_curve(), one.under((guard,)).train_curve()
+    assert any((choices.parts[0][1] == 0).any() for choices in list(free)[:n])
+    for before, after in zip(list(free)[:n], list(held)[:n], strict=True):
         assert after.label == before.label
-    assert any((choices.parts[0][1] == 0).any() for choices in free.train_curve())
-    assert held.to_ruleset(0).guards == (guard,)
+        assert not (after.parts[0][1] == 0).any()
+        alone = (before.parts[0][1] <= 0).all(axis=1)
+        assert (after.parts[0][1][alone, :4] == [1, 2, 3, 4]).all()
+    assert one.under((guard,)).to_ruleset(0).guards == (guard,)
+    assert one.to_ruleset(0).guards == ()

@@ -20,7 +20,7 @@ import altair as alt  # noqa: E402 - after the grammar is left out
 if _LEFT_OUT:
     del sys.modules["rfc3987_syntax"]
 
-from routebench.dash.parts.chart import INK, PAPER, rows  # noqa: E402 - imports altair's neighbours too
+from routebench.dash.parts.chart import INK, PAPER, rows, still  # noqa: E402 - imports altair's neighbours too
 
 MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
 Along = Literal["cost", "p50", "p95"]
@@ -48,7 +48,6 @@ _PLACES = (
 )
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
 _NOWHERE = -1
-_GRID = "#8a8a8a"
 _SHORT = 20
 """Names of so many letters stand side by side in a legend."""
 _SCORE = "mean score (axis does not begin at 0)"
@@ -89,22 +88,7 @@ class Picture:
 
     def svg(self) -> str:
         """Returns it as SVG text in the colours of the page that it stands in, drawn here and now."""
-        import vl_convert
-
-        spec = self.chart.to_dict()
-        config = spec.get("config", {})
-        ink = {"labelColor": INK, "titleColor": INK}
-        quiet = {"gridColor": _GRID, "gridOpacity": 0.3, "domainColor": _GRID, "tickColor": _GRID}
-        spec["config"] = {
-            **config,
-            "background": "transparent",
-            "axis": {**config.get("axis", {}), **ink, **quiet},
-            "legend": {**config.get("legend", {}), **ink},
-        }
-        fitted = {"width": WIDTH, "autosize": {"type": "fit-x", "contains": "padding"}}
-        datasets = {name: rows(frame) for name, frame in self.data.items()}
-        drawn = str(vl_convert.vegalite_to_svg({**spec, **fitted, "datasets": datasets}))
-        return drawn.replace(INK, "currentColor")
+        return still(self.chart.spec, {name: rows(frame) for name, frame in self.data.items()})
 
 
 def cost_quality(

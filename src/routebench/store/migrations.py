@@ -170,7 +170,7 @@ def m006_blind_batches(con: duckdb.DuckDBPyConnection) -> None:
             batch_id VARCHAR, rater VARCHAR, revealed_at TIMESTAMP,
             PRIMARY KEY (batch_id, rater)
         )""")
-    # The chance of an answer to be drawn in any batch of which the verdicts are grades, times how far people came in it.
+    # The chance of an answer to be drawn in any batch whose verdicts are grades, times how far people came in it.
     con.execute("""
         CREATE VIEW blind_chances AS
         SELECT suite, case_id, if(left_model IS NULL, right_key, left_key) AS request_key,

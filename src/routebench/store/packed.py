@@ -22,7 +22,8 @@ KeyOf = Callable[[str, str, str, str, int], str | None]
 _CELLS = """
     SELECT cases.case_id, cases.content_hash, cases.grader, cases.category, cases.tags, cases.group_key, cases.weight,
         cases.stakes_usd, cases.split, cells.model, cells.sample, latest.status, latest.error_kind,
-        grades.score, grades.rater, people.score AS human, drawn.chance AS human_chance, latest.cost_usd, latest.latency_s, latest.ttft_s,
+        grades.score, grades.rater, people.score AS human, drawn.chance AS human_chance, latest.cost_usd,
+        latest.latency_s, latest.ttft_s,
         latest.input_tokens, latest.cached_input_tokens, latest.output_tokens
     FROM cases
     LEFT JOIN cells ON cells.suite = cases.suite AND cells.case_id = cases.case_id

@@ -104,9 +104,11 @@ def test_a_case_opens_with_its_answers(tmp_path: Path) -> None:
     assert "abstained: no" in panel._opened.value
     panel._cases.opened = ""
     assert panel._opened.value == ""
-    assert panel._heat is not None
-    panel._heat.selected = ("large / math",)
+    assert panel._gaps is not None
+    panel._gaps.heat.selected = ("large / math",)
     assert panel.selection == ("b", "c")
+    panel._gaps.table.opened = "large / code"
+    assert panel.selection == ("a",)
 
 
 def test_texts_are_never_markup(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_facets_count_cases_and_the_requests_they_stand_for() -> None:
     assert told(browse, "grader") == {"exact": (3, 3), "numeric": (1, 1)}
     assert told(browse, "split") == {"not fixed": (3, 3), "test": (1, 1)}
     assert browse.facets == ("category", "tag", "length", "grader", "split")
-    assert browse.reading == "s: 4 cases, standing for 10 requests, 2 categories, middle length 23 characters."
+    assert browse.reading == "s: 4 cases, standing for 10 requests, 2 categories, middle length 24 characters."
 
 
 def test_every_length_has_its_bin() -> None:
@@ -75,6 +75,14 @@ def test_every_length_has_its_bin() -> None:
     # Empty bins before the shortest and behind the longest are not drawn; those between are.
     few = Browse(Suite("s", (make_case("a", "x" * 60), make_case("b", "x" * 300)))).counts("length")
     assert list(lengths_rows(few, by_weight=False)["name"]) == ["50–99", "100–199", "200–499"]
+
+
+def test_the_length_of_a_text_that_is_not_kept_is_unknown() -> None:
+    silent = replace(CASES[0], request=replace(CASES[0].request, messages=()))
+    browse = Browse(Suite("s", (silent, CASES[1])))
+    assert browse.frame["characters"].isna().tolist() == [True, False]
+    assert {one.value: one.n for one in browse.counts("length") if one.n} == {"text not kept": 1, "0–49": 1}
+    assert Browse(Suite("s", (silent,))).reading == "s: 1 case, 1 category, no text is kept."
 
 
 def test_choices_of_several_facets_hold_together_and_each_counts_without_its_own() -> None:
@@ -127,7 +135,7 @@ def test_coverage_names_idle_rules_and_what_only_the_default_takes() -> None:
     ]
     assert coverage.idle == ("never",)
     assert coverage.reading == (
-        "mine: 1 cases (30% of the requests) are left to the default. Rules that take no case: never."
+        "mine: 1 case (30% of the requests) is left to the default. Rules that take no case: never."
     )
     browse = Browse(SUITE)
     browse.note_coverage(coverage)

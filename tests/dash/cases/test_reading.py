@@ -44,7 +44,7 @@ def test_each_answer_says_what_decided_and_how_it_was_graded(comparison: Compari
     assert [one.ways[0].decided_by for one in opened.sides] == ["tier SIMPLE", "sums"]
     page = case_html(opened)
     assert "decided by tier SIMPLE" in page
-    assert "graded 100.0% by exact" in page
+    assert "graded 1 by exact" in page
     assert "0.50 s" in page
 
 
@@ -68,7 +68,7 @@ def test_a_marked_text_is_escaped_too() -> None:
     marked = case_html(
         Opened(make_case("c"), (side("all <b>bold</b> one"), side("all <i>other</i> one", "b"))), diff=True
     )
-    assert "<del>&lt;b&gt;bold&lt;/b&gt;</del><ins>&lt;i&gt;other&lt;/i&gt;</ins>" in marked
+    assert "all<del> &lt;b&gt;bold&lt;/b&gt;</del><ins> &lt;i&gt;other&lt;/i&gt;</ins> one" in marked
     assert "<b>" not in marked
 
 
@@ -117,3 +117,27 @@ def test_a_mix_is_told_with_its_share_and_nobody_is_nobody(comparison: Compariso
 def test_only_listed_cases_open(comparison: Comparison) -> None:
     with pytest.raises(OutcomesError, match="no held-out case 'nope' is listed here"):
         open_case(comparison, "nope", (RULES,))
+
+
+def test_answers_without_a_word_in_common_are_not_marked_all_over() -> None:
+    page = case_html(
+        Opened(make_case("c"), (side("one two three four"), side("five six seven eight nine", "b"))), diff=True
+    )
+    assert "<ins>" not in page
+    assert "Hardly a word in common" in page
+    assert "five six seven" in page
+
+
+def test_what_was_expected_is_told() -> None:
+    page = case_html(Opened(make_case("c", target=["<i>", "b"]), (side("a"),)))
+    assert "target: [&quot;&lt;i&gt;&quot;, &quot;b&quot;]" in page
+    assert "target" not in case_html(Opened(make_case("c", target=None), (side("a"),)))
+
+
+def test_tools_of_a_request_are_folded_away() -> None:
+    tool = {"type": "function", "function": {"name": "look_up", "description": "<b>up</b>"}}
+    case = make_case("c")
+    page = case_html(Opened(replace(case, request=replace(case.request, tools=(tool,))), (side("a"),)))
+    assert "<summary>tools</summary>" in page
+    assert "look_up" in page
+    assert "<b>" not in page

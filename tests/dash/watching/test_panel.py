@@ -118,9 +118,9 @@ def test_a_table_that_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
     run = start(Store(tmp_path / "s.duckdb"), Scripted())
     run.wait(WAIT_S)
     panel = RunPanel(Watch(run=run), follow=False)
-    before = panel._models.frame
+    before = panel._board.models.frame
     panel.refresh()
-    assert panel._models.frame is before
+    assert panel._board.models.frame is before
 
 
 def test_a_store_that_cannot_be_read_is_told_and_no_traceback(tmp_path: Path) -> None:

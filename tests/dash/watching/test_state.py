@@ -10,12 +10,15 @@ from filelock import FileLock
 
 import routebench as rb
 from routebench.dash.watching.priced import Priced
-from routebench.dash.watching.state import SCORED_FROM, Score, Watch, mean_scores
+from routebench.dash.watching.scores import SCORED_FROM, Score, mean_scores
+from routebench.dash.watching.state import Watch
 from routebench.dash.watching.stored import Stored
 from routebench.errors import ConfigError, InputError
 from routebench.providers.base import failed
-from routebench.run import make_plan
+from routebench.redact import Secrets
+from routebench.run import Limits, Plan, Run, make_plan
 from routebench.store import Store, write_run
+from routebench.suites import Suite
 from routebench.suites.starter import DEMO
 from tests.conftest import make_model
 from tests.run.test_runner import AT, SUITE, Scripted, ok, start
@@ -202,3 +205,47 @@ def test_failures_are_points_too(tmp_path: Path) -> None:
     points = Watch(run=run).look().points()
     assert sorted(points["kind"]) == ["answered"] * 5 + ["failed"]
     assert points.loc[points["kind"] == "failed", "latency_s"].isna().all()
+
+
+class Judged:
+    """What a watch asks of a bench whose answers are judged; the judges' calls are no cells."""
+
+    suite = SUITE
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.store = Store(tmp_path / "s.duckdb")
+        self.asked: list[dict[str, float | None]] = []
+
+    def plan(self) -> Plan:
+        return make_plan(SUITE, [make_model()], self.store)
+
+    def run(self, _plan: Plan, *, budget_usd: float | None, max_calls: int | None) -> Run:
+        return start(self.store, Scripted(), budget=budget_usd, max_calls=max_calls)
+
+    def judge(self, **caps: float | None) -> Run:
+        self.asked.append(caps)
+        judges = replace(make_plan(Suite("judging", SUITE.cases), [make_model("judge")], self.store), keys={})
+        return Run(
+            judges,
+            self.store,
+            run_id="judging",
+            open_provider=lambda _name: Scripted(),
+            limits=Limits(),
+            secrets=Secrets([]),
+            now=lambda: AT,
+        ).start()
+
+
+def test_judges_are_asked_once_with_what_the_caps_have_left(tmp_path: Path) -> None:
+    bench = Judged(tmp_path)
+    watch = planned(bench, cap_usd=1.0)  # type: ignore[arg-type]
+    watch.start(0.5, max_calls=50).wait(WAIT_S)
+    judging = watch.ended()
+    assert judging is not None
+    assert watch.run is judging
+    # Six answers at $0.002 are paid for.
+    assert bench.asked == [{"budget_usd": pytest.approx(0.488), "max_calls": 44}]
+    judging.wait(WAIT_S)
+    assert watch.ended() is None
+    assert len(bench.asked) == 1
+    assert watch.left_usd == pytest.approx(1 - 0.024)

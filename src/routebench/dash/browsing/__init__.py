@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.dash.browsing.panel import BrowsePanel, browse
+from routebench.dash.browsing.opening import browse
+from routebench.dash.browsing.panel import BrowsePanel
 
 __all__ = ["BrowsePanel", "browse"]

@@ -62,7 +62,8 @@ class Coverage:
         default = next((row for row in self.rows if row.rule == DEFAULT), None)
         left = "no case is"
         if default is not None and default.n:
-            left = f"{default.n:,} cases ({default.weight:.0%} of the requests) are"
+            cases = "1 case" if default.n == 1 else f"{default.n:,} cases"
+            left = f"{cases} ({default.weight:.0%} of the requests) {'is' if default.n == 1 else 'are'}"
         idle = f" Rules that take no case: {', '.join(self.idle)}." if self.idle else " Every rule takes some."
         return f"{self.name}: {left} left to the default.{idle}"
 

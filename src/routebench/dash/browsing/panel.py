@@ -6,15 +6,17 @@ import html
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import ipywidgets as widgets
 import pandas as pd
 
+from routebench.dash.browsing.cells import NO_CATEGORY
 from routebench.dash.browsing.coverage import cover
 from routebench.dash.browsing.dangers import dangers
+from routebench.dash.browsing.gaps import GapsView
 from routebench.dash.browsing.opened import opened_html
-from routebench.dash.browsing.pictures import bar_rows, bars, described, described_gaps, gaps, lengths_rows
+from routebench.dash.browsing.pictures import bar_rows, bars, described, lengths_rows
 from routebench.dash.browsing.state import Browse, Facet
 from routebench.dash.browsing.tables import (
     COUNT_COLUMNS,
@@ -32,11 +34,7 @@ from routebench.dash.parts import ChartView, Grid, Numbers, Panel
 from routebench.errors import RoutebenchError
 from routebench.rules import RuleSet
 from routebench.store import Store, read_case_answers
-from routebench.suites import Suite
 from routebench.suites.duplicates import find_duplicates
-
-if TYPE_CHECKING:
-    from routebench.bench import Bench
 
 _CASES_A_PAGE = 100
 _LENGTHS = "prompt length, characters of the whole conversation"
@@ -172,8 +170,8 @@ class BrowsePanel(Panel):
             self._lengths.selected = tuple(sorted(browse.chosen.get("length", ())))
             self._values.show(count_frame(counts))
             self._values.ticked = tuple(sorted(chosen))
-            if self._heat is not None:
-                self._heat.selected = tuple(sorted(browse.chosen.get("gap", ())))
+            if self._gaps is not None:
+                self._gaps.heat.selected = tuple(sorted(browse.chosen.get("gap", ())))
             self._cases.show(case_frame(browse))
         finally:
             self._quiet = False
@@ -218,13 +216,13 @@ class BrowsePanel(Panel):
             told.append(figures(browse.coverage.reading, RULE_COLUMNS, rule_frame(browse.coverage)))
         if browse.duplicates:
             told.append(figures("Near-duplicates", DUPLICATE_COLUMNS, duplicate_frame(browse)))
-        if self._heat is not None:
-            told.append(figures("Answers by model and category", GAP_COLUMNS, self._gaps, most=200))
+        if self._gaps is not None:
+            told.append(figures("Answers by model and category", GAP_COLUMNS, self._gaps.frame, most=200))
         return told
 
     def pictures(self) -> Sequence[ChartView]:
         """Counts, lengths, and the cells where they are known."""
-        return (self._bars, self._lengths, *([] if self._heat is None else [self._heat]))
+        return (self._bars, self._lengths, *([] if self._gaps is None else [self._gaps.heat]))
 
     def code(self) -> str:
         """The same suite from Python, with what is chosen."""
@@ -250,24 +248,12 @@ class BrowsePanel(Panel):
         return [("Rules", widgets.VBox([told, self._rules]))]
 
     def _cell_tab(self) -> list[tuple[str, widgets.Widget]]:
-        self._heat: ChartView | None = None
         cells = self.browse.cells
+        self._gaps: GapsView | None = None
         if cells is None or not cells.models:
             return []
-        categories = self.browse.frame["category"].fillna("none").tolist()
-        self._gaps = cells.gaps(categories)
-        told = described_gaps(self._gaps)
-        self._heat = ChartView(
-            gaps(len(cells.models)), name="cells", description=told, data={"gaps": self._gaps}, select="gaps.name"
-        )
-        table = Grid(GAP_COLUMNS, name="cells", label="answers by model and category", opens=True)
-        table.show(self._gaps.set_index("name"))
-        table.observe(lambda change: self._choose_alone("gap", change["new"]), "opened")
-        self._heat.observe(lambda change: self._picked("gap", change["new"]), "selected")
-        words = widgets.HTML(f"<p>{html.escape(told)} Click a cell, or open its row, to see the cases.</p>")
-        return [
-            ("Cells", widgets.VBox([words, self._heat, widgets.Accordion([table], titles=["The same as a table"])]))
-        ]
+        self._gaps = GapsView(cells.gaps(self.browse.frame["category"].fillna(NO_CATEGORY).tolist()), len(cells.models))
+        return [("Cells", self._gaps.widget)]
 
     def _wire(self) -> None:
         self._facet.observe(lambda _: self.refresh(), "value")
@@ -279,6 +265,9 @@ class BrowsePanel(Panel):
         self._cases.observe(lambda change: self._open(change["new"]), "opened")
         self._rules.observe(lambda change: self._choose_alone("rule", change["new"]), "opened")
         self._twins.observe(lambda change: self._show_twins(change["new"]), "opened")
+        if self._gaps is not None:
+            self._gaps.heat.observe(lambda change: self._picked("gap", change["new"]), "selected")
+            self._gaps.table.observe(lambda change: self._choose_alone("gap", change["new"]), "opened")
 
     def _picked(self, facet: Facet, values: Sequence[str]) -> None:
         with self._turn:
@@ -329,34 +318,6 @@ class BrowsePanel(Panel):
             answers=answers,
         )
         self.say(f"Case {case_id} is open below the table.")
-
-
-def browse(
-    what: Suite | Bench | str | Path,
-    rules: RuleSet | str | Path | None = None,
-    *,
-    store: Store | str | Path | None = None,
-) -> BrowsePanel:
-    """Returns the panel of a suite; the last expression of a cell displays it.
-
-    Args:
-        what: a suite, the path of its file, a bench, or with `store` the name of a suite that the store holds.
-        rules: a rule set, or the path of a rules.yaml, whose coverage is shown.
-        store: where answers to the suite are; a bench brings its own.
-
-    Raises:
-        SuiteError: the suite cannot be read.
-        StoreError: there is no such store, or it holds no such suite.
-    """
-    from routebench.dash.browsing.sources import open_source
-
-    source = open_source(what, store)
-    given = "" if rules is None else f", rules={'rules' if isinstance(rules, RuleSet) else repr(str(rules))}"
-    code = f"panel = rb.browse({source.code}{given})"
-    panel = BrowsePanel(Browse(source.suite, source.cells), store=source.store, rules=rules, code=code)
-    if source.refused is not None:
-        panel.refuse(source.refused)
-    return panel
 
 
 def _footer(browse: Browse) -> str:

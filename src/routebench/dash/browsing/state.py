@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ LENGTHS = (
     f"{_EDGES[-1]:,} and more",
 )
 """Bins of prompt lengths in characters, whole conversations."""
+NO_TEXT = "text not kept"
 NO_TAG = "none"
 
 
@@ -79,8 +81,7 @@ class Browse:
         self._codes: dict[Facet, tuple[tuple[str, ...], npt.NDArray[np.bool_]]] = {}
         self._set("category", [case.category or NO_CATEGORY for case in suite])
         self._set_many("tag", [case.tags or (NO_TAG,) for case in suite])
-        bins = np.searchsorted(_EDGES, self.frame["characters"].to_numpy(), side="right") - 1
-        self._set("length", [LENGTHS[place] for place in bins], LENGTHS)
+        self._set("length", [_bin(length) for length in self.frame["characters"]], self._bins())
         self._set("grader", [case.grader.name for case in suite])
         self._set("split", [case.split or "not fixed" for case in suite])
         if cells is not None:
@@ -172,12 +173,12 @@ class Browse:
     def reading(self) -> str:
         """The suite in a sentence."""
         frame, n = self.frame, len(self.suite)
-        middle = int(frame["characters"].median())
+        middle = frame["characters"].median()
         n_categories = frame["category"].nunique(dropna=True)
         parts = [
-            f"{self.suite.name}: {n:,} cases",
-            f"{n_categories} categories" if n_categories else "no categories",
-            f"middle length {middle:,} characters",
+            f"{self.suite.name}: {n:,} case{'' if n == 1 else 's'}",
+            f"{n_categories or 'no'} {'category' if n_categories == 1 else 'categories'}",
+            "no text is kept" if np.isnan(middle) else f"middle length {middle:,.0f} characters",
         ]
         if self.is_weighted:
             parts.insert(1, f"standing for {self._weight.sum():,.0f} requests")
@@ -194,6 +195,9 @@ class Browse:
                 values, codes = self._codes[facet]
                 mask &= codes[:, [value in chosen for value in values]].any(axis=1)
         return mask
+
+    def _bins(self) -> tuple[str, ...]:
+        return (*LENGTHS, NO_TEXT) if self.frame["characters"].isna().any() else LENGTHS
 
     def _note_cells(self, cells: Cells) -> None:
         has = (cells.answered > 0).sum(axis=1)
@@ -238,9 +242,10 @@ def _frame(suite: Suite) -> pd.DataFrame:
         "category": [case.category for case in suite],
         "tags": [", ".join(case.tags) or None for case in suite],
         "prompt": texts,
-        "characters": [len(text) for text in texts],
-        "tokens": [estimate_input_tokens(case.request.messages) for case in suite],
-        "turns": [sum(message.get("role") == "user" for message in case.request.messages) for case in suite],
+        # Of a case without messages the text was purged or never kept: how long it was is unknown.
+        "characters": _known([len(text) for text in texts], suite),
+        "tokens": _known([estimate_input_tokens(case.request.messages) for case in suite], suite),
+        "turns": _known([_turns(case) for case in suite], suite),
         "grader": [case.grader.name for case in suite],
         "split": [case.split for case in suite],
         "weight": [case.weight for case in suite],
@@ -248,6 +253,19 @@ def _frame(suite: Suite) -> pd.DataFrame:
         "stakes_usd": np.array([np.nan if case.stakes_usd is None else case.stakes_usd for case in suite], dtype=float),
     }
     return pd.DataFrame(columns, index=pd.Index([case.id for case in suite], name="case"))
+
+
+def _known(numbers: Sequence[int], suite: Suite) -> npt.NDArray[np.float64]:
+    told = [bool(case.request.messages) for case in suite]
+    return np.where(told, np.array(numbers, dtype=float), np.nan)
+
+
+def _turns(case: Case) -> int:
+    return sum(message.get("role") == "user" for message in case.request.messages)
+
+
+def _bin(length: float) -> str:
+    return NO_TEXT if np.isnan(length) else LENGTHS[bisect_right(_EDGES, length) - 1]
 
 
 def prompt_text(case: Case) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import html
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from routebench.dash.cases.opened import Opened, Side, Way
-from routebench.dash.format import UNKNOWN, money, percent, seconds
+from routebench.dash.format import UNKNOWN, money, seconds
 from routebench.dash.tables import shown_name
 from routebench.messages import answer_text, spoken
 
@@ -17,7 +19,9 @@ EXPANDED_CHARACTERS = 20_000
 DIFF_CHARACTERS = 4_000
 """Of longer answers no words are compared: it would take longer than a reader waits."""
 NOT_KEPT = "text not kept"
-_WORD = re.compile(r"\s+|[^\s]+")
+_WORD = re.compile(r"\s*\S+|\s+$")
+_LEAST_ALIKE = 0.25
+"""With fewer words in common marks would cover everything, and tell nothing."""
 
 
 def case_html(opened: Opened, *, diff: bool = False) -> str:
@@ -53,7 +57,7 @@ def _asked(opened: Opened) -> str:
     told += [f"tags {', '.join(case.tags)}"] if case.tags else []
     told += [f"weight {case.weight:g}"] if case.weight != 1 else []
     told += [f"stakes {money(case.stakes_usd)}"] if case.stakes_usd is not None else []
-    head = f"<div class='rb-case-head'>{html.escape(' · '.join(told))}</div>"
+    head = f"<div class='rb-case-head'>{html.escape(' · '.join(told))}</div>{_target(case.target)}"
     if not case.request.messages:
         return f"{head}<p class='rb-absent'>Prompt: {NOT_KEPT}.</p>"
     turns = "".join(
@@ -61,7 +65,23 @@ def _asked(opened: Opened) -> str:
         f"{_passage(spoken(message))}</div>"
         for message in case.request.messages
     )
-    return f"{head}<div class='rb-asked' role='region' aria-label='prompt'>{turns}</div>"
+    beyond = _beyond("tools", case.request.tools) + _beyond("response format", case.request.response_format)
+    return f"{head}<div class='rb-asked' role='region' aria-label='prompt'>{turns}{beyond}</div>"
+
+
+def _target(target: Any) -> str:
+    if target is None or target == "":
+        return ""
+    text = target if isinstance(target, str) else json.dumps(target, ensure_ascii=False, default=str)
+    return f"<div class='rb-detail'>target: {html.escape(text[:SHOWN_CHARACTERS])}</div>"
+
+
+def _beyond(what: str, value: Any) -> str:
+    """What a request asks for besides its messages, folded away."""
+    if not value:
+        return ""
+    text = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+    return f"<details><summary>{what}</summary>{_passage(text)}</details>"
 
 
 def _side(side: Side, place: int, first: str | None) -> str:
@@ -86,7 +106,7 @@ def _grade(side: Side) -> str:
         return ""
     grader = (answer.grader or "no grader").split("#", maxsplit=1)[0]
     by = f", {answer.rater}" if answer.rater else ""
-    score = "unscored" if answer.score is None else f"graded {percent(answer.score)}"
+    score = "unscored" if answer.score is None else f"graded {answer.score:.2g}"
     facts = [f"{score} by {grader}{by}", money(answer.cost_usd), seconds(answer.latency_s)]
     line = " · ".join(fact for fact in facts if fact != UNKNOWN)
     if side.n_samples > 1:
@@ -108,7 +128,12 @@ def _answer(side: Side, first: str | None) -> str:
     if not text:
         return "<p class='rb-absent'>An empty answer.</p>"
     if first is not None:
-        return f"<div class='rb-text'>{''.join(_marked(first, text))}</div>"
+        marked = _marked(first, text)
+        if marked is not None:
+            return f"<div class='rb-text'>{marked}</div>"
+        return (
+            f"<p class='rb-absent'>Hardly a word in common with the first answer: none is marked.</p>{_passage(text)}"
+        )
     return _passage(text)
 
 
@@ -133,10 +158,21 @@ def _passage(text: str) -> str:
     )
 
 
-def _marked(first: str, text: str) -> Iterator[str]:
-    """The words of a text, those that the first has not underlined, those that it lacks struck out."""
+def _marked(first: str, text: str) -> str | None:
+    """The words of a text, those that the first has not underlined, those that it lacks struck out.
+
+    None where too few are the same.
+    """
     one, other = _WORD.findall(first), _WORD.findall(text)
-    for kind, start, end, begin, stop in difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
+    # Blanks belong to the word that they lead to, but two words are the same whatever stands between.
+    found = difflib.SequenceMatcher(None, [word.strip() for word in one], [word.strip() for word in other], False)  # noqa: FBT003
+    if found.ratio() < _LEAST_ALIKE:
+        return None
+    return "".join(_pieces(one, other, found.get_opcodes()))
+
+
+def _pieces(one: Sequence[str], other: Sequence[str], codes: Iterable[tuple[str, int, int, int, int]]) -> Iterator[str]:
+    for kind, start, end, begin, stop in codes:
         if kind == "equal":
             yield html.escape("".join(other[begin:stop]))
             continue

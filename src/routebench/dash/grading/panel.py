@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
 _LOCK_TIMEOUT_S = 2.0
 """A key that waits longer for another process would seem dead; nothing is lost, it can be pressed again."""
-_COLUMNS = (
-    Column("case_id", "case"),
-    Column("left", "answer, or left"),
-    Column("right", "right"),
-    Column("value", "you", "right", lambda value: f"{value:.2f}", "1: the left one is better, or the best score"),
+_PAIR_COLUMNS = (Column("left", "left"), Column("right", "right"))
+_ANSWER_COLUMNS = (Column("left", "answer of"),)
+_NUMBER_COLUMNS = (
+    Column("value", "you", "right", lambda value: f"{value:.2f}", "1: the best score, or the left one is better"),
     Column("judge", "judge", "right", lambda value: f"{value:.2f}", "on the same scale"),
     Column("gap", "apart", "right", lambda value: f"{value:.2f}", "how far judge and you are apart"),
     Column("note", "note"),
@@ -72,7 +71,12 @@ class GraderPanel(Panel):
         self._figures = widgets.HTML()
         self._figures.add_class("rb-results")
         self._picture: ChartView | None = None
-        self._cases = Grid(_COLUMNS, name="graded", label="What was graded, and what the judge said", search=True)
+        self._cases = Grid(
+            (Column("case_id", "case"), *(_ANSWER_COLUMNS if scale else _PAIR_COLUMNS), *_NUMBER_COLUMNS),
+            name="graded",
+            label="What was graded, and what the judge said",
+            search=True,
+        )
         self._results = widgets.VBox([])
         super().__init__(
             title="Grade",

@@ -16,6 +16,7 @@ from routebench.dash.parts.vega import vega_source
 
 INK, PAPER = "#1b1b1b", "#ffffff"
 """Foreground and background in the specs of charts; a dark page swaps them."""
+_FITTED = {"type": "fit-x", "contains": "padding"}
 
 
 class ChartView(anywidget.AnyWidget):
@@ -95,14 +96,38 @@ class ChartView(anywidget.AnyWidget):
                 self.frames = {source: rows(frame) for source, frame in data.items()}
 
     def svg(self) -> str:
-        """Returns the picture as it would be on a white page, as SVG text that is drawn here and now."""
-        import vl_convert
-
-        spec = {**self.spec, "width": _STILL_WIDTH, "datasets": self.frames}
-        return str(vl_convert.vegalite_to_svg(spec))
+        """Returns the picture as SVG text in the colours of the page that it stands in, drawn here and now."""
+        return still(self.spec, self.frames)
 
 
 _STILL_WIDTH = 880
+_STILL_GRID = "#8a8a8a"
+
+
+def still(spec: Mapping[str, Any], frames: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Returns a spec as SVG text without a background, its ink that of the text around it; drawn here and now.
+
+    Args:
+        spec: in Vega-Lite.
+        frames: rows by the name of their source.
+    """
+    import vl_convert
+
+    config = spec.get("config", {})
+    ink = {"labelColor": INK, "titleColor": INK}
+    quiet = {"gridColor": _STILL_GRID, "gridOpacity": 0.3, "domainColor": _STILL_GRID, "tickColor": _STILL_GRID}
+    painted = {
+        **config,
+        "background": "transparent",
+        "axis": {**config.get("axis", {}), **ink, **quiet},
+        "legend": {**config.get("legend", {}), **ink},
+        "title": {**config.get("title", {}), "color": INK, "subtitleColor": INK},
+        "text": {"color": INK, **config.get("text", {})},
+    }
+    drawn = vl_convert.vegalite_to_svg(
+        {**spec, "width": _STILL_WIDTH, "autosize": _FITTED, "datasets": frames, "config": painted}
+    )
+    return str(drawn).replace(INK, "currentColor")
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -125,4 +150,4 @@ def _values(column: pd.Series[Any]) -> Sequence[Any]:
 def _spec(chart: Any) -> dict[str, Any]:
     spec: dict[str, Any] = chart.to_dict()
     # The place it is shown in says how wide it is.
-    return {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+    return {**spec, "width": "container", "autosize": _FITTED}

@@ -28,7 +28,7 @@ from routebench.dash.tuning.pictures import (
 from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.seal import Seal
-from routebench.dash.tuning.setting import BEST
+from routebench.dash.tuning.setting import BEST, Setting
 from routebench.dash.tuning.state import Tuning, Version
 from routebench.dash.tuning.tables import (
     FIGURE_COLUMNS,
@@ -131,6 +131,9 @@ class TunerPanel(Panel):
         )
         self._wire()
         self._allow()
+        self._controls.show(Setting())
+        for button in (self._near, self._again):
+            _seen(button, seen=False)
         self._lesson.start(start, self._studies)
 
     def _wire(self) -> None:
@@ -356,8 +359,9 @@ class TunerPanel(Panel):
 
     def _show_chart(self, state: Tuning) -> None:
         moving = moving_frames(state)
-        still = {} if self._drawn is state.study else field_frames(state.study)
-        self._drawn = state.study
+        # Stakes move no point.
+        still = {} if self._drawn is state.bare else field_frames(state.bare)
+        self._drawn = state.bare
         log = can_be_log(state.study)
         if log != self._log:
             self._log = log

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from routebench.dash.format import money, percent
-from routebench.dash.parts import INK
+from routebench.dash.parts import INK, PAPER
 from routebench.dash.tuning.standing import Standing
 from routebench.dash.tuning.state import Tuning
 from routebench.evaluate.intervals import mean_interval
@@ -57,13 +57,7 @@ def scatter(*, log: bool) -> Any:
         of("models")
         .mark_point(shape="circle", size=90, color=_MODEL, filled=True, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
-        *(
-            of("models")
-            .mark_text(align=align, dx=dx, dy=-9, fontSize=_FONT_PX, color=INK)
-            .encode(x=x, y=y, text="label:N")
-            .transform_filter(f"datum.order === {side}")
-            for side, (align, dx) in enumerate((("left", 8), ("right", -8)))
-        ),
+        *_named(of("models").encode(x=x, y=y, text="label:N"), dy=-9, weight="normal"),
         of("best")
         .mark_point(shape="diamond", size=420, color=INK, filled=False, strokeWidth=2, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
@@ -74,15 +68,21 @@ def scatter(*, log: bool) -> Any:
         of("you")
         .mark_point(shape="diamond", size=230, color=_STRATEGY, filled=True, stroke=INK, strokeWidth=2, opacity=1)
         .encode(x=x, y=y, tooltip=tips),
-        *(
-            of("you")
-            .mark_text(align=align, dx=dx, dy=18, fontSize=_FONT_PX, fontWeight="bold", color=INK)
-            .encode(x=x, y=y, text="name:N")
-            .transform_filter(f"datum.order === {side}")
-            for side, (align, dx) in enumerate((("left", 10), ("right", -10)))
-        ),
+        *_named(of("you").encode(x=x, y=y, text="name:N"), dy=18, weight="bold"),
     ]
     return alt.layer(*layers).properties(height=_HEIGHT).configure_view(stroke=None).configure_axis(gridOpacity=0.4)
+
+
+def _named(chart: Any, *, dy: int, weight: str) -> list[Any]:
+    """The names of marks, at the right of a mark or at its left by column `order`, on a rim of paper."""
+    font = {"dy": dy, "fontSize": _FONT_PX, "fontWeight": weight}
+    sides = (("left", 9), ("right", -9))
+    rims = ({"stroke": PAPER, "strokeWidth": 4, "strokeOpacity": 0.7, "color": PAPER}, {"color": INK})
+    return [
+        chart.transform_filter(f"datum.order === {side}").mark_text(align=align, dx=dx, **font, **rim)
+        for side, (align, dx) in enumerate(sides)
+        for rim in rims
+    ]
 
 
 def can_be_log(study: Study) -> bool:

@@ -55,6 +55,7 @@ class Tuning:
         setting: as it is now.
         versions: settings that were kept.
         learned: the study under all guards, with the stakes that it was learned with.
+        bare: under the guards of the setting, with the stakes that it was learned with.
         study: under the guards and stakes of the setting; without the forms that are still to be replayed so.
     """
 
@@ -65,8 +66,7 @@ class Tuning:
         self.study = study
         # With the stakes that the suite itself gives.
         self._own = study.outcomes
-        # Under the guards of the setting, with the stakes that it was learned with.
-        self._bare = study
+        self.bare = study
         self._replayed: dict[tuple[str, ...], Study] = {}
         self.setting = setting or Setting(max_cost_usd_per_1k=_middle_cost(study))
         self.versions: list[Version] = []
@@ -120,7 +120,7 @@ class Tuning:
                 self._replayed[self.setting.off] = study
 
     def _stand_on(self, study: Study) -> None:
-        self._bare, self.study, self._now = study, self._staked(study), None
+        self.bare, self.study, self._now = study, self._staked(study), None
         self._kept.clear()
 
     @property
@@ -185,7 +185,7 @@ class Tuning:
                 self._now = self._guarded(held)
                 return True
         elif setting.stakes != before.stakes:
-            self._stand_on(self._bare)
+            self._stand_on(self.bare)
         return False
 
     def _on(self, setting: Setting) -> list[str]:

@@ -10,7 +10,8 @@ from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.dash.parts import Column
 from routebench.dash.tuning.standing import Standing
 from routebench.dash.tuning.state import Tuning, Version
-from routebench.tune import Point, Tuned
+from routebench.tune import Tuned
+from routebench.tune.trials import Trial
 
 FIGURE_COLUMNS = (
     Column("where", "measured on"),
@@ -51,9 +52,9 @@ def figure_frame(tuning: Tuning, tuned: Tuned | None, look: str) -> pd.DataFrame
         look: which look that was, and of which setting.
     """
     rows = [_standing_row(tuning.now)]
-    best = tuning.best_point
-    if best is not None and (best[0], best[1].index) != (tuning.now.form, tuning.now.place):
-        rows.append(_point_row(*best))
+    best = tuning.best.trial
+    if best is not None and (best.form.name, best.point.index) != (tuning.now.form, tuning.now.place):
+        rows.append(_trial_row(best))
     if tuned is not None:
         rows.append(_tuned_row(tuned, look))
     return pd.DataFrame(rows, columns=[column.name for column in FIGURE_COLUMNS]).set_index(
@@ -76,17 +77,18 @@ def _standing_row(one: Standing) -> dict[str, Any]:
     }
 
 
-def _point_row(form: str, point: Point) -> dict[str, Any]:
+def _trial_row(best: Trial) -> dict[str, Any]:
+    point = best.point
     worst = UNKNOWN
     if point.worst_slice is not None and point.worst_drop is not None:
         worst = f"{point.worst_slice} {points(-point.worst_drop)}"
     return {
         "where": TRAIN,
-        "what": f"best that meets it: {form} {point.index}",
+        "what": f"best: {best.form.name} {point.index}",
         "quality": percent(point.quality),
         "cost": money(point.cost_usd_per_1k),
-        "mix": "",
-        "best": "",
+        "mix": points(best.gain),
+        "best": points(best.over_baseline),
         "p95": seconds(point.latency_p95_s),
         "worst": worst,
         "damage": money(point.damage_usd_per_1k),

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as widgets
-import pandas as pd
-
-from routebench.dash.format import lane_line, money
-from routebench.dash.parts import ChartView, Grid, Numbers, Panel
+from routebench.dash.format import money
+from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.watching.board import Board
 from routebench.dash.watching.controls import Controls
-from routebench.dash.watching.pictures import described, frames, latencies
-from routebench.dash.watching.priced import PRICED_COLUMNS
-from routebench.dash.watching.state import Look, Watch
-from routebench.dash.watching.stored import STORED_COLUMNS, Stored
-from routebench.dash.watching.tables import (
-    MODEL_COLUMNS,
-    PROBLEM_COLUMNS,
-    figures,
-    model_frame,
-    problem_frame,
-    text_columns,
-    text_frame,
-)
-from routebench.dash.watching.wording import done, footer, listed, reading, spent
+from routebench.dash.watching.look import Look
+from routebench.dash.watching.state import Watch
+from routebench.dash.watching.wording import footer, reading
 from routebench.errors import RoutebenchError
 from routebench.run import Progress, Run
 
@@ -39,8 +25,6 @@ _SCORES_EVERY_S = 5.0
 _STORE_EVERY_S = 2.0
 _SAID_EVERY_S = 5.0
 _STILL_EVERY_S = 15.0
-_PICTURE = "Latency of the latest calls"
-_INTERIM = "Numbers of a run that goes on change until its end, and are not for decisions."
 
 
 class RunPanel(Panel):
@@ -61,33 +45,10 @@ class RunPanel(Panel):
         limit = 64 if watch.bench is None else watch.bench.limits.max_concurrency
         self._controls = Controls(watch.most_usd, limit if watch.run is None else watch.run.max_concurrency)
         self._follows = follow
-        self._shown: dict[str, pd.DataFrame] = {}
-        self._picture: ChartView | None = None
+        self._scoring = threading.Lock()
+        self._board = Board()
         self._said_s = self._still_s = 0.0
-        self._past = widgets.HTML()
-        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="14em", flex="0 0 auto"))
-        self._done = widgets.HTML(layout=widgets.Layout(flex="1 1 20em"))
-        self._money = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="14em", flex="0 0 auto"))
-        self._spent = widgets.HTML(layout=widgets.Layout(flex="1 1 20em"))
-        self._lines = widgets.VBox([Panel.row(self._bar, self._done), Panel.row(self._money, self._spent)])
-        self._plan = Grid(text_columns(PRICED_COLUMNS), name="plan", label="the priced plan, a row a model")
-        self._known = Grid(text_columns(STORED_COLUMNS), name="cells", label="what the store knows, a row a model")
-        self._models = Grid(MODEL_COLUMNS, name="models", label="progress, a row a model")
-        self._problems = Grid(PROBLEM_COLUMNS, name="problems", label="calls that did not go smoothly", page_size=50)
-        self._lanes = widgets.HTML()
-        self._log = widgets.HTML()
-        self._tabs = widgets.Tab([widgets.VBox([self._models, self._lanes]), self._problems, self._log])
-        self._tabs.titles = ("Models", "Problems", "Log")
-        self._drawn = widgets.VBox([])
-        children = [
-            self._controls.widget,
-            self._past,
-            self._lines,
-            self._plan,
-            self._known,
-            self._tabs,
-            self._drawn,
-        ]
+        children = [self._controls.widget, *self._board.children]
         super().__init__(title="Run", children=children, footer=footer(watch))
         self._wire()
         if watch.run is None:
@@ -120,30 +81,16 @@ class RunPanel(Panel):
         else:
             self._show_elsewhere()
         self._controls.show(watch, progress)
-        for widget, stages in (
-            (self._lines, ("run", "elsewhere")),
-            (self._plan, ("plan",)),
-            (self._known, ("plan", "elsewhere") if len(self._known.frame) else ()),
-            (self._tabs, ("run",)),
-            (self._drawn, ("run",)),
-        ):
-            widget.layout.display = None if watch.stage in stages else "none"
+        self._board.stand(watch.stage)
 
     def numbers(self) -> Sequence[Numbers]:
         """The tables of the stage that it is in."""
-        known = ("Known to the store", text_columns(STORED_COLUMNS), self._known)
-        tables = {
-            "plan": (("Plan", text_columns(PRICED_COLUMNS), self._plan), known),
-            "elsewhere": (known,),
-            "run": (("Models", MODEL_COLUMNS, self._models), ("Problems", PROBLEM_COLUMNS, self._problems)),
-        }[self.watch.stage]
-        told = [figures(caption, columns, grid.frame) for caption, columns, grid in tables if len(grid.frame)]
         log = [Numbers("Log", ("at", "what happened"), self.watch.log)] if self.watch.log else []
-        return [*told, *log]
+        return [*self._board.numbers(self.watch.stage), *log]
 
     def pictures(self) -> Sequence[ChartView]:
         """The latest calls, once there is a run."""
-        return () if self._picture is None else (self._picture,)
+        return () if self._board.picture is None else (self._board.picture,)
 
     def code(self) -> str:
         """The same run from Python."""
@@ -204,7 +151,7 @@ class RunPanel(Panel):
     def _plan_again(self) -> None:
         self.clear()
         self.watch.find()
-        self._shown.clear()
+        self._board.forget()
         self.refresh()
         self._begin_to_follow()
         self.settled()
@@ -230,6 +177,9 @@ class RunPanel(Panel):
             self.end()
 
     def _score(self) -> None:
+        if not self._scoring.acquire(blocking=False):
+            # The thread of the answers goes on with the judges.
+            return
         refused = False
         while self.watch.is_going:
             time.sleep(_SCORES_EVERY_S)
@@ -237,6 +187,7 @@ class RunPanel(Panel):
             if done and refused:
                 self.clear()
             refused = not done
+        self._scoring.release()
 
     def end(self) -> None:
         """Settles a run that has ended, and goes on with its judges where it has some."""
@@ -275,11 +226,11 @@ class RunPanel(Panel):
     def _show_plan(self) -> None:
         watch, priced = self.watch, self.watch.priced
         if watch.stored is not None:
-            self._show_stored(watch.stored)
+            self._board.show_stored(watch.stored)
         if priced is None:
             self.reading = "The plan could not be made."
             return
-        if self._put(self._plan, text_frame(priced.rows(), PRICED_COLUMNS)):
+        if self._board.show_plan(priced):
             self._controls.suggest(watch)
             if priced.n_calls and not watch.read_only and watch.bench is not None:
                 bench = watch.bench
@@ -289,72 +240,23 @@ class RunPanel(Panel):
     def _show_elsewhere(self) -> None:
         stored = self.watch.stored
         assert stored is not None
-        self._show_stored(stored)
-        self._bar.value = stored.n_done / max(1, stored.n_cells)
-        self._done.value = f"{stored.n_done:,} of {stored.n_cells:,} cells are in the store"
-        spend = None if stored.last is None else stored.last.spend_usd
-        self._money.layout.display = "none"
-        self._spent.value = "" if not spend else f"spent {money(spend)} when it was last told"
+        self._board.show_stored(stored)
         self.reading = f"Another process runs {self.watch.suite}: {stored.n_done:,} of {stored.n_cells:,} cells."
-
-    def _show_stored(self, stored: Stored) -> None:
-        self._past.value = f"<div>{html.escape(stored.story)}</div>" if stored.story else ""
-        self._put(self._known, text_frame(stored.rows(), STORED_COLUMNS))
 
     def _show_run(self, look: Look) -> None:
         progress = look.progress
-        self._past.value = f"<div>{_INTERIM}</div>" if self.watch.is_going else ""
-        self._bar.value = progress.done / progress.calls if progress.calls else 1.0
-        self._done.value = html.escape(done(look))
-        cap = progress.cap_usd
-        self._money.layout.display = None if cap else "none"
-        self._money.value = min(1.0, progress.spent_usd / cap) if cap else 0.0
-        self._spent.value = html.escape(spent(look))
-        self._put(self._models, model_frame(look, self.watch.scores))
-        if self._put(self._problems, problem_frame(look)):
-            self._tabs.set_title(1, f"Problems ({len(look.problems)})")
-        self._lanes.value = listed(lane_line(lane) for lane in progress.lanes)
-        self._log.value = listed(f"{at}: {text}" for at, text in reversed(self.watch.log))
-        self._draw(look)
+        self._board.show_run(look, self.watch)
+        self.selection = tuple(model.name for model in progress.models)
         self.reading = reading(self.watch.suite, look)
-        if progress.paused and self.watch.is_going:
+        if not self.watch.is_going:
+            return
+        if progress.paused:
             names = ", ".join(progress.paused)
             self.refuse(f"Paused: {names}: {next(iter(progress.paused.values()))}", "the other models go on")
         now_s = time.monotonic()
-        if self.watch.is_going and now_s - self._said_s >= _SAID_EVERY_S:
+        if now_s - self._said_s >= _SAID_EVERY_S:
             self._said_s = now_s
             self.say(f"{progress.status}: {progress.done:,} of {progress.calls:,} calls.")
-
-    def _draw(self, look: Look) -> None:
-        names = [model.name for model in look.progress.models]
-        points = look.points()
-        data = frames(points, names)
-        if self._picture is None:
-            self._picture = ChartView(
-                latencies(names), name="latencies", description=described(points, names), data=data
-            )
-            self._drawn.children = (
-                widgets.HTML(f"<b>{_PICTURE}</b>, a row a model; a cross is a failure"),
-                self._picture,
-            )
-        elif set(names) != set(self.selection):
-            self._picture.show(latencies(names), described(points, names), data)
-        elif self._changed("points", points):
-            self._picture.feed(described(points, names), **data)
-        self.selection = tuple(names)
-
-    def _put(self, grid: Grid, frame: pd.DataFrame) -> bool:
-        """Shows a table where it has changed, and says whether it has."""
-        changed = self._changed(str(grid.model_id), frame)
-        if changed:
-            grid.show(frame)
-        return changed
-
-    def _changed(self, name: str, frame: pd.DataFrame) -> bool:
-        if name in self._shown and self._shown[name].equals(frame):
-            return False
-        self._shown[name] = frame
-        return True
 
     def _keep_still(self) -> None:
         now_s = time.monotonic()

@@ -2,71 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pandas as pd
-
 from routebench.dash.format import duration, money
-from routebench.dash.watching.forecast import Forecast, Pace, spend_usd
+from routebench.dash.watching.forecast import Pace, spend_usd
+from routebench.dash.watching.look import Look
 from routebench.dash.watching.priced import Priced
+from routebench.dash.watching.scores import Score, mean_scores
 from routebench.dash.watching.stored import Stored
 from routebench.errors import InputError
-from routebench.run import Progress, RecentCall, Run, going_on
-from routebench.store import Store, read_matrix
+from routebench.run import Progress, Run, going_on
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
 
 Stage = Literal["plan", "run", "elsewhere"]
 """Priced and not begun; begun, or ended, here; going on in another process."""
-
-SCORED_FROM = 30
-"""Graded answers of a model from which its mean score is shown: fewer would be read as if they said something."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """The mean score of a model's graded answers so far, with its 95 % interval; None below `SCORED_FROM` of them."""
-
-    n: int
-    mean: float | None = None
-    ci95: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A run at one moment.
-
-    Attributes:
-        spend: what it will have cost, in US dollars; None while that cannot be told.
-        left: seconds that are left; None while that cannot be told.
-        calls: the latest, newest last.
-        problems: those of them, and older ones, that did not go smoothly.
-    """
-
-    progress: Progress
-    spend: Forecast | None
-    left: Forecast | None
-    calls: Sequence[RecentCall]
-    problems: Sequence[RecentCall]
-
-    def points(self) -> pd.DataFrame:
-        """The latest calls for the picture: at_s, model, case, latency_s, kind (`answered` or `failed`), what."""
-        rows = [
-            (
-                call.at_s,
-                call.model,
-                call.case_id or "",
-                np.nan if call.latency_s is None else call.latency_s,
-                "failed" if call.has_failed else "answered",
-                str(call),
-            )
-            for call in self.calls
-        ]
-        return pd.DataFrame(rows, columns=["at_s", "model", "case", "latency_s", "kind", "what"])
 
 
 class Watch:
@@ -310,28 +261,3 @@ class Watch:
         for name, reason in now.paused.items():
             if name not in before.paused:
                 self.note(f"{name} is paused: {reason}")
-
-
-def mean_scores(store: Store, suite: str, models: Sequence[str]) -> dict[str, Score]:
-    """Returns the mean score of every model's graded answers; models with none are left out.
-
-    Raises:
-        StoreError: the store cannot be read, or holds no such suite.
-    """
-    from routebench.evaluate.intervals import mean_interval
-
-    found = read_matrix(store, suite, models)
-    score, model, case = (np.ma.filled(found.cells[name], np.nan) for name in ("score", "model", "case"))
-    ids = np.asarray(found.cases["case_id"]).astype(str)
-    keys = np.ma.filled(found.cases["group_key"].astype(object), "").astype(str)
-    groups = np.where(keys == "", ids, keys)
-    weights = np.ma.filled(found.cases["weight"], np.nan).astype(float)
-    told: dict[str, Score] = {}
-    for place, name in enumerate(models):
-        mine = (model == place) & ~np.isnan(score)
-        n = int(mine.sum())
-        at = case[mine].astype(int)
-        interval = mean_interval(score[mine], groups[at], weights[at], share=True) if n >= SCORED_FROM else None
-        if n:
-            told[name] = Score(n) if interval is None else Score(n, interval.mean, interval.ci95)
-    return told

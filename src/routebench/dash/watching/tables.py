@@ -9,7 +9,8 @@ import pandas as pd
 
 from routebench.dash.format import UNKNOWN, duration, money, percent, seconds
 from routebench.dash.parts import Column, Numbers
-from routebench.dash.watching.state import SCORED_FROM, Look, Score
+from routebench.dash.watching.look import Look
+from routebench.dash.watching.scores import SCORED_FROM, Score
 
 MODEL_COLUMNS = (
     Column("name", "model"),

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from routebench.dash.format import duration, money
 from routebench.dash.watching.forecast import Forecast
-from routebench.dash.watching.state import Look, Watch
+from routebench.dash.watching.look import Look
+from routebench.dash.watching.state import Watch
 
 _LINE_CHARACTERS = 400
 

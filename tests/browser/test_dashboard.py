@@ -1,0 +1,115 @@
+"""The cockpit as Voila serves it, for people who open no notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from routebench.demonstration import TODAY
+from routebench.serving import Access, Dashboard, Page, open_dashboard
+from tests.browser.conftest import Watched
+from tests.browser.panels import brush, settle, slider
+
+TOKEN = "a-token-that-nobody-guesses"
+_MINUTES_MS = 150_000
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def dashboard(request: pytest.FixtureRequest, answered: Path) -> Iterator[tuple[str, Dashboard]]:
+    page = Page(str(answered / "bench.yaml"), today=str(answered / TODAY))
+    with open_dashboard(page, Access(port=0, theme=request.param)) as served:
+        yield request.param, served
+
+
+def open_tab(watched: Watched, name: str) -> Locator:
+    """Shows a panel of the cockpit and returns it once it is there."""
+    cockpit = watched.page.locator(".rb-cockpit")
+    cockpit.locator(".widget-toggle-buttons").first.get_by_role("button", name=name, exact=True).click()
+    panel = cockpit.locator(".rb-panel:visible").first
+    panel.wait_for(timeout=_MINUTES_MS)
+    return panel
+
+
+@pytest.mark.parametrize(
+    "watched", [{}, {"viewport": {"width": 800, "height": 1600}}], indirect=True, ids=["1280", "800"]
+)
+def test_every_panel_opens_and_nothing_can_be_written(watched: Watched, dashboard: tuple[str, Dashboard]) -> None:
+    theme, served = dashboard
+    page = watched.page
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    page.goto(served.address)
+    expect(page.locator(".rb-cockpit")).to_contain_text("This page only shows")
+
+    compared = open_tab(watched, "Compare")
+    settle(compared.locator(".rb-chart").first)
+    watched.picture(f"dashboard-compare-{theme}-{width}")
+    brush(page, compared.locator(".rb-chart").first)
+    expect(compared.locator(".rb-grid").first.locator("tr.ticked[data-key='rules']")).to_be_visible()
+
+    settle(open_tab(watched, "Today").locator(".rb-chart").first)
+    watched.picture(f"dashboard-today-{theme}-{width}")
+
+    tuner = open_tab(watched, "Tune")
+    expect(tuner.locator(".rb-reading").first).to_contain_text("Train, out of fold", timeout=_MINUTES_MS)
+    expect(tuner).not_to_contain_text("learning:", timeout=_MINUTES_MS)
+    n_drawn = settle(tuner.locator(".rb-chart").first)
+    slider(tuner, "operating point").press("ArrowRight")
+    expect(tuner.locator(".rb-chart").first).not_to_have_attribute("data-drawn", str(n_drawn))
+    for name in ("Check once on test", "Write rules.yaml"):
+        for button in tuner.get_by_role("button", name=name).all():
+            expect(button).to_be_disabled()
+    watched.picture(f"dashboard-tune-{theme}-{width}")
+
+    run = open_tab(watched, "Run")
+    expect(run).to_contain_text("Nothing to run")
+    assert not [one for one in run.get_by_role("button", name="Start").all() if one.is_enabled() and one.is_visible()]
+    watched.picture(f"dashboard-run-{theme}-{width}")
+
+    browsed = open_tab(watched, "Browse")
+    settle(browsed.locator(".rb-chart").first)
+    watched.picture(f"dashboard-browse-{theme}-{width}")
+    expect(page.get_by_role("button", name="Grade", exact=True)).to_have_count(0)
+    watched.check()
+
+
+def test_panels_are_chosen_with_keys_alone(watched: Watched, dashboard: tuple[str, Dashboard]) -> None:
+    _, served = dashboard
+    page = watched.page
+    page.goto(served.address)
+    page.locator(".rb-cockpit").wait_for()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "Browse":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator(".rb-cockpit .rb-panel:visible .rb-title").first).to_have_text("Browse")
+    watched.check()
+
+
+def test_with_a_token_people_run_and_grade(watched: Watched, tmp_path: Path) -> None:
+    from tests.browser.workspace import answered_workspace
+
+    folder = answered_workspace(tmp_path / "bench", left=1)
+    served_page = Page(str(folder / "bench.yaml"), cap_usd=0.01)
+    page = watched.page
+    with open_dashboard(served_page, Access(port=0, token=TOKEN, cap_usd=0.01)) as served:
+        page.goto(served.address)
+        expect(page).to_have_url(f"{served.address}login?next=%2F")
+        page.goto(served.url)
+        # The token is not left in the address.
+        expect(page).to_have_url(served.address)
+        expect(page.locator(".rb-cockpit")).to_contain_text("at most $0.01")
+        run = open_tab(watched, "Run")
+        expect(run.get_by_role("button", name="Start")).to_be_enabled()
+        grade = open_tab(watched, "Grade")
+        grade.get_by_role("button", name="Begin").click()
+        expect(grade).to_contain_text("Nobody is named")
+        grade.get_by_label("Who grades").fill("anna")
+        grade.get_by_label("Who grades").press("Enter")
+        grade.get_by_role("button", name="Begin").click()
+        expect(grade.locator(".rb-panel")).to_be_visible()
+        watched.picture("dashboard-grade")
+    watched.check()
