@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from routebench.demonstration import TODAY
 from routebench.serving import Access, Dashboard, Page, open_dashboard
+from routebench.serving.access import Theme
 from tests.browser.conftest import Watched
 from tests.browser.panels import brush, settle, slider
 
@@ -17,11 +17,9 @@ TOKEN = "a-token-that-nobody-guesses"
 _MINUTES_MS = 150_000
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def dashboard(request: pytest.FixtureRequest, answered: Path) -> Iterator[tuple[str, Dashboard]]:
-    page = Page(str(answered / "bench.yaml"), today=str(answered / TODAY))
-    with open_dashboard(page, Access(port=0, theme=request.param)) as served:
-        yield request.param, served
+@pytest.fixture(scope="module")
+def page_of_demo(answered: Path) -> Page:
+    return Page(str(answered / "bench.yaml"), today=str(answered / TODAY))
 
 
 def open_tab(watched: Watched, name: str) -> Locator:
@@ -34,14 +32,27 @@ def open_tab(watched: Watched, name: str) -> Locator:
 
 
 @pytest.mark.parametrize(
-    "watched", [{}, {"viewport": {"width": 800, "height": 1600}}], indirect=True, ids=["1280", "800"]
+    ("theme", "watched"),
+    [("light", {}), ("dark", {"viewport": {"width": 800, "height": 1600}})],
+    indirect=["watched"],
+    ids=["light-1280", "dark-800"],
 )
-def test_every_panel_opens_and_nothing_can_be_written(watched: Watched, dashboard: tuple[str, Dashboard]) -> None:
-    theme, served = dashboard
+def test_every_panel_opens_and_nothing_can_be_written(watched: Watched, theme: Theme, page_of_demo: Page) -> None:
+    with open_dashboard(page_of_demo, Access(port=0, theme=theme)) as served:
+        look_at_every_panel(watched, theme, served)
+    watched.check()
+
+
+def look_at_every_panel(watched: Watched, theme: Theme, served: Dashboard) -> None:
     page = watched.page
     width = page.viewport_size["width"] if page.viewport_size else 0
     page.goto(served.address)
     expect(page.locator(".rb-cockpit")).to_contain_text("This page only shows")
+    # With keys alone: every panel is a button.
+    while page.evaluate("document.activeElement.textContent.trim()") != "Browse":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".rb-cockpit .rb-panel:visible .rb-title").first).to_have_text("Browse")
 
     compared = open_tab(watched, "Compare")
     settle(compared.locator(".rb-chart").first)
@@ -72,21 +83,6 @@ def test_every_panel_opens_and_nothing_can_be_written(watched: Watched, dashboar
     settle(browsed.locator(".rb-chart").first)
     watched.picture(f"dashboard-browse-{theme}-{width}")
     expect(page.get_by_role("button", name="Grade", exact=True)).to_have_count(0)
-    watched.check()
-
-
-def test_panels_are_chosen_with_keys_alone(watched: Watched, dashboard: tuple[str, Dashboard]) -> None:
-    _, served = dashboard
-    page = watched.page
-    page.goto(served.address)
-    page.locator(".rb-cockpit").wait_for()
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent.trim()") == "Browse":
-            break
-    page.keyboard.press("Enter")
-    expect(page.locator(".rb-cockpit .rb-panel:visible .rb-title").first).to_have_text("Browse")
-    watched.check()
 
 
 def test_with_a_token_people_run_and_grade(watched: Watched, tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_strategies_are_compared_and_rules_tuned_and_exported(watched: Watched, 
     assert settle(chart) > n_drawn
     watched.picture("lab-tuner")
 
+    tuner.get_by_text("Export to YAML").click()
     field = tuner.get_by_label("file")
     field.fill(str(folder / "rules.yaml"))
     field.press("Enter")

@@ -217,11 +217,17 @@ class _Reception(Panel):
         self._what = widgets.ToggleButtons(options=list(_RATES), style={"button_width": "auto"})
         begin = widgets.Button(description="Begin", button_style="primary", tooltip="goes on where this name left off")
         begin.on_click(lambda _button: self._begin())
-        self._place = widgets.VBox()
-        super().__init__(
-            title=f"Grade: {bench.suite.name}", children=[self.row(self._who, self._what, begin), self._place]
-        )
+        super().__init__(title=f"Grade: {bench.suite.name}", children=[self.row(self._who, self._what, begin)])
         self.reading = "People grade answers without knowing whose they are; the same name goes on where it left off."
+
+    def code(self) -> str:
+        """The Python that gives the same."""
+        who = self._who.value.strip() or "me"
+        return f"rb.grader(bench, {who!r}, kind={_RATES[self._what.value]!r})"
+
+    def inside(self) -> widgets.Box:
+        """Returns the questions, in whose place the grader comes."""
+        return self.widget
 
     def _begin(self) -> None:
         self.clear()
@@ -234,7 +240,7 @@ class _Reception(Panel):
         except RoutebenchError as error:
             self.refuse(error)
             return
-        self._place.children = (self.result.inside(),)
+        self.widget.children = (self.result.inside(),)
 
 
 def _reading(bench: Bench, *, read_only: bool, cap_usd: float | None) -> str:

@@ -197,14 +197,19 @@ def mean_estimate(values: FloatArray, groups: Groups, weight: FloatArray) -> Stu
     """
     if len(values) < 2:
         return None
-    member = numbered(groups)
-    sizes = np.bincount(member, weights=weight)
+    alone = n_clusters(groups) == len(groups)
+    member = np.empty(0, dtype=np.intp) if alone else numbered(groups)
+
+    def by_cluster(amounts: FloatArray) -> FloatArray:
+        return amounts if alone else np.bincount(member, weights=amounts)
+
+    sizes = by_cluster(weight)
     leverage = sizes / sizes.sum()
     freedom = float(1 / (leverage**2).sum()) - 1
     if freedom < MIN_FREEDOM:
         return None
     mean = float(np.average(values, weights=weight))
-    influence = np.bincount(member, weights=weight * (values - mean)) / sizes.sum()
+    influence = by_cluster(weight * (values - mean)) / sizes.sum()
     squares = influence**2
     error = float(np.sqrt((squares / (1 - leverage)).sum()))
     skewness = 0.0
@@ -215,5 +220,5 @@ def mean_estimate(values: FloatArray, groups: Groups, weight: FloatArray) -> Stu
         error=error,
         freedom=freedom,
         skewness=skewness if abs(skewness) > _MARKED_SKEWNESS else 0.0,
-        clustered=not independent(groups, weight),
+        clustered=not (alone and bool((weight == weight[:1]).all())),
     )

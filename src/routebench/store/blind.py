@@ -131,7 +131,9 @@ def read_showable(store: Store, suite: str, models: Sequence[str]) -> pd.DataFra
 
 
 def add_batch(store: Store, batch: BlindBatch) -> None:
-    """Writes a batch whole; one that is there already is left as it is."""
+    """Writes a batch whole, its items too; one that is there already is left as it is."""
+    import pyarrow as pa
+
     row = [
         batch.batch_id,
         batch.suite,
@@ -143,20 +145,33 @@ def add_batch(store: Store, batch: BlindBatch) -> None:
         json.dumps(dict(batch.counts)),
         _utc(batch.drawn_at),
     ]
-    items = [
-        [
-            *(batch.batch_id, item.place, item.case_id, item.group, item.weight),
-            *(*_side(item.left), *_side(item.right)),
-            *(item.doubtful, item.chance, item.first_place),
-        ]
-        for item in batch.items
-    ]
+    items = pa.Table.from_pylist([_row(batch.batch_id, item) for item in batch.items])
     with store.connect() as con:
         con.execute("BEGIN")
-        con.execute(_insert("INSERT OR IGNORE", "blind_batches", 9), row)
-        if items:
-            con.executemany(_insert("INSERT OR IGNORE", "blind_items", 14), items)
+        con.execute(_insert("INSERT OR IGNORE", "blind_batches", len(row)), row)
+        con.register("incoming", items)
+        con.execute("INSERT OR IGNORE INTO blind_items BY NAME SELECT * FROM incoming")
         con.execute("COMMIT")
+        con.unregister("incoming")
+
+
+def _row(batch_id: str, item: BlindItem) -> dict[str, Any]:
+    # The empty key of a reference tells it from there being no other side.
+    sides: dict[str, str | None] = {}
+    for name, side in (("left", item.left), ("right", item.right)):
+        told = (None, None, None) if side is None else (side.model, side.request_key, side.run_id)
+        sides |= {f"{name}_model": told[0], f"{name}_key": told[1], f"{name}_run": told[2]}
+    return {
+        "batch_id": batch_id,
+        "place": item.place,
+        "case_id": item.case_id,
+        "group_key": item.group,
+        "weight": item.weight,
+        **sides,
+        "doubtful": item.doubtful,
+        "chance": item.chance,
+        "first_place": item.first_place,
+    }
 
 
 def read_batch(store: Store, batch_id: str) -> BlindBatch | None:
@@ -186,11 +201,6 @@ def _item(row: Sequence[Any]) -> BlindItem:
     alone = sides[3:] == [None, None, None]
     left, right = BlindAnswer(*sides[:3]), BlindAnswer(*sides[3:])
     return BlindItem(place, case_id, group, weight, left, None if alone else right, doubtful, chance, first_place)
-
-
-def _side(answer: BlindAnswer | None) -> list[str | None]:
-    # The empty key of a reference tells it from there being no other side.
-    return [None, None, None] if answer is None else [answer.model, answer.request_key, answer.run_id]
 
 
 def read_shown_texts(store: Store, batch_id: str) -> dict[tuple[str, str | None], str | None]:

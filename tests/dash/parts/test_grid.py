@@ -83,3 +83,16 @@ def test_a_long_text_is_cut_and_kept_whole_in_the_file(grid: Grid) -> None:
     grid.show(pd.DataFrame({"name": ["x" * 5000], "cost": [0.1]}, index=["a"]))
     assert len(grid._page.rows[0][1]) < 1000
     assert "x" * 5000 in grid.csv()
+
+
+def test_other_columns_come_with_other_rows_and_a_sort_that_is_gone_is_forgotten() -> None:
+    grid = Grid([Column("a", "A")], name="t", label="t")
+    grid.show(pd.DataFrame({"a": [2, 1]}, index=["x", "y"]))
+    grid._page.sort = ["a", False]
+    grid.show(
+        pd.DataFrame({"b": [3.0, 4.0]}, index=["x", "y"]), [Column("b", "B", "right", lambda value: f"{value:.1f}")]
+    )
+    assert [one["title"] for one in grid._page.columns] == ["B"]
+    assert grid._page.rows == [["x", "3.0"], ["y", "4.0"]]
+    assert grid._page.sort == ["", False]
+    assert grid.csv().splitlines()[0] == "key,b"

@@ -95,6 +95,7 @@ def test_pause_and_resume_share_a_button_and_read_only_has_none(tmp_path: Path) 
     assert (seen(controls.pause), seen(controls.raise_cap), seen(controls.concurrency)) == (True, True, True)
     controls.pause.click()
     assert controls.pause.description == "Resume"
+    assert panel.said.startswith("Paused: ")
     controls.pause.click()
     assert controls.pause.description == "Pause"
     controls.concurrency.value = 1

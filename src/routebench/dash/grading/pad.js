@@ -127,6 +127,8 @@ function render({ model, el }) {
   function section(title, className) {
     const made = make("section", className);
     const text = make("div", "rb-pad-text");
+    text.setAttribute("role", "region");
+    text.setAttribute("aria-label", title);
     made.append(make("h4", "", title), text);
     return { root: made, text };
   }

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from routebench.dash.format import duration
 from routebench.dash.grading.pad import Pad
 from routebench.dash.grading.pictures import middle_rows, picture_rows, standing_chart
 from routebench.dash.grading.result import Graded
 from routebench.dash.grading.state import Shown, Sitting
-from routebench.dash.grading.tables import reading_of, tables_of
+from routebench.dash.grading.tables import footer_of, head_of, reading_of, tables_of, waiting_of
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
 from routebench.errors import ConfigError, RoutebenchError, nearest
 from routebench.grade.blind import Against, Kind
@@ -81,7 +80,7 @@ class GraderPanel(Panel):
         super().__init__(
             title="Grade",
             children=[self._pad, Panel.row(self._look, self._reveal), self._results],
-            footer=_footer(self.sitting),
+            footer="" if self.sitting is None else footer_of(self.sitting),
             css=Path(__file__).parent / "grading.css",
         )
         if refused is not None:
@@ -215,7 +214,7 @@ class GraderPanel(Panel):
             except RoutebenchError as error:
                 blank = "This one cannot be shown."
                 self.refuse(error)
-        self._pad.show(shown, _head(sitting), blank=blank, says=there, undoes=not closed)
+        self._pad.show(shown, head_of(sitting), blank=blank, says=there, undoes=not closed)
         self._look.disabled = not sitting.unlocked
         self._reveal.disabled = closed or not sitting.unlocked
         self._reveal.description = "Revealed" if closed else "Reveal and close"
@@ -229,7 +228,7 @@ class GraderPanel(Panel):
         # What nobody looks at is not worked out: the next item should come at once.
         result = sitting.result if self._look.value else None
         if result is None:
-            self.reading = _waiting(sitting)
+            self.reading = waiting_of(sitting)
             self._picture = None
             self._results.children = ()
             return
@@ -293,10 +292,11 @@ def grader(
         for name in models or ():
             if name not in known:
                 raise ConfigError(f"there is no model {name!r}{nearest(name, known)}; the bench has {', '.join(known)}")
-        if bench.store.pack is None:
+        store = bench.store
+        if store.pack is None:
+            store = Store(store.path, lock_timeout_s=_LOCK_TIMEOUT_S)
             # What judges have said is read first: it decides what they are in doubt about.
             bench.grade()
-        store = bench.store if bench.store.pack else Store(bench.store.path, lock_timeout_s=_LOCK_TIMEOUT_S)
         return Sitting(
             store,
             bench.suite,
@@ -313,32 +313,3 @@ def grader(
     usual = {"kind": "pairwise", "n": 60, "seed": 0, "models": None, "scale": "1-5", "against": None}
     told = "".join(f", {name}={value!r}" for name, value in given.items() if value != usual[name])
     return GraderPanel(sit, told=f"rb.grader(bench, {grader!r}{told})")
-
-
-def _head(sitting: Sitting) -> str:
-    done = sitting.progress
-    unit = "pair" if sitting.batch.kind == "pairwise" else "answer"
-    at = f"{unit} {done.done + 1} / {done.total}" if done.done < done.total else f"all {done.total} {unit}s"
-    ties = f", {done.ties} ties" if sitting.batch.kind == "pairwise" else ""
-    left = "" if done.left_s is None or done.done == done.total else f" · about {duration(done.left_s)} left"
-    return f"{at} · {sitting.rater}: {done.done} done{ties}, {done.skipped} skipped{left}"
-
-
-def _waiting(sitting: Sitting) -> str:
-    done = sitting.progress
-    results = "results are open" if sitting.unlocked else f"results open at {sitting.needed}"
-    return f"Blind: who answered is not shown. {done.done} of {done.total} done; {results}."
-
-
-def _footer(sitting: Sitting | None) -> str:
-    if sitting is None:
-        return ""
-    batch = sitting.batch
-    counts = batch.counts
-    scale = f", scale {batch.scale} (its ends are 0 and 1)" if batch.scale else ""
-    same = f", {counts['identical']:,} equal answers left out" if counts.get("identical") else ""
-    doubt = f", {counts['doubtful']:,} of them in doubt for the judge" if counts.get("doubtful") else ""
-    return (
-        f"suite {batch.suite}, batch {batch.batch_id}, seed {batch.seed}{scale}; drawn from {counts['drawable']:,}"
-        f"{doubt}{same}. Means are weighted by the chance to be drawn (Hajek), intervals robust to items of one case."
-    )

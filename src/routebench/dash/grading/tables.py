@@ -1,4 +1,4 @@
-"""The results of a blind batch as finished texts."""
+"""A blind batch and its results as finished texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from routebench.dash.format import UNKNOWN, duration, percent, points, seconds
 from routebench.dash.grading.result import Graded
+from routebench.dash.grading.state import Sitting
 from routebench.dash.parts import Numbers
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.verdicts import MIN_ITEMS, Standing
@@ -142,3 +143,33 @@ def _preference(result: Graded) -> str:
         "too_few": f"{one.name} against {one.against}: {TOO_FEW}",
     }[one.verdict]
     return f"{told}: preferred in {share(one.preferred)} of {one.n} pairs, ties half."
+
+
+def head_of(sitting: Sitting) -> str:
+    """Returns how far somebody is, in a line."""
+    done = sitting.progress
+    unit = "pair" if sitting.batch.kind == "pairwise" else "answer"
+    at = f"{unit} {done.done + 1} / {done.total}" if done.done < done.total else f"all {done.total} {unit}s"
+    ties = f", {done.ties} ties" if sitting.batch.kind == "pairwise" else ""
+    left = "" if done.left_s is None or done.done == done.total else f" · about {duration(done.left_s)} left"
+    return f"{at} · {sitting.rater}: {done.done} done{ties}, {done.skipped} skipped{left}"
+
+
+def waiting_of(sitting: Sitting) -> str:
+    """Returns the sentence that stands while results are not looked at."""
+    done = sitting.progress
+    results = "results are open" if sitting.unlocked else f"results open at {sitting.needed}"
+    return f"Blind: who answered is not shown. {done.done} of {done.total} done; {results}."
+
+
+def footer_of(sitting: Sitting) -> str:
+    """Returns what a batch rests on."""
+    batch = sitting.batch
+    counts = batch.counts
+    scale = f", scale {batch.scale} (its ends are 0 and 1)" if batch.scale else ""
+    same = f", {counts['identical']:,} equal answers left out" if counts.get("identical") else ""
+    doubt = f", {counts['doubtful']:,} of them in doubt for the judge" if counts.get("doubtful") else ""
+    return (
+        f"suite {batch.suite}, batch {batch.batch_id}, seed {batch.seed}{scale}; drawn from {counts['drawable']:,}"
+        f"{doubt}{same}. Means are weighted by the chance to be drawn (Hajek), intervals robust to items of one case."
+    )

@@ -446,7 +446,7 @@ def _seen(widget: widgets.DOMWidget, *, seen: bool) -> None:
 
 def _legend(state: Tuning) -> str:
     n = hidden(state.study)
-    low = f" Not drawn: {n} that score far below the cheapest mix." if n else ""
+    low = f" Not drawn: {n} that score far below the cheapest mix, or mostly fail." if n else ""
     return (
         "Orange: the form in hand and you, with 95% intervals; grey: the other forms; outline: the best that meets "
         "what is asked; dotted: what is asked; dashed: the fixed mix of two models with its 95% ribbon. Click a point "

@@ -87,7 +87,7 @@ def _named(chart: Any, *, dy: int, weight: str) -> list[Any]:
 
 def can_be_log(study: Study) -> bool:
     """Whether every cost that would be drawn is above 0."""
-    costs = [single.cost_usd for single in study.ground.singles if single.cost_usd is not None]
+    costs = [one.cost_usd for one in study.ground.singles if one.cost_usd is not None and one.usable]
     costs += [one.cost_usd_per_1k for curve in study.curves for one in curve.points if one.cost_usd_per_1k is not None]
     return bool(costs) and min(costs) > 0
 
@@ -100,16 +100,17 @@ def field_frames(study: Study) -> dict[str, pd.DataFrame]:
 
 
 def hidden(study: Study) -> int:
-    """Returns how many points and models score so low that they are not drawn."""
+    """Returns how many points and models are not drawn: they score too low, or fail more than half the cases."""
     least = _least(study)
     low = sum(point.quality < least for curve in study.curves for point in curve.points)
-    return low + sum(single.quality < least for single in study.ground.singles)
+    return low + sum(single.quality < least or not single.usable for single in study.ground.singles)
 
 
 def _least(study: Study) -> float:
     """The mean score below which nothing is drawn: what the cheapest end of the mixes beats by far is no choice."""
-    quality = study.ground.hull.quality
-    return float(quality[0]) - max(_ROOM, float(quality[-1] - quality[0]) / 2)
+    hull = study.ground.hull
+    low, high = (hull.value(cost) for cost in hull.cost_range)
+    return low - max(_ROOM, (high - low) / 2)
 
 
 def moving_frames(tuning: Tuning) -> dict[str, pd.DataFrame]:
@@ -181,7 +182,8 @@ def _reached(point: Point) -> str:
 def _model_frame(study: Study, least: float) -> pd.DataFrame:
     """The single models that are drawn; column `order` says whether a name stands at the left of its mark."""
     singles, middle = study.ground.singles, _middle(study)
-    drawn = [(one.name, 1000 * one.cost_usd, one.quality) for one in singles if one.cost_usd and one.quality >= least]
+    usable = [one for one in singles if one.usable and one.quality >= least]
+    drawn = [(one.name, 1000 * one.cost_usd, one.quality) for one in usable if one.cost_usd is not None]
     return _rows(
         [
             {

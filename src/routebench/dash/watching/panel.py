@@ -105,7 +105,7 @@ class RunPanel(Panel):
     def _wire(self) -> None:
         controls = self._controls
         controls.start.on_click(lambda _: self._try(self._start))
-        controls.pause.on_click(lambda _: self._try(self.watch.pause_or_resume, self.refresh))
+        controls.pause.on_click(lambda _: self._try(self._pause_or_resume, self.refresh))
         controls.stop.on_click(lambda _: self._try(self._stop, self.refresh))
         controls.again.on_click(lambda _: self._try(self._plan_again))
         controls.raise_cap.on_click(lambda _: self._try(self._raise_cap, self.refresh))
@@ -136,6 +136,12 @@ class RunPanel(Panel):
         self.say("The run has begun.")
         self.refresh()
         self._begin_to_follow()
+
+    def _pause_or_resume(self) -> None:
+        self.watch.pause_or_resume()
+        self._said_s = time.monotonic()
+        paused = self.watch.run is not None and self.watch.run.progress().status == "paused"
+        self.say("Paused: calls in flight finish, nothing new is sent." if paused else "Going on.")
 
     def _stop(self) -> None:
         self.watch.stop()

@@ -87,9 +87,11 @@ def draw_batch(
         draw(units, n, seed),
     )
     # An empty one is no batch: answers may come.
-    if batch.items:
-        add_batch(store, batch)
-    return batch
+    if not batch.items:
+        return batch
+    add_batch(store, batch)
+    # Somebody else may have drawn it in the meantime, before an answer came; the stored one holds for all.
+    return read_batch(store, batch_id) or batch
 
 
 def draw(units: Units, n: int, seed: int) -> tuple[BlindItem, ...]:
