@@ -8,7 +8,8 @@ from itertools import combinations
 import altair as alt
 import pytest
 
-from routebench.dash.charts import HEIGHT, Along, arrow, cost_quality, model_mix, placed, scatter
+from routebench.dash.charts import cost_quality, model_mix, scatter
+from routebench.dash.placing import HEIGHT, Along, arrow, placed
 from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, mix_frame, shown_name
 from routebench.evaluate import Comparison
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 # Altair imports jsonschema, which builds a grammar of web addresses for a second, for a check that no chart needs.
@@ -20,34 +19,26 @@ import altair as alt  # noqa: E402 - after the grammar is left out
 if _LEFT_OUT:
     del sys.modules["rfc3987_syntax"]
 
-from routebench.dash.parts.chart import INK, PAPER, rows, still  # noqa: E402 - imports altair's neighbours too
+from routebench.dash.parts.chart import INK, PAPER, rows, still  # noqa: E402 - likewise
+from routebench.dash.placing import (  # noqa: E402 - likewise
+    HEIGHT,
+    MODEL,
+    PADDING_PX,
+    PADDING_UPRIGHT_PX,
+    PLACES,
+    REFERENCE,
+    STRATEGY,
+    TEXT_PX,
+    TODAY,
+    Along,
+    placed,
+    placed_alone,
+)
 
-MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
-Along = Literal["cost", "p50", "p95"]
-"""What quality is drawn against: cost, or a quantile of the time to the answer."""
-
-WIDTH, HEIGHT = 880, 400
 _KINDS = (MODEL, STRATEGY, TODAY, REFERENCE)
 _COLOURS = {MODEL: "#0072B2", STRATEGY: "#D55E00", TODAY: INK, REFERENCE: "#767676"}
 _SHAPES = {MODEL: "circle", STRATEGY: "diamond", TODAY: "square", REFERENCE: "triangle-up"}
 _CIVIDIS = ("#00204d", "#213d6b", "#414d6b", "#5e5e6f", "#7c7b78", "#9b8f76", "#bcae6c", "#dcc95f", "#ffea46")
-_BESIDE_PLOT_PX = 76
-_PADDING_PX, _PADDING_UPRIGHT_PX = 28, 18
-_MARK_PX = 8
-_TEXT_PX, _LETTER_PX, _LINE_PX = 13, 7.0, 16
-_PLACES = (
-    *(("left", 10, -10), ("right", -10, -10), ("left", 10, 15), ("right", -10, 15)),
-    *(
-        ("center", 0, -19),
-        ("center", 0, 24),
-        ("right", -10, -27),
-        ("left", 10, -27),
-        ("right", -10, 32),
-        ("left", 10, 32),
-    ),
-)
-"""Where a name may stand: its alignment, and pixels from its mark to the right and down."""
-_NOWHERE = -1
 _SHORT = 20
 """Names of so many letters stand side by side in a legend."""
 _SCORE = "mean score (axis does not begin at 0)"
@@ -127,8 +118,8 @@ def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move
         move: whether an arrow leads from one mark to another; its row is that of `arrow`, source `move`.
     """
     made = dict(_scatter(_kinds(points), move=move))
-    axis = {"format": "$.2~g" if along == "cost" else ".2~g", "tickCount": 6}
-    scale: dict[str, Any] = {"type": "log" if log else "linear", "nice": False, "padding": _PADDING_PX}
+    axis = {"format": "$.2~g" if along == "cost" else ".2~g", "tickCount": 6, "labelSeparation": 8}
+    scale: dict[str, Any] = {"type": "log" if log else "linear", "nice": False, "padding": PADDING_PX}
     scale |= {} if log else {"zero": False}
     title = _TITLES[along].format(", log scale" if log else "")
     across = {"title": title, "scale": scale, "axis": axis}
@@ -144,7 +135,7 @@ def scatter(points: pd.DataFrame, along: Along, *, log: bool, reading: str, move
 def _scatter(kinds: tuple[str, ...], *, move: bool) -> Mapping[str, Any]:
     """The spec for marks of some kinds, its axis to the right still without a scale."""
     source, corners = alt.NamedData("points"), alt.NamedData("hull")
-    upright = alt.Scale(nice=False, zero=False, padding=_PADDING_UPRIGHT_PX)
+    upright = alt.Scale(nice=False, zero=False, padding=PADDING_UPRIGHT_PX)
     x, shares = alt.X("x:Q"), alt.Axis(format=".0%")
     y = alt.Y("quality:Q", title=_SCORE, scale=upright, axis=shares)
     low = alt.Y("low:Q", title=_SCORE, scale=upright, axis=shares)
@@ -156,60 +147,13 @@ def _scatter(kinds: tuple[str, ...], *, move: bool) -> Mapping[str, Any]:
     marks = (
         _marks(source, kinds).encode(x=x, y=y).add_params(alt.selection_interval(name="brush", encodings=["x", "y"]))
     )
-    names = [_names(source, place).encode(x=x, y=y) for place in range(len(_PLACES))]
+    names = [_names(source, place).encode(x=x, y=y) for place in range(len(PLACES))]
     moved = (
         [_arrow().encode(x=x, y=y), _head().encode(y=alt.Y("quality_head:Q", title=_SCORE, scale=upright, axis=shares))]
         if move
         else []
     )
     return _finished(alt.layer(ribbon, line, spread, bars, *moved, marks, *names), "").spec
-
-
-def placed(
-    points: pd.DataFrame, hull: pd.DataFrame, along: Along, *, log: bool, width: int = WIDTH
-) -> dict[str, pd.DataFrame]:
-    """Returns the rows of `scatter`: where marks stand, and where their names do not hide each other.
-
-    Args:
-        points: as in `cost_quality`.
-        hull: likewise.
-        along: what is drawn to the right.
-        log: whether that axis is logarithmic; what is 0 then has no place.
-        width: of the whole picture, in pixels.
-    """
-    low, high = ("cost_low", "cost_high") if along == "cost" else (along, along)
-    found = points.assign(x=points[along], x_low=points[low], x_high=points[high])
-    found = found[found["x"] > 0 if log else found["x"].notna()].reset_index(drop=True)
-    if log:
-        found["x_low"] = found["x_low"].where(found["x_low"] > 0, found["x"])
-    corners = hull.assign(x=hull["cost"])
-    corners = corners[corners["x"] > 0] if log else corners
-    if along != "cost":
-        corners = corners.iloc[:0]
-    return {"points": _named(found, corners, log=log, width=width), "hull": corners}
-
-
-def arrow(points: pd.DataFrame, start: str, end: str, *, log: bool) -> pd.DataFrame:
-    """Returns the row of the arrow between two marks of `placed`, none where one of them is not drawn.
-
-    Columns x, quality, x2, quality2, and where its head stands and how it is turned: x_head, quality_head, turn.
-    """
-    columns = ["x", "quality", "x2", "quality2", "x_head", "quality_head", "turn"]
-    at = dict(zip(points["name"], points.to_dict("records"), strict=True))
-    if start not in at or end not in at or start == end:
-        return pd.DataFrame(columns=columns)
-    one, other = at[start], at[end]
-    right, down = other["left"] - one["left"], other["top"] - one["top"]
-    length = float(np.hypot(right, down))
-    if length <= 3 * _MARK_PX:
-        return pd.DataFrame(columns=columns)
-    # Just before the mark that it leads to, so that neither hides the other.
-    reached = 1 - 2 * _MARK_PX / length
-    ratio = other["x"] / one["x"] if log else 1.0
-    x = one["x"] * ratio**reached if log else one["x"] + reached * (other["x"] - one["x"])
-    quality = one["quality"] + reached * (other["quality"] - one["quality"])
-    turn = float(np.degrees(np.arctan2(right, -down)))
-    return pd.DataFrame([(one["x"], one["quality"], other["x"], other["quality"], x, quality, turn)], columns=columns)
 
 
 def _arrow() -> Any:
@@ -224,16 +168,11 @@ def _head() -> Any:
     )
 
 
-def placed_alone(points: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of the picture of quality alone, the best first."""
-    return points.sort_values("quality", ascending=False, kind="stable")
-
-
 def quality_alone(points: pd.DataFrame, reading: str) -> Drawing:
     """Returns the chart of quality alone, a row a strategy; its rows come from `placed_alone`."""
     source = alt.NamedData("points")
     y = alt.Y("label:N", title=None, sort=alt.EncodingSortField("quality", order="descending"))
-    axis, scale = alt.Axis(format=".0%"), alt.Scale(zero=False, nice=False, padding=_PADDING_PX)
+    axis, scale = alt.Axis(format=".0%"), alt.Scale(zero=False, nice=False, padding=PADDING_PX)
     x = alt.X("quality:Q", title=_SCORE, scale=scale, axis=axis)
     bars = (
         alt.Chart(source)
@@ -285,8 +224,8 @@ def _finished(chart: Any, reading: str, height: int = HEIGHT) -> Drawing:
         chart.add_params(alt.param(name="selected", value=[]))
         .properties(height=height, description=reading)
         .configure_view(stroke=None)
-        .configure_axis(labelFontSize=_TEXT_PX, titleFontSize=_TEXT_PX, titleFontWeight="normal", titlePadding=10)
-        .configure_legend(labelFontSize=_TEXT_PX)
+        .configure_axis(labelFontSize=TEXT_PX, titleFontSize=TEXT_PX, titleFontWeight="normal", titlePadding=10)
+        .configure_legend(labelFontSize=TEXT_PX)
     )
     return Drawing(made.to_dict(validate=False))
 
@@ -333,11 +272,11 @@ def _tooltip() -> list[Any]:
 
 
 def _names(source: Any, place: int) -> Any:
-    align, dx, dy = _PLACES[place]
+    align, dx, dy = PLACES[place]
     return (
         alt.Chart(source)
         .transform_filter(f"datum.place === {place}")
-        .mark_text(align=align, dx=dx, dy=dy, fontSize=_TEXT_PX, color=INK)
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=TEXT_PX, color=INK)
         .encode(text="label:N")
     )
 
@@ -345,45 +284,3 @@ def _names(source: Any, place: int) -> Any:
 def _shade(place: int, count: int) -> str:
     """Cividis from dark to light: neighbours differ in lightness, for every kind of colour vision and in grey."""
     return _CIVIDIS[round(place * (len(_CIVIDIS) - 1) / max(1, count - 1))]
-
-
-def _named(points: pd.DataFrame, hull: pd.DataFrame, *, log: bool, width: int) -> pd.DataFrame:
-    """Gives every name a free place beside its mark, column `place`; -1 where all are taken."""
-    across = max(200, width - _BESIDE_PLOT_PX)
-    x = _pixels(points["x"], (points["x_low"], points["x_high"], hull["x"]), across, _PADDING_PX, log=log)
-    bounds = (points["low"], points["high"], hull["low"], hull["high"], points["quality"])
-    y = HEIGHT - _pixels(points["quality"], bounds, HEIGHT, _PADDING_UPRIGHT_PX, log=False)
-    taken = [(left - _MARK_PX, top - _MARK_PX, left + _MARK_PX, top + _MARK_PX) for left, top in zip(x, y, strict=True)]
-    places = np.full(len(points), _NOWHERE)
-    # What is compared is named first, before all the pick, and the models after it.
-    first = [(not pick, kind == MODEL) for pick, kind in zip(points["is_pick"], points["kind"], strict=True)]
-    for row in sorted(range(len(points)), key=first.__getitem__):
-        length = _LETTER_PX * len(points["label"].iloc[row])
-        for place, (align, dx, dy) in enumerate(_PLACES):
-            left = x[row] + dx - {"left": 0.0, "center": length / 2, "right": length}[align]
-            middle = y[row] + dy
-            box = (left, middle - _LINE_PX / 2, left + length, middle + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[2] <= across and box[1] >= 0 and box[3] <= HEIGHT
-            others = (one for number, one in enumerate(taken) if number != row)
-            if inside and not any(_overlap(box, one) for one in others):
-                places[row] = place
-                taken.append(box)
-                break
-    return points.assign(place=places, left=x, top=y)
-
-
-def _pixels(values: Any, bounds: tuple[Any, ...], length: float, padding: float, *, log: bool) -> Any:
-    """Where values stand on an axis that holds all bounds, with padding at both ends."""
-    turned = np.log if log else np.asarray
-    every = np.concatenate([np.asarray(one, dtype=float) for one in bounds])
-    every = every[~np.isnan(every)]
-    if not len(every):
-        return np.full(len(values), length / 2)
-    low, high = turned(every.min()), turned(every.max())
-    if high <= low:
-        return np.full(len(values), length / 2)
-    return padding + (length - 2 * padding) * (turned(np.asarray(values, dtype=float)) - low) / (high - low)
-
-
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

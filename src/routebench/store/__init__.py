@@ -7,14 +7,8 @@ from routebench.store.blind import (
     BlindAnswer,
     BlindBatch,
     BlindItem,
-    BlindVerdict,
     add_batch,
-    add_reveal,
-    add_verdict,
     read_batch,
-    read_blind_verdicts,
-    read_reveals,
-    read_scores_of,
     read_showable,
     read_shown_texts,
 )
@@ -56,6 +50,14 @@ from routebench.store.queries import (
 )
 from routebench.store.runs import CellCounts, RunRecord, count_cells, mean_costs_usd, read_runs
 from routebench.store.store import Store
+from routebench.store.verdicts import (
+    BlindVerdict,
+    add_reveal,
+    add_verdict,
+    read_blind_verdicts,
+    read_reveals,
+    read_scores_of,
+)
 
 __all__ = [
     "PEOPLE",

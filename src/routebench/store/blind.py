@@ -1,4 +1,4 @@
-"""Blind batches: what people are shown without a name, what each of them said, and when they were told."""
+"""Blind batches: what people are shown without a name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from routebench.messages import answer_text
-from routebench.store.grades import PEOPLE
-from routebench.store.queries import counted, sql
+from routebench.store.queries import counted
 from routebench.store.store import Store
 from routebench.types import ToolCall
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
 
 _NO_CALLS = "(tool_calls IS NULL OR tool_calls::VARCHAR IN ('null', '[]'))"
@@ -95,24 +93,6 @@ class BlindBatch:
     items: tuple[BlindItem, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class BlindVerdict:
-    """What one person said of one item, as it stands now.
-
-    Attributes:
-        number: grows with every word of this person in the batch.
-        taken_s: seconds from showing to saying.
-    """
-
-    rater: str
-    place: int
-    number: int
-    verdict: str
-    note: str | None
-    taken_s: float | None
-    given_at: datetime
-
-
 def read_showable(store: Store, suite: str, models: Sequence[str]) -> pd.DataFrame:
     """Returns the first answer of every model to every case that is not sealed, without its text.
 
@@ -143,12 +123,12 @@ def add_batch(store: Store, batch: BlindBatch) -> None:
         batch.seed,
         list(batch.models),
         json.dumps(dict(batch.counts)),
-        _utc(batch.drawn_at),
+        naive_utc(batch.drawn_at),
     ]
     items = pa.Table.from_pylist([_row(batch.batch_id, item) for item in batch.items])
     with store.connect() as con:
         con.execute("BEGIN")
-        con.execute(_insert("INSERT OR IGNORE", "blind_batches", len(row)), row)
+        con.execute(insert("INSERT OR IGNORE", "blind_batches", len(row)), row)
         con.register("incoming", items)
         con.execute("INSERT OR IGNORE INTO blind_items BY NAME SELECT * FROM incoming")
         con.execute("COMMIT")
@@ -222,121 +202,11 @@ def _told(text: str | None, tool_calls: str | None) -> str | None:
     return None if text is None and not calls else answer_text(text, calls)
 
 
-def add_verdict(
-    store: Store,
-    batch: BlindBatch,
-    verdict: BlindVerdict,
-    *,
-    graded: BlindAnswer | None = None,
-    score: float | None = None,
-) -> int:
-    """Adds what a person said, and with it the grade that it is; returns its number.
-
-    Args:
-        store: where.
-        batch: of which.
-        verdict: its number is given here; an empty word takes back what this person said of the place.
-        graded: the answer of which the verdict is a grade; None where it is none.
-        score: that grade, in [0, 1]; None takes this person's grade of the answer away.
-    """
-    item = batch.items[verdict.place]
-    with store.connect() as con:
-        con.execute("BEGIN")
-        row = con.execute(
-            """
-            INSERT INTO blind_verdicts
-            SELECT $batch, $rater, coalesce(max(number), 0) + 1, $place, $verdict, $note, $taken_s, $at
-            FROM blind_verdicts WHERE batch_id = $batch AND rater = $rater
-            RETURNING number""",
-            {
-                "batch": batch.batch_id,
-                "rater": verdict.rater,
-                "place": verdict.place,
-                "verdict": verdict.verdict or None,
-                "note": verdict.note,
-                "taken_s": verdict.taken_s,
-                "at": _utc(verdict.given_at),
-            },
-        ).fetchone()
-        if graded is not None:
-            key = [batch.suite, item.case_id, graded.request_key, graded.run_id]
-            _grade(con, key, verdict, score)
-        con.execute("COMMIT")
-    assert row is not None
-    return int(row[0])
-
-
-def _grade(con: duckdb.DuckDBPyConnection, key: list[Any], verdict: BlindVerdict, score: float | None) -> None:
-    """Writes or takes away one person's grade of an answer, and with it the mean of all people."""
-    here = "suite = ? AND case_id = ? AND request_key = ? AND run_id = ?"
-    columns = "grades (suite, case_id, request_key, run_id, grader, score, detail, rater, graded_at)"
-    write = _insert("INSERT OR REPLACE", columns, 9)
-    own, at = f"{PEOPLE}#{verdict.rater}", _utc(verdict.given_at)
-    if score is None:
-        con.execute(f"DELETE FROM grades WHERE {here} AND grader = ?", [*key, own])  # noqa: S608 - our own names
-    else:
-        con.execute(write, [*key, own, score, verdict.note, verdict.rater, at])
-    mean = con.execute(
-        f"""
-        SELECT avg(score), string_agg(rater, ', ' ORDER BY rater) FROM grades
-        WHERE {here} AND starts_with(grader, '{PEOPLE}#')""",  # noqa: S608 - our own names
-        key,
-    ).fetchone()
-    if mean is None or mean[1] is None:
-        con.execute(f"DELETE FROM grades WHERE {here} AND grader = '{PEOPLE}'", key)  # noqa: S608 - our own names
-    else:
-        con.execute(write, [*key, PEOPLE, mean[0], None, mean[1], at])
-
-
-def read_blind_verdicts(store: Store, batch_id: str) -> list[BlindVerdict]:
-    """Returns what stands of a batch, by whomever: of every person and place the last word, unless taken back."""
-    with store.connect() as con:
-        rows = con.execute(
-            """
-            SELECT rater, place, number, verdict, note, taken_s, given_at FROM blind_verdicts WHERE batch_id = ?
-            QUALIFY row_number() OVER (PARTITION BY rater, place ORDER BY number DESC) = 1
-            ORDER BY rater, number""",
-            [batch_id],
-        ).fetchall()
-    return [
-        BlindVerdict(rater, place, number, verdict, note, taken_s, at.replace(tzinfo=UTC))
-        for rater, place, number, verdict, note, taken_s, at in rows
-        if verdict is not None
-    ]
-
-
-def add_reveal(store: Store, batch_id: str, rater: str, at: datetime) -> None:
-    """Notes that a person was told whose answers they graded; the first time counts."""
-    with store.connect() as con:
-        con.execute("INSERT OR IGNORE INTO blind_reveals VALUES (?, ?, ?)", [batch_id, rater, _utc(at)])
-
-
-def read_reveals(store: Store, batch_id: str) -> dict[str, datetime]:
-    """Returns who was told whose answers they graded, and when."""
-    with store.connect() as con:
-        rows = con.execute("SELECT rater, revealed_at FROM blind_reveals WHERE batch_id = ?", [batch_id]).fetchall()
-    return {rater: at.replace(tzinfo=UTC) for rater, at in rows}
-
-
-def read_scores_of(store: Store, batch: BlindBatch) -> pd.DataFrame:
-    """Returns the primary grader's present scores of what a batch shows: request_key, run_id, case_id, score, rater."""
-    return sql(
-        store,
-        """
-        SELECT g.case_id, g.request_key, g.run_id, g.score::DOUBLE AS score, g.rater
-        FROM grades g
-        JOIN cases ON cases.suite = g.suite AND cases.case_id = g.case_id AND cases.grader = g.grader
-        WHERE g.suite = ? AND (g.case_id, g.request_key, g.run_id) IN (
-            SELECT (case_id, left_key, left_run) FROM blind_items WHERE batch_id = ?
-            UNION SELECT (case_id, right_key, right_run) FROM blind_items WHERE batch_id = ?)
-        ORDER BY ALL""",
-        [batch.suite, batch.batch_id, batch.batch_id],
-    )
-
-
-def _insert(how: str, table: str, count: int) -> str:
+def insert(how: str, table: str, count: int) -> str:
+    """Returns the statement that inserts one row of so many values."""
     return f"{how} INTO {table} VALUES ({', '.join('?' * count)})"
 
 
-def _utc(at: datetime) -> datetime:
+def naive_utc(at: datetime) -> datetime:
+    """Returns a time as the store keeps it."""
     return at.astimezone(UTC).replace(tzinfo=None)

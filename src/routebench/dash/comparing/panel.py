@@ -9,16 +9,17 @@ from typing import Any
 import ipywidgets as widgets
 import pandas as pd
 
-from routebench import __version__
 from routebench.dash.cases import CSS
 from routebench.dash.cases.differing import Which
 from routebench.dash.cases.listing import case_columns, case_rows
 from routebench.dash.cases.reading import case_html, diff_refusal
-from routebench.dash.charts import WIDTH, Along, Picture, cost_quality, has_place, placed, placed_alone
+from routebench.dash.charts import Picture, cost_quality, has_place
+from routebench.dash.comparing.remarks import badges, footer, remark
 from routebench.dash.comparing.state import EVERYTHING, Compared
 from routebench.dash.comparing.summary import COLUMNS
 from routebench.dash.figures import numbers_of
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
+from routebench.dash.placing import WIDTH, Along, placed, placed_alone
 from routebench.dash.tables import shown_name
 from routebench.errors import RoutebenchError
 from routebench.evaluate import Comparison
@@ -87,7 +88,7 @@ class ComparePanel(Panel):
                 self._cases,
                 self._answers,
             ],
-            footer=_footer(comparison),
+            footer=footer(comparison),
             css=CSS,
         )
         self._wire()
@@ -213,7 +214,7 @@ class ComparePanel(Panel):
             elif before[0] != drawn:
                 self._redraw(same_axes=before[0][2:] == drawn[2:])
             if before[1] != (*seen, state.adjusted):
-                self._badges.value = _badges(state)
+                self._badges.value = badges(state)
                 self._table.show(state.figures())
             if before[2] != listed:
                 self._list_cases()
@@ -265,7 +266,7 @@ class ComparePanel(Panel):
     def _remark_on(self) -> None:
         state = self.state
         self._log.disabled = not has_place(state.points()[0], state.along)
-        self._remark.value = f"<div class='rb-remark'>{html.escape(_remark(state))}</div>"
+        self._remark.value = f"<div class='rb-remark'>{html.escape(remark(state))}</div>"
 
     def _list_cases(self) -> None:
         state = self.state
@@ -345,48 +346,3 @@ _LABELLED: dict[str, Any] = {
 def compare(comparison: Comparison) -> ComparePanel:
     """Returns the panel of a comparison; the last expression of a cell displays it."""
     return ComparePanel(comparison)
-
-
-def _badges(state: Compared) -> str:
-    told = [f"n={state.shown.n_test:,} held-out cases", state.family]
-    if state.comparison.n_left_out:
-        told.append(f"{state.comparison.n_left_out:,} left out for lack of outcomes")
-    if state.comparison.agreement is not None:
-        told.append(state.comparison.agreement)
-    badges = "".join(f"<span class='rb-badge'>{html.escape(text)}</span>" for text in told)
-    notices = "".join(f"<li>{html.escape(text)}</li>" for text in state.notices)
-    return f"<div>{badges}</div>" + (f"<ul class='rb-notices'>{notices}</ul>" if notices else "")
-
-
-def _remark(state: Compared) -> str:
-    points, hidden = state.points()
-    told = []
-    if not has_place(points, state.along):
-        told.append("Bars: 95% intervals. The oracle sees every outcome: an upper bound, no candidate.")
-    elif state.along == "cost":
-        told.append(
-            "Dashed: what a fixed mix of two single models reaches, with its 95% ribbon; a router has to be above it. "
-            "Crosses: 95% intervals of each alone, so overlap decides nothing: the verdicts do. The oracle sees every "
-            "outcome: an upper bound."
-        )
-        if state.log and not state.is_log:
-            told.append("Linear, since something costs nothing.")
-    else:
-        told.append(
-            "No mixes are drawn here: quantiles of times do not mix as costs do. Bars: 95% intervals of scores."
-        )
-    if hidden:
-        told.append(f"Not drawn, without a price or failing more than half the cases: {', '.join(hidden)}.")
-    return " ".join(told)
-
-
-def _footer(comparison: Comparison) -> str:
-    seeds = ", ".join(map(str, comparison.seeds))
-    base = comparison[comparison.baseline]
-    methods = [one.versus_baseline.method for one in comparison.evaluations if one.versus_baseline is not None]
-    interval = "" if base.quality_ci95 is None else f"intervals of scores: {base.quality_ci95.method}; "
-    method = f"differences: paired, {', '.join(dict.fromkeys(methods))}; " if methods else ""
-    return (
-        f"Suite {comparison.suite}, outcomes {comparison.outcomes_sha256[:12]}; half-and-half splits by seed {seeds}, "
-        f"figures and cases of the first; {interval}{method}routebench {__version__}"
-    )

@@ -9,10 +9,11 @@ import pandas as pd
 
 from routebench.dash.cases.differing import Which, differing, previews
 from routebench.dash.cases.opened import Opened, open_case
-from routebench.dash.charts import Along, has_place
+from routebench.dash.charts import has_place
 from routebench.dash.comparing.summary import figures
 from routebench.dash.figures import unadjusted, verdict_text
 from routebench.dash.format import points
+from routebench.dash.placing import Along
 from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, shown_name
 from routebench.errors import OutcomesError, nearest
 from routebench.evaluate import Comparison

@@ -15,20 +15,11 @@ from routebench.dash.cases import CSS
 from routebench.dash.cases.differing import PROMPT
 from routebench.dash.cases.listing import CASE, case_columns, case_rows
 from routebench.dash.cases.reading import case_html
-from routebench.dash.charts import (
-    WIDTH,
-    Picture,
-    arrow,
-    has_place,
-    model_mix,
-    placed,
-    placed_alone,
-    quality_alone,
-    scatter,
-)
+from routebench.dash.charts import Picture, has_place, model_mix, quality_alone, scatter
 from routebench.dash.figures import figure_text, numbers_of
 from routebench.dash.format import percent
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
+from routebench.dash.placing import WIDTH, arrow, placed, placed_alone
 from routebench.dash.tables import is_logarithmic, mix_frame, shown_name
 from routebench.dash.today.state import Standing
 from routebench.errors import RoutebenchError
