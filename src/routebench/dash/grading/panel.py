@@ -29,8 +29,8 @@ _PAIR_COLUMNS = (Column("left", "left"), Column("right", "right"))
 _ANSWER_COLUMNS = (Column("left", "answer of"),)
 _NUMBER_COLUMNS = (
     Column("value", "you", "right", lambda value: f"{value:.2f}", "1: the best score, or the left one is better"),
-    Column("judge", "judge", "right", lambda value: f"{value:.2f}", "on the same scale"),
-    Column("gap", "apart", "right", lambda value: f"{value:.2f}", "how far judge and you are apart"),
+    Column("judge", "the suite's grader", "right", lambda value: f"{value:.2f}", "on the same scale"),
+    Column("gap", "apart", "right", lambda value: f"{value:.2f}", "how far the two are apart"),
     Column("note", "note"),
 )
 
@@ -242,7 +242,8 @@ class GraderPanel(Panel):
             frame = sitting.items()
             frame["gap"] = (frame["judge"] - frame["value"].where(frame["grade"].isna(), frame["grade"])).abs()
             frame = frame.sort_values("gap", ascending=False, kind="stable", na_position="last")
-            self._cases.show(frame.set_index("place"))
+            # That somebody wrote no note is known.
+            self._cases.show(frame.assign(note=frame["note"].fillna("")).set_index("place"))
             children.append(self._cases)
         if tuple(children) != tuple(self._results.children):
             self._results.children = children

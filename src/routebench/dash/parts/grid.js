@@ -58,6 +58,7 @@ function render({ model, el }) {
       cell.className = column.align;
       const button = document.createElement("button");
       button.type = "button";
+      button.dataset.column = column.name;
       const arrow = sorted !== column.name ? "" : descending ? " ▼" : " ▲";
       button.textContent = column.title + arrow;
       button.title = column.help || `Sort by ${column.title}`;
@@ -81,13 +82,17 @@ function render({ model, el }) {
       row.tabIndex = -1;
       if (model.get("ticks")) {
         const place = document.createElement("td");
+        // The whole cell is to be hit, and not the box alone.
+        const around = document.createElement("label");
+        around.className = "rb-grid-tick";
         const box = document.createElement("input");
         box.type = "checkbox";
         box.checked = ticked.has(key);
         box.tabIndex = -1;
         box.setAttribute("aria-label", `Select ${cells[0]}`);
         box.addEventListener("change", () => tick(key));
-        place.append(box);
+        around.append(box);
+        place.append(around);
         row.append(place);
       }
       cells.forEach((text, at) => {
@@ -96,14 +101,16 @@ function render({ model, el }) {
         cell.textContent = text;
         row.append(cell);
       });
-      if (model.get("opens")) row.addEventListener("click", (event) => event.target.type !== "checkbox" && open(key));
+      if (model.get("opens")) row.addEventListener("click", (event) => event.target.closest("label") || open(key));
       made.append(row);
     }
     return made;
   }
 
   function draw() {
-    const held = root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
+    const focused = table.contains(document.activeElement) ? document.activeElement : null;
+    const held = focused?.closest("tbody tr")?.dataset.key;
+    const column = focused?.dataset.column;
     table.replaceChildren(head(), body());
     told.textContent = model.get("told");
     back.hidden = on.hidden = model.get("pages") < 2;
@@ -114,6 +121,7 @@ function render({ model, el }) {
     const first = rows.find((row) => row.dataset.key === held) ?? rows[0];
     if (first) first.tabIndex = 0;
     if (held !== undefined) first?.focus();
+    if (column !== undefined) [...table.tHead.querySelectorAll("button")].find((one) => one.dataset.column === column)?.focus();
     drawn += 1;
     root.dataset.drawn = String(drawn);
   }

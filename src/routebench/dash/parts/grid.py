@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from routebench.dash.parts.clip import Clip
 UNKNOWN = "n/a"
 _CELL_CHARACTERS = 300
 """Longer texts are cut in the table; whoever opens the row sees all of them."""
+_NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class Grid(widgets.VBox):
         search: bool = False,
     ) -> None:
         self._columns = tuple(columns)
+        # Rows may come on a thread of their own while a person sorts them.
+        self._turning = threading.RLock()
         self._page_size = page_size
         self.frame = pd.DataFrame({column.name: [] for column in columns})
         self._found = self.frame
@@ -119,18 +124,20 @@ class Grid(widgets.VBox):
             frame: has the columns by name, and unique keys as its index.
             columns: other columns; those that are there when left out.
         """
-        self.frame = frame.set_axis(frame.index.map(str))
-        there = set(self.frame.index)
-        with self._page.hold_sync():
+        shown = frame.set_axis(frame.index.map(str))
+        there = set(shown.index)
+        with self._turning, self._page.hold_sync():
+            self.frame = shown
             if columns is not None:
                 self._columns = tuple(columns)
                 self._page.columns = _heads(columns)
                 if self._page.sort[0] not in {column.name for column in columns}:
                     self._page.sort = ["", False]
-            self.ticked = tuple(key for key in self.ticked if key in there)
-            if self.opened not in there:
-                self.opened = ""
             self._turn({"name": "wanted"})
+        # Not while the rows are held: who is told of it may wait for somebody who waits for them.
+        self.ticked = tuple(key for key in self.ticked if key in there)
+        if self.opened not in there:
+            self.opened = ""
 
     def csv(self) -> str:
         """Returns all rows that are found, unformatted, in the order that is shown."""
@@ -139,23 +146,26 @@ class Grid(widgets.VBox):
 
     def _turn(self, change: Any) -> None:
         """Shows the page that is asked for, in the order that is asked for."""
-        if change["name"] != "page":
-            self._found = self._sorted(self._searched(self.frame))
-        pages = max(1, -(-len(self._found) // self._page_size))
-        with self._page.hold_sync():
-            self._page.pages = pages
-            if change["name"] == "wanted":
-                self._page.page = 0
-            self._page.page = min(max(self._page.page, 0), pages - 1)
-            first = self._page.page * self._page_size
-            self._page.rows = self._texts(self._found.iloc[first : first + self._page_size])
-            self._page.told = self._told(first)
+        with self._turning:
+            if change["name"] != "page":
+                self._found = self._sorted(self._searched(self.frame))
+            pages = max(1, -(-len(self._found) // self._page_size))
+            with self._page.hold_sync():
+                self._page.pages = pages
+                if change["name"] == "wanted":
+                    self._page.page = 0
+                self._page.page = min(max(self._page.page, 0), pages - 1)
+                first = self._page.page * self._page_size
+                self._page.rows = self._texts(self._found.iloc[first : first + self._page_size])
+                self._page.told = self._told(first)
 
     def _searched(self, frame: pd.DataFrame) -> pd.DataFrame:
         wanted = self._page.wanted.strip().lower()
         if not wanted:
             return frame
-        texts = frame[[column.name for column in self._columns]].astype(str)
+        own = frame[[column.name for column in self._columns]]
+        # What is unknown holds no text: a search for "none" or "nan" must not find it.
+        texts = own.astype(str).where(own.notna(), "")
         hits = texts.apply(lambda column: column.str.lower().str.contains(wanted, regex=False)).any(axis=1)
         found: pd.DataFrame = frame.loc[hits]
         return found
@@ -164,7 +174,7 @@ class Grid(widgets.VBox):
         name, descending = str(self._page.sort[0]), bool(self._page.sort[1])
         if not name:
             return frame
-        return frame.sort_values(name, ascending=not descending, kind="stable", na_position="last")
+        return frame.sort_values(name, ascending=not descending, kind="stable", na_position="last", key=_ranks)
 
     def _texts(self, frame: pd.DataFrame) -> list[list[str]]:
         shown = [[_text(column, value) for value in frame[column.name]] for column in self._columns]
@@ -181,6 +191,20 @@ class Grid(widgets.VBox):
 
 def _heads(columns: Sequence[Column]) -> list[dict[str, str]]:
     return [{"name": one.name, "title": one.title, "align": one.align, "help": one.help} for one in columns]
+
+
+def _ranks(column: pd.Series[Any]) -> pd.Series[Any]:
+    """What a column is sorted by: numbers inside of texts count as numbers, so that case 9 comes before case 10."""
+    if pd.api.types.infer_dtype(column, skipna=True) != "string":
+        return column
+    texts = sorted(set(column.dropna()), key=lambda text: (_parts(text), text))
+    return column.map({text: place for place, text in enumerate(texts)}).astype(float)
+
+
+def _parts(text: str) -> list[str | float]:
+    parts = _NUMBER.split(text.casefold())
+    # Texts and numbers take turns, beginning with a text.
+    return [float(part.replace(",", "")) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _text(column: Column, value: Any) -> str:

@@ -45,6 +45,7 @@ class Panel:
         self, *, title: str, children: Sequence[widgets.Widget], footer: str = "", css: Path | None = None
     ) -> None:
         self.title = title
+        self._foot = widgets.HTML()
         self.footer = footer
         self._reading = widgets.HTML()
         self._reading.add_class("rb-reading")
@@ -54,9 +55,7 @@ class Panel:
         self._read = ""
         self._still: Any = None
         self._due: asyncio.TimerHandle | None = None
-        foot = widgets.HBox(
-            [widgets.HTML(f"<span>{html.escape(footer)}</span>"), Clip(self.code, "Copy code", "the same in Python")]
-        )
+        foot = widgets.HBox([self._foot, Clip(self.code, "Copy code", "the same in Python")])
         foot.add_class("rb-footer")
         style = widgets.HTML(
             f"<style>{_css(Path(__file__).parent / 'panel.css')}{'' if css is None else _css(css)}</style>"
@@ -80,6 +79,16 @@ class Panel:
     def reading(self, text: str) -> None:
         self._read = text
         self._reading.value = f"<p>{html.escape(text)}</p>" if text else ""
+
+    @property
+    def footer(self) -> str:
+        """What the numbers rest on."""
+        return self._rests_on
+
+    @footer.setter
+    def footer(self, text: str) -> None:
+        self._rests_on = text
+        self._foot.value = f"<span>{html.escape(text)}</span>"
 
     @property
     def said(self) -> str:
@@ -129,14 +138,14 @@ class Panel:
         """Brings what stays without a kernel up to date, once the panel has been quiet for a moment."""
         if self._still is None:
             return
-        if self._due is not None:
-            self._due.cancel()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            # A run's own thread has no loop; it ends once.
+            # A thread of a panel has no loop, and what waits on one is not its to cancel.
             self._refresh()
         else:
+            if self._due is not None:
+                self._due.cancel()
             self._due = loop.call_later(_SETTLES_S, self._refresh)
 
     def inside(self) -> widgets.Box:
