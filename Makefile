@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: demo test lint types unit notebooks interop record-default-router lab install lock wheel benchmarks clean
+.PHONY: demo test lint types unit notebooks browser screenshots interop record-default-router lab dashboard install \
+	lock wheel benchmarks clean
 
 install: .venv/.installed
 
@@ -36,6 +37,15 @@ unit: install
 notebooks: install
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env -p no:cacheprovider notebooks
 
+# JupyterLab and the dashboard in a real browser, which is not downloaded: apt-get install chromium, or name one in
+# ROUTEBENCH_CHROMIUM. Pictures to look at go to results/screenshots. Not part of `make test`.
+browser: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -p no:cacheprovider tests/browser
+
+# The pictures of the README, on the demonstration's recorded answers.
+screenshots: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.browser.screenshots docs
+
 # LiteLLM lives in an environment of its own; the tests run in .venv and start it from there. Not part of `make test`.
 interop: install .venv-interop/.installed
 	$(BIN)/python -m pytest interop
@@ -51,8 +61,14 @@ record-default-router: install .venv-interop/.installed
 		--python .venv-interop/bin/python interop/requirements.lock
 	@touch $@
 
+# JupyterLab asks other machines for news, for updates of itself and for extensions; ours does not.
 lab: install
-	$(BIN)/jupyter lab notebooks/01-first-run.ipynb
+	$(BIN)/jupyter lab notebooks/01-first-run.ipynb --LabApp.news_url=None --LabApp.extension_manager=readonly \
+		--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
+
+# The cockpit on the demonstration; with a bench of your own: make dashboard DASHBOARD="bench.yaml --rules rules.yaml"
+dashboard: install
+	$(BIN)/routebench dashboard $(DASHBOARD)
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 \

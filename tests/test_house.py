@@ -174,6 +174,10 @@ def test_the_rules_room_is_light() -> None:
     assert not loaded_after("import routebench.rules") & heavy
 
 
+def test_evaluation_needs_neither_a_store_nor_a_client() -> None:
+    assert not loaded_after("import routebench.evaluate") & {"duckdb", "httpx", "pydantic", "altair", "ipywidgets"}
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded_after("import routebench") & {"numpy", "pandas", "duckdb", "altair", "ipywidgets", "pydantic"}
 

@@ -8,25 +8,25 @@ import tempfile
 import time
 from importlib.resources import as_file
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from routebench.bench import Bench
 from routebench.dash.comparing import ComparePanel
 from routebench.dash.tables import mix_rows
-from routebench.dash.terminal import comparison_table, plan_table, table, watch
 from routebench.errors import ConfigError, InputError
 from routebench.evaluate import Comparison
 from routebench.evaluate.examples import RoutedCase, routed_badly, routed_well
 from routebench.evaluate.frontier import single_models
 from routebench.evaluate.splits import split
 from routebench.messages import last_user_text
-from routebench.report import sentence, write_report
 from routebench.store.store import scratch_folder
 from routebench.strategies import Decisions
 from routebench.suites.starter import DEMO
-from routebench.tune import Tuned
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from routebench.tune import Tuned
 
 TODAY = "litellm-default.jsonl"
 """The file of decisions of the router of today."""
@@ -68,6 +68,10 @@ def demonstrate(
     Raises:
         ConfigError: Gemma was asked for without accepting its terms.
     """
+    # Late: who opens the panel waits for neither the terminal nor the report.
+    from routebench.dash.terminal import comparison_table, plan_table, watch
+    from routebench.report import write_report
+
     if gemma and not accept_gemma_terms:
         raise ConfigError(
             "Gemma is under the Gemma Terms of Use (https://ai.google.dev/gemma/terms); read them, then add "
@@ -189,12 +193,16 @@ def _tune(bench: Bench, today: Decisions) -> Tuned:
 
 
 def _mix_table(comparison: Comparison) -> Any:
+    from routebench.dash.terminal import table
+
     names = [one.name for one in comparison.evaluations if one.kind != "model"]
     rows = [(name, *(f"{share:.0%}" for share in shares)) for name, shares in mix_rows(comparison, names)]
     return table(("share answered by", *comparison.models, "nobody"), rows)
 
 
 def _print_cases(console: Console, title: str, cases: list[RoutedCase]) -> None:
+    from routebench.report import sentence
+
     console.print(f"[bold]{title}[/bold]")
     for one in cases:
         prompt = " ".join(last_user_text(one.case.request.messages).split())

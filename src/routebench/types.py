@@ -293,6 +293,31 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class GradedAnswer:
+    """One recorded answer, or a failure, with its grade.
+
+    Attributes:
+        said: what the model answered; without a text where none was kept, and of a failure.
+        error_kind: why there is no answer, None where there is one.
+        error: the same in words.
+        grader: the case's primary grader, None where nobody graded it.
+        rater: who graded, such as a judge's name.
+        score: in [0, 1], None while unscored.
+        detail: what the grader said of it.
+    """
+
+    said: Answer
+    error_kind: str | None
+    error: str | None
+    cost_usd: float | None
+    latency_s: float | None
+    grader: str | None
+    rater: str | None
+    score: float | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """A model that was asked, and what became of its answer.
 

@@ -55,7 +55,8 @@ class Stopwatch:
             panel.evaluate(_DRAWN)
             act()
             taken.append(float(panel.page.evaluate("globalThis.__latency")))
-        self.rows.append((name, statistics.median(taken), max(taken)))
+        if taken:
+            self.rows.append((name, statistics.median(taken), max(taken)))
 
     def __str__(self) -> str:
         lines = [f"{name:<34}{middle:>8.0f} ms {most:>8.0f} ms" for name, middle, most in self.rows]
@@ -141,7 +142,8 @@ def test_twelve_thousand_rows_do_not_freeze_the_page(watched: Watched, lab: Lab)
     first = grid.locator("tbody tr").first.inner_text()
     grid.get_by_role("button", name="Next").click()
     expect(grid.locator("tbody tr").first).not_to_have_text(first)
-    grid.get_by_role("searchbox").or_(grid.locator("input[type='search'], input[placeholder]")).first.fill("case 11999")
+    grid.get_by_role("searchbox").fill("case 11999")
+    grid.get_by_role("searchbox").press("Enter")
     expect(grid.locator("tbody tr")).to_have_count(1)
     longest_ms = float(page.evaluate("__longest"))
     print(f"12,000 points and rows: the page answered nothing for {longest_ms:.0f} ms at the most")

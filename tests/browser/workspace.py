@@ -55,7 +55,7 @@ def imported_workspace(folder: Path, data: Path, name: str) -> Path:
         {
             "id": str(row["prompt_id"]),
             "prompt": row["prompt"],
-            "grader": "none",
+            "grader": "imported",
             **({"category": row["category"]} if "category" in keys else {}),
         }
         for row in rows.to_dict("records")

@@ -12,10 +12,9 @@ import numpy as np
 from routebench.evaluate import Answers, Cases, Comparison, Outcomes, Strategy, compare
 from routebench.evaluate.outcomes import ERROR, OK
 from routebench.rules import Default, Rule, RuleSet
-from routebench.store import GradedAnswer
 from routebench.strategies import Decisions, RulesFile, with_baselines
 from routebench.suites.importers import RecordedDecision, RecordedDecisions
-from routebench.types import Answer
+from routebench.types import Answer, GradedAnswer
 from tests.conftest import make_case, make_model
 
 MODELS = ("small", "large", "odd<b")

@@ -11,7 +11,6 @@ import pytest
 from routebench.matrix import open_outcomes
 from routebench.store import (
     Cell,
-    GradedAnswer,
     Store,
     add_completions,
     add_grades,
@@ -24,7 +23,7 @@ from routebench.store import (
     sql,
 )
 from routebench.suites import content_hash
-from routebench.types import Answer, ToolCall
+from routebench.types import Answer, GradedAnswer, ToolCall
 from tests.conftest import make_case, make_model
 
 EARLY, LATE = (datetime.fromisoformat(day) for day in ("2026-01-01", "2026-06-01"))

@@ -231,3 +231,42 @@ def test_what_the_caller_knows_is_kept_for_conditions_on_it(tmp_path: Path) -> N
         assert [one.request.metadata for one in read_cases(store, "s")] == [known]
         # It changes who answers, not what is asked.
         assert content_hash(case) == content_hash(make_case("a", target=None, grader="none"))
+
+
+def test_a_snapshot_holds_the_same_and_what_is_written_to_it_stays_there(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s.duckdb")
+    add_completions(store, [row("a-small")])
+    (tmp_path / "copy").mkdir()
+    before = store.path.read_bytes()
+    copy = Store.snapshot(store.path, tmp_path / "copy")
+    assert copy.path == tmp_path / "copy" / "s.duckdb"
+    assert read_outcomes(copy, "s").equals(read_outcomes(store, "s"))
+    add_completions(copy, [row("b-small")])
+    assert store.path.read_bytes() == before
+    assert len(answered(copy, ["a-small", "b-small"])) == 2
+    assert len(answered(store, ["a-small", "b-small"])) == 1
+
+
+def test_a_snapshot_of_an_older_store_leaves_it_at_its_version(tmp_path: Path) -> None:
+    con = duckdb.connect()
+    con.execute(f"ATTACH '{tmp_path / 'old.duckdb'}' AS old (STORAGE_VERSION 'v1.5.0')")
+    con.execute("USE old")
+    m001_first(con)
+    con.execute("CREATE TABLE schema_version (version INTEGER)")
+    con.execute("INSERT INTO schema_version VALUES (1)")
+    con.close()
+    before = (tmp_path / "old.duckdb").read_bytes()
+    (tmp_path / "copy").mkdir()
+    copy = Store.snapshot(tmp_path / "old.duckdb", tmp_path / "copy")
+    with copy.connect() as con:
+        assert con.execute("SELECT max(version) FROM schema_version").fetchone() == (len(MIGRATIONS),)
+    assert (tmp_path / "old.duckdb").read_bytes() == before
+
+
+def test_a_snapshot_of_what_is_no_store_or_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "text.duckdb").write_text("no store")
+    for name in ("none.duckdb", "text.duckdb"):
+        with pytest.raises(StoreError, match=name):
+            Store.snapshot(tmp_path / name, tmp_path / "copy")
+    assert not list((tmp_path / "copy").iterdir())

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from routebench.store import GradedAnswer
-from routebench.types import Answer
+from routebench.types import Answer, GradedAnswer
 
 AnswersOfModel = Mapping[tuple[str, int], Answer]
 """(case id, sample) -> what one model answered."""

@@ -27,6 +27,8 @@ from routebench.evaluate.power import detectable
 
 Verdict = Literal["better", "worse", "no_worse", "cannot_tell", "too_few"]
 
+MIN_CASES = 30
+"""Of fewer cases nothing is decided."""
 MIN_DISCORDANT = 10
 """With fewer pairs that differ no interval keeps its level, and none is given."""
 MARGIN = 0.01
@@ -96,7 +98,9 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """The word for the difference; adjusted for its family where that was done."""
+        """The word for the difference; adjusted for its family where that was done, `too_few` below 30 pairs."""
+        if self.n < MIN_CASES:
+            return "too_few"
         if self.p_adjusted is not None and self.p_adjusted < ALPHA:
             return "better" if self.delta > 0 else "worse"
         if self.p_noninferior_adjusted is not None and self.p_noninferior_adjusted < ALPHA / 2:

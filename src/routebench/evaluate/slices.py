@@ -9,9 +9,8 @@ import numpy as np
 
 from routebench.evaluate.choices import BoolArray, FloatArray, Groups
 from routebench.evaluate.estimates import ALPHA
-from routebench.evaluate.paired import paired
+from routebench.evaluate.paired import MIN_CASES, paired
 
-MIN_CASES = 30
 
 
 @dataclass(frozen=True, slots=True)

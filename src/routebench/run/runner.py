@@ -162,6 +162,11 @@ class Run:
         self._on_loop(self._apply_throttle)
 
     @property
+    def limits(self) -> Limits:
+        """How fast it may go at the most."""
+        return self._limits
+
+    @property
     def max_concurrency(self) -> int:
         """The most calls in flight to one account, as the limits or the last `throttle` say."""
         most = self._limits.max_concurrency
@@ -255,8 +260,13 @@ class Run:
 
     def _main(self) -> None:
         try:
-            with quick_switching():
-                asyncio.run(self._send_all())
+            try:
+                with quick_switching():
+                    asyncio.run(self._send_all())
+            finally:
+                # However it ended: what it did not spend is there for the next run.
+                if self._share is not None:
+                    self._share.settle(self._budget.spent_usd)
         except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
             self._status = "failed"
             self._outcome.set_exception(error)
@@ -298,10 +308,10 @@ class Run:
                     await provider.aclose()
                 except Exception as error:  # noqa: BLE001 - answers must reach the store whatever a provider does
                     self._note = f"a provider could not be closed: {self._secrets.clean(str(error))}"
-            await journal.close()
-            self._end_s = time.monotonic()
-            if self._share is not None:
-                self._share.settle(self._budget.spent_usd)
+            try:
+                await journal.close()
+            finally:
+                self._end_s = time.monotonic()
             self._write_run(self._now())
 
     async def _store_regularly(self, journal: Journal, ended: asyncio.Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.store.answers import GradedAnswer, read_case_answers, read_said
+from routebench.store.answers import read_case_answers, read_said
 from routebench.store.blind import (
     BlindAnswer,
     BlindBatch,
@@ -69,7 +69,6 @@ __all__ = [
     "BlindVerdict",
     "Cell",
     "CellCounts",
-    "GradedAnswer",
     "Matrix",
     "PackInfo",
     "Purged",

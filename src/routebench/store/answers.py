@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from routebench.store.queries import counted
 from routebench.store.store import Store
-from routebench.types import Answer, ToolCall
+from routebench.types import Answer, GradedAnswer, ToolCall
 
 _ROWS_AT_ONCE = 10_000
 # As the matrix joins them; the name that is put into it is one of two of ours.
@@ -30,31 +29,6 @@ _CASE = """
     LEFT JOIN cases ON cases.suite = $suite AND cases.case_id = $case
     LEFT JOIN grades ON grades.suite = $suite AND grades.case_id = $case AND grades.request_key = done.request_key
         AND grades.run_id = done.run_id AND grades.grader = cases.grader"""
-
-
-@dataclass(frozen=True, slots=True)
-class GradedAnswer:
-    """One recorded answer, or a failure, with its grade.
-
-    Attributes:
-        said: what the model answered; without a text where none was kept, and of a failure.
-        error_kind: why there is no answer, None where there is one.
-        error: the same in words.
-        grader: the case's primary grader, None where nobody graded it.
-        rater: who graded, such as a judge's name.
-        score: in [0, 1], None while unscored.
-        detail: what the grader said of it.
-    """
-
-    said: Answer
-    error_kind: str | None
-    error: str | None
-    cost_usd: float | None
-    latency_s: float | None
-    grader: str | None
-    rater: str | None
-    score: float | None
-    detail: str | None
 
 
 def read_case_answers(store: Store, suite: str, case_id: str) -> dict[tuple[str, int], GradedAnswer]:

@@ -10,8 +10,7 @@ from routebench.dash.cases.opened import Opened, Side, Way, open_case
 from routebench.dash.cases.reading import DIFF_CHARACTERS, EXPANDED_CHARACTERS, case_html, diff_refusal
 from routebench.errors import OutcomesError
 from routebench.evaluate import Comparison
-from routebench.store import GradedAnswer
-from routebench.types import Answer
+from routebench.types import Answer, GradedAnswer
 from tests.conftest import make_case
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes
 

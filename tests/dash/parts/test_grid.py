@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,6 +45,43 @@ def test_what_is_unknown_says_so_and_stands_last_both_ways(grid: Grid) -> None:
     assert keys(grid) == ["c", "b"]
     grid._page.page = 0
     assert keys(grid) == ["d", "a", "e"]
+
+
+def test_numbers_inside_of_texts_are_sorted_as_numbers() -> None:
+    grid = Grid([Column("id", "case"), Column("done", "done")], name="t", label="t")
+    rows = {"id": ["case 10", "case 9", "Case 9", "case 100"], "done": ["1,200/2,000", "90/100", None, "n/a (no price)"]}
+    grid.show(pd.DataFrame(rows, index=["ten", "nine", "Nine", "hundred"]))
+    grid._page.sort = ["id", False]
+    assert keys(grid) == ["Nine", "nine", "ten", "hundred"]
+    grid._page.sort = ["done", False]
+    assert keys(grid) == ["nine", "ten", "hundred", "Nine"]
+    grid._page.sort = ["done", True]
+    assert keys(grid) == ["hundred", "ten", "nine", "Nine"]
+
+
+def test_a_search_does_not_find_what_is_unknown(grid: Grid) -> None:
+    grid.show(pd.DataFrame({"name": ["nan bread", None], "cost": [0.5, np.nan]}, index=["a", "b"]))
+    grid._page.wanted = "nan"
+    assert keys(grid) == ["a"]
+    grid._page.wanted = "none"
+    assert keys(grid) == []
+
+
+def test_rows_that_come_while_a_person_sorts_are_not_mixed_up(grid: Grid) -> None:
+    done = threading.Event()
+
+    def come() -> None:
+        grid.show(pd.DataFrame({"name": ["x"], "cost": [1.0]}, index=["z"]))
+        done.set()
+
+    arriving = threading.Thread(target=come)
+    with grid._turning:
+        arriving.start()
+        assert not done.wait(0.1), "it waits for its turn"
+        grid._page.sort = ["name", True]
+        assert keys(grid) == ["d", "c", "e"]
+    arriving.join(20)
+    assert keys(grid) == ["z"]
 
 
 def test_searching_finds_in_all_pages_and_begins_at_the_first(grid: Grid) -> None:

@@ -59,6 +59,13 @@ def test_a_refusal_is_cause_and_mend_and_goes_away() -> None:
     assert panel.refusal == ""
 
 
+def test_what_the_numbers_rest_on_can_change() -> None:
+    panel = Trial()
+    panel.footer = f"run r1, {HOSTILE}"
+    assert panel._foot.value == "<span>run r1, &lt;script&gt;alert(1)&lt;/script&gt;</span>"
+    assert "run r1" in panel._still_html()
+
+
 class Shown:
     """What a notebook's output area would hold."""
 

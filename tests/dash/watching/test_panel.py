@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import routebench as rb
+from routebench.dash.watching.look import Look
 from routebench.dash.watching.panel import RunPanel
 from routebench.dash.watching.pictures import described, frames, latencies
 from routebench.dash.watching.state import Watch
 from routebench.providers.base import failed
 from routebench.store import Store
+from tests.dash.watching.test_forecast import model, progress
 from tests.dash.watching.test_state import demo_bench, keyed_bench
 from tests.run.test_runner import Scripted, ok, start
 from tests.run.test_steering import WAIT_S, held
@@ -113,6 +116,86 @@ def test_pause_and_resume_share_a_button_and_read_only_has_none(tmp_path: Path) 
     assert "Nothing is lost" in panel.said
     provider.let_go.set()
     run.wait(WAIT_S)
+
+
+def test_what_is_hidden_refuses_by_itself(tmp_path: Path) -> None:
+    provider, run, _store = held(tmp_path, 1, budget=1.0)
+    panel = RunPanel(Watch(run=run, read_only=True), follow=False)
+    controls = panel._controls
+    # A page may send these though it shows no such buttons.
+    controls.cap.value = "2"
+    for button in (controls.pause, controls.stop, controls.raise_cap):
+        panel.clear()
+        button.click()
+        assert "this page only shows" in panel.refusal
+    panel.clear()
+    controls.concurrency.value = 1
+    assert "this page only shows" in panel.refusal
+    assert (run.progress().status, run.progress().cap_usd, run.max_concurrency) == ("running", 1.0, 3)
+    controls.again.click()
+    assert "a run goes on" in panel.refusal
+    provider.let_go.set()
+    run.wait(WAIT_S)
+    shown = opened(keyed_bench(tmp_path), read_only=True)
+    shown._controls.start.click()
+    assert "this page only shows" in shown.refusal
+    assert shown.watch.run is None
+
+
+def test_live_follows_a_run_to_its_end_by_itself(tmp_path: Path) -> None:
+    provider, run, _store = held(tmp_path, 1)
+    panel = rb.live(run)
+    ended = threading.Event()
+    panel._status.observe(lambda change: ended.set() if "has ended: done" in change["new"] else None, "value")
+    assert f"run {run.run_id}" in panel.footer
+    provider.let_go.set()
+    assert ended.wait(WAIT_S)
+    assert panel.result is not None
+    assert panel.result.left == 0
+    assert "It is done." in panel.reading
+
+
+def test_what_is_left_can_be_planned_and_started_from_python_too(tmp_path: Path) -> None:
+    panel = opened(demo_bench(tmp_path))
+    panel._controls.calls.value = "3"
+    first = panel.start()
+    first.wait(WAIT_S)
+    panel.end()
+    assert panel.start() is first, "it was started already"
+    panel._controls.again.click()
+    assert panel.result is None
+    panel._controls.calls.value = ""
+    second = panel.start()
+    assert second is not first
+    assert second.wait(WAIT_S).left == 0
+    assert f"run {second.run_id}" in panel.footer
+
+
+def test_a_model_that_is_paused_is_told_once_and_not_over_what_a_click_was_told(tmp_path: Path) -> None:
+    provider, run, _store = held(tmp_path, 1, budget=1.0)
+    panel = RunPanel(Watch(run=run), follow=False)
+    look = Look(progress(model(), paused={"m": "5 calls in a row failed"}), None, None, (), ())
+    panel._show_run(look)
+    assert "m is paused: 5 calls in a row failed" in panel.refusal
+    panel._controls.cap.value = ""
+    panel._controls.raise_cap.click()
+    panel._show_run(look)
+    assert "no sum is given" in panel.refusal
+    provider.let_go.set()
+    run.wait(WAIT_S)
+
+
+def test_the_code_holds_caps_that_python_can_read(tmp_path: Path) -> None:
+    panel = opened(keyed_bench(tmp_path))
+    panel._controls.cap.value, panel._controls.calls.value = "$1,250.50", "many"
+    assert "run = bench.run(budget_usd=1250.5)\n" in panel.code()
+
+
+def test_bills_that_are_unknown_are_told_with_those_that_are_known(tmp_path: Path) -> None:
+    run = start(Store(tmp_path / "s.duckdb"), Scripted(lambda _c, _n: failed("timeout", "late")))
+    run.wait(WAIT_S)
+    panel = RunPanel(Watch(run=run), follow=False)
+    assert "6 failed, $0 spent and 6 bills unknown." in panel.reading
 
 
 def test_a_table_that_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:

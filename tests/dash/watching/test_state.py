@@ -249,3 +249,38 @@ def test_judges_are_asked_once_with_what_the_caps_have_left(tmp_path: Path) -> N
     assert watch.ended() is None
     assert len(bench.asked) == 1
     assert watch.left_usd == pytest.approx(1 - 0.024)
+
+
+def test_what_a_run_was_billed_is_booked_once_whoever_asks_first(tmp_path: Path) -> None:
+    watch = planned(Judged(tmp_path), cap_usd=1.0)  # type: ignore[arg-type]
+    watch.start(0.5).wait(WAIT_S)
+    # Planned anew before the end was settled.
+    watch.find()
+    assert watch.left_usd == pytest.approx(1 - 0.012)
+    watch.ended()
+    assert watch.left_usd == pytest.approx(1 - 0.012)
+
+
+class HeldBack(Judged):
+    """Its answers wait until they are let go."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        super().__init__(tmp_path)
+        self.provider = Held(1)
+
+    def run(self, _plan: Plan, *, budget_usd: float | None, max_calls: int | None) -> Run:
+        return start(self.store, self.provider, budget=budget_usd, max_calls=max_calls)
+
+
+def test_judges_go_no_faster_than_the_answers_were_allowed_to(tmp_path: Path) -> None:
+    bench = HeldBack(tmp_path)
+    watch = planned(bench)  # type: ignore[arg-type]
+    run = watch.start(0.5)
+    assert bench.provider.arrived.wait(WAIT_S)
+    watch.throttle(2)
+    bench.provider.let_go.set()
+    run.wait(WAIT_S)
+    judging = watch.ended()
+    assert judging is not None
+    assert judging.max_concurrency == 2
+    judging.wait(WAIT_S)

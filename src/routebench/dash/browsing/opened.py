@@ -8,9 +8,8 @@ from collections.abc import Mapping
 
 from routebench.dash.format import UNKNOWN, money, seconds
 from routebench.messages import answer_text, spoken
-from routebench.store import GradedAnswer
 from routebench.suites.duplicates import Duplicates
-from routebench.types import Case
+from routebench.types import Case, GradedAnswer
 
 _SHOWN, _MOST = 2_000, 20_000
 _OF_ANSWER = 400

@@ -9,8 +9,7 @@ import numpy as np
 
 from routebench.errors import OutcomesError
 from routebench.evaluate import Comparison
-from routebench.store import GradedAnswer
-from routebench.types import Case
+from routebench.types import Case, GradedAnswer
 
 _SAME = 1e-12
 

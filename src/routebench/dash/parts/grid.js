@@ -121,7 +121,10 @@ function render({ model, el }) {
     const first = rows.find((row) => row.dataset.key === held) ?? rows[0];
     if (first) first.tabIndex = 0;
     if (held !== undefined) first?.focus();
-    if (column !== undefined) [...table.tHead.querySelectorAll("button")].find((one) => one.dataset.column === column)?.focus();
+    if (column !== undefined) {
+      const heads = [...table.tHead.querySelectorAll("button")];
+      heads.find((one) => one.dataset.column === column)?.focus();
+    }
     drawn += 1;
     root.dataset.drawn = String(drawn);
   }
@@ -172,11 +175,21 @@ function render({ model, el }) {
     does();
   });
 
-  model.on("change:rows change:sort change:told", draw);
+  // Rows, order and words come together, and are drawn once.
+  let due = false;
+  const redraw = () => {
+    if (due) return;
+    due = true;
+    queueMicrotask(() => {
+      due = false;
+      draw();
+    });
+  };
+  model.on("change:rows change:sort change:told", redraw);
   model.on("change:ticked change:opened", marks);
   draw();
   return () => {
-    model.off("change:rows change:sort change:told", draw);
+    model.off("change:rows change:sort change:told", redraw);
     model.off("change:ticked change:opened", marks);
   };
 }

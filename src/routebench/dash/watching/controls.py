@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import ipywidgets as widgets
@@ -71,6 +72,17 @@ class Controls:
         _seen(self.raise_cap, writable and capped)
         _seen(self.calls, writable and able and unpriced and watch.most_usd is None)
         _seen(self.concurrency, writable and going and self.concurrency.max > 1)
+        if going and watch.run is not None:
+            # Whoever narrowed the run down: another panel, or Python.
+            self.concurrency.value = watch.run.max_concurrency
+
+    def caps(self) -> dict[str, float]:
+        """The caps in the fields by the names that `Bench.run` gives them; what is empty or wrong is left out."""
+        found: dict[str, float | None] = {}
+        for name, read in (("budget_usd", self.cap_usd), ("max_calls", self.max_calls)):
+            with contextlib.suppress(InputError):
+                found[name] = read()
+        return {name: value for name, value in found.items() if value is not None}
 
     def cap_usd(self) -> float | None:
         """The sum in the field, None where it is empty.

@@ -14,8 +14,8 @@ from routebench.dash.watching.controls import Controls
 from routebench.dash.watching.look import Look
 from routebench.dash.watching.state import Watch
 from routebench.dash.watching.wording import footer, reading
-from routebench.errors import RoutebenchError
-from routebench.run import Progress, Run
+from routebench.errors import InputError, RoutebenchError
+from routebench.run import Limits, Progress, Run
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
@@ -42,9 +42,11 @@ class RunPanel(Panel):
 
     def __init__(self, watch: Watch, *, follow: bool = True) -> None:
         self.watch = watch
-        limit = 64 if watch.bench is None else watch.bench.limits.max_concurrency
-        self._controls = Controls(watch.most_usd, limit if watch.run is None else watch.run.max_concurrency)
+        self._controls = Controls(watch.most_usd, _limits(watch).max_concurrency)
         self._follows = follow
+        # Threads of its own and a person's clicks refresh it.
+        self._turn = threading.RLock()
+        self._told_paused: frozenset[str] = frozenset()
         self._scoring = threading.Lock()
         self._board = Board()
         self._said_s = self._still_s = 0.0
@@ -58,18 +60,22 @@ class RunPanel(Panel):
         self._begin_to_follow()
 
     def start(self) -> Run:
-        """Begins the run as the button does, unless that was pressed already, and returns it, to be awaited.
+        """Begins what is planned as the button does, unless that was pressed already; returns the run, to be awaited.
 
         Raises:
             RoutebenchError: it cannot begin, as `Bench.run` says; or this panel only shows.
         """
-        if self.watch.run is None:
+        if self.watch.run is None or self.watch.stage == "plan":
             self._start()
         assert self.watch.run is not None
         return self.watch.run
 
     def refresh(self) -> None:
         """Shows what is known now."""
+        with self._turn:
+            self._refresh_all()
+
+    def _refresh_all(self) -> None:
         watch = self.watch
         progress: Progress | None = None
         if watch.stage == "run":
@@ -82,6 +88,7 @@ class RunPanel(Panel):
             self._show_elsewhere()
         self._controls.show(watch, progress)
         self._board.stand(watch.stage)
+        self.footer = footer(watch)
 
     def numbers(self) -> Sequence[Numbers]:
         """The tables of the stage that it is in."""
@@ -97,8 +104,7 @@ class RunPanel(Panel):
         watch = self.watch
         if watch.bench is None:
             return "import routebench as rb\n\nrb.live(run)\n"
-        caps = {"budget_usd": self._controls.cap.value.strip(), "max_calls": self._controls.calls.value.strip()}
-        given = ", ".join(f"{name}={value}" for name, value in caps.items() if value)
+        given = ", ".join(f"{name}={value!r}" for name, value in self._controls.caps().items())
         path = str(watch.bench.config.path)
         return f"import routebench as rb\n\nbench = rb.Bench({path!r})\nrun = bench.run({given})\nrb.live(run)\n"
 
@@ -109,7 +115,7 @@ class RunPanel(Panel):
         controls.stop.on_click(lambda _: self._try(self._stop, self.refresh))
         controls.again.on_click(lambda _: self._try(self._plan_again))
         controls.raise_cap.on_click(lambda _: self._try(self._raise_cap, self.refresh))
-        controls.concurrency.observe(lambda change: self._try(lambda: self.watch.throttle(change["new"])), "value")
+        controls.concurrency.observe(lambda change: self._try(lambda: self._throttle(change["new"])), "value")
 
     def _try(self, *works: Callable[[], Any]) -> bool:
         """Does what was asked for; an error is told in the panel, and never as a traceback."""
@@ -149,12 +155,21 @@ class RunPanel(Panel):
 
     def _raise_cap(self) -> None:
         cap = self._controls.cap_usd()
-        if cap is not None:
-            self.watch.raise_cap(cap)
-            self.clear()
-            self.say(f"The cap is {money(cap)} now.")
+        if cap is None:
+            raise InputError("no sum is given; write the new cap in US dollars beside the button")
+        self.watch.raise_cap(cap)
+        self.clear()
+        self.say(f"The cap is {money(cap)} now.")
+
+    def _throttle(self, most: int) -> None:
+        run = self.watch.run
+        if run is None or run.max_concurrency != most:
+            self.watch.throttle(most)
 
     def _plan_again(self) -> None:
+        if self.watch.stage != "plan" and self.result is None:
+            raise InputError("a run goes on; stop it, or wait for its end")
+        self.result = None
         self.clear()
         self.watch.find()
         self._board.forget()
@@ -186,6 +201,12 @@ class RunPanel(Panel):
         if not self._scoring.acquire(blocking=False):
             # The thread of the answers goes on with the judges.
             return
+        try:
+            self._read_scores()
+        finally:
+            self._scoring.release()
+
+    def _read_scores(self) -> None:
         refused = False
         while self.watch.is_going:
             time.sleep(_SCORES_EVERY_S)
@@ -193,7 +214,6 @@ class RunPanel(Panel):
             if done and refused:
                 self.clear()
             refused = not done
-        self._scoring.release()
 
     def end(self) -> None:
         """Settles a run that has ended, and goes on with its judges where it has some."""
@@ -256,9 +276,12 @@ class RunPanel(Panel):
         self.reading = reading(self.watch.suite, look)
         if not self.watch.is_going:
             return
-        if progress.paused:
-            names = ", ".join(progress.paused)
-            self.refuse(f"Paused: {names}: {next(iter(progress.paused.values()))}", "the other models go on")
+        paused = frozenset(progress.paused)
+        if paused - self._told_paused:
+            # Once: what a person is told of a click of theirs must not be written over twice a second.
+            told = ". ".join(f"{name} is paused: {reason}" for name, reason in progress.paused.items())
+            self.refuse(told, "the other models go on")
+        self._told_paused = paused
         now_s = time.monotonic()
         if now_s - self._said_s >= _SAID_EVERY_S:
             self._said_s = now_s
@@ -274,6 +297,13 @@ class RunPanel(Panel):
         run, bench = self.watch.run, self.watch.bench
         models = run.plan.models if run is not None else bench.models if bench is not None else ()
         return tuple(model.name for model in models)
+
+
+def _limits(watch: Watch) -> Limits:
+    if watch.run is not None:
+        return watch.run.limits
+    assert watch.bench is not None
+    return watch.bench.limits
 
 
 def live(what: Run | Bench, *, cap_usd: float | None = None, read_only: bool = False) -> RunPanel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from routebench.dash.format import UNKNOWN, duration, money
+from routebench.dash.format import UNKNOWN, money
 from routebench.providers import model_key
 from routebench.run import Plan, PlanLine
 from routebench.store import Store, mean_costs_usd
@@ -68,8 +68,8 @@ class Priced:
             return f"{UNKNOWN} (no price)"
         return f"from {money(line.cost_low_usd)}"
 
-    def rows(self) -> Sequence[tuple[str, ...]]:
-        """Rows of PRICED_COLUMNS, a model and purpose each."""
+    def rows(self) -> Sequence[tuple[str | float | None, ...]]:
+        """Rows of PRICED_COLUMNS, a model and purpose each: finished texts, and times in seconds."""
         return [
             (
                 line.name,
@@ -79,7 +79,7 @@ class Priced:
                 f"{line.input_tokens:,}",
                 self.expected(line),
                 money(line.cost_high_usd) if line.cost_high_usd is not None else f"{UNKNOWN} (no bound)",
-                duration(line.time_s),
+                line.time_s,
                 _price(line),
             )
             for line in self.plan.lines

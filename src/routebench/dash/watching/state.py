@@ -55,7 +55,9 @@ class Watch:
         self.log: list[tuple[str, str]] = []
         self.stage: Stage = "plan" if run is None else "run"
         self._spent_usd = 0.0
+        self._unbooked = run
         self._own: Run | None = None
+        self._most_at_once: int | None = None
         self._wanted_usd: float | None = None
         self._wanted_calls: int | None = None
         self._last: Progress | None = None
@@ -87,6 +89,8 @@ class Watch:
             ConfigError: the plan cannot be made.
         """
         bench = self._bench()
+        if not self.is_going:
+            self._book()
         here = going_on(bench.store, bench.suite.name)
         if here is not None:
             self._follow(here)
@@ -124,7 +128,7 @@ class Watch:
             )
         self._wanted_usd, self._wanted_calls = cap_usd, max_calls
         run = self._own = bench.run(self.priced.plan, budget_usd=cap_usd, max_calls=max_calls)
-        self._follow(run)
+        self._follow_own(run)
         cap = "no cap" if cap_usd is None else f"a cap of {money(cap_usd)}"
         calls = "" if max_calls is None else f", at most {max_calls:,} requests"
         self.note(f"run {run.run_id} began: {len(run.plan.calls):,} calls, {cap}{calls}")
@@ -156,9 +160,10 @@ class Watch:
         self._wanted_usd = cap_usd
 
     def throttle(self, max_concurrency: int) -> None:
-        """Lets no more calls of an account be in flight at once."""
+        """Lets no more calls of an account be in flight at once, in this run and those that this watch begins later."""
         self._check_writable()
         self._going().throttle(max_concurrency)
+        self._most_at_once = max_concurrency
 
     def look(self) -> Look:
         """Looks at the run: cheap enough to be asked twice a second."""
@@ -181,7 +186,7 @@ class Watch:
         run = self.run
         progress = run.progress()
         self._tell_changes(progress)
-        self._spent_usd += progress.spent_usd
+        self._book()
         # Of judges' calls a plan has no cells; and what somebody else began, somebody else judges.
         is_answered = bool(run.plan.keys) and not progress.left and run.error is None
         if self.bench is None or run is not self._own or not is_answered:
@@ -191,7 +196,7 @@ class Watch:
             max_calls=None if self._wanted_calls is None else max(0, self._wanted_calls - progress.n_sent),
         )
         if judging is not None:
-            self._follow(judging)
+            self._follow_own(judging)
             self.note(f"the judges are asked: {len(judging.plan.calls):,} calls")
         return judging
 
@@ -214,8 +219,20 @@ class Watch:
         self.log.append((duration(elapsed_s) if elapsed_s >= 1 else "0 s", text))
 
     def _follow(self, run: Run) -> None:
-        self.run, self.stage, self._last = run, "run", None
-        self._pace = Pace()
+        if run is not self.run:
+            self._pace, self._last = Pace(), None
+        self.run, self.stage, self._unbooked = run, "run", run
+
+    def _follow_own(self, run: Run) -> None:
+        if self._most_at_once is not None:
+            run.throttle(self._most_at_once)
+        self._follow(run)
+
+    def _book(self) -> None:
+        """Notes what a run that has ended was billed, once, whoever asks first."""
+        run, self._unbooked = self._unbooked, None
+        if run is not None:
+            self._spent_usd += run.progress().spent_usd
 
     def _bench(self) -> Bench:
         if self.bench is None:

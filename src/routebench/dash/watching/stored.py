@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routebench.dash.format import UNKNOWN, money, seconds
+from routebench.dash.format import UNKNOWN, money
 from routebench.run import is_alive
 from routebench.store import CellCounts, RunRecord, Store, count_cells, read_runs
 
@@ -57,21 +57,22 @@ class Stored:
         head = f"Last run {self.last.run_id}{began}"
         if self.is_alive:
             return f"{head} goes on in another process: it can be paused or stopped there."
-        spent = "" if self.last.spend_usd is None else f", {money(self.last.spend_usd)} spent"
+        known = " as far as bills are known" if any(one.n_unbilled for one in self.cells) else ""
+        spent = "" if self.last.spend_usd is None else f", {money(self.last.spend_usd)} spent{known}"
         if self.last.finished_at is None:
             return f"{head} did not come to its end: its process was ended. Every answer that it reported is here."
         return f"{head}: {_ENDS.get(self.last.status, self.last.status)}{spent}."
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Rows of STORED_COLUMNS, a model each."""
+    def rows(self) -> list[tuple[str | float | None, ...]]:
+        """Rows of STORED_COLUMNS, a model each: finished texts, and latencies in seconds."""
         return [
             (
                 one.model,
                 f"{one.ok:,}/{one.cells:,}",
                 f"{one.failed:,}",
                 f"{one.missing:,}",
-                seconds(one.latency_p50_s),
-                seconds(one.latency_p95_s),
+                one.latency_p50_s,
+                one.latency_p95_s,
                 _spent(one),
                 UNKNOWN if one.last_at is None else f"{one.last_at:%Y-%m-%d %H:%M}",
             )

@@ -72,15 +72,17 @@ def problem_frame(look: Look) -> pd.DataFrame:
 
 
 def text_columns(names: Sequence[str]) -> list[Column]:
-    """Returns columns of finished texts: words at the left, figures at the right."""
-    return [Column(name, name, "left" if name in _WORDS else "right") for name in names]
+    """Returns columns of finished texts and of seconds: words at the left, figures at the right."""
+    return [Column(name, name, "left" if name in _WORDS else "right", _SECONDS.get(name, str)) for name in names]
 
 
 _WORDS = ("model", "for", "price")
+# A text would not sort: 820 ms is less than 1.20 s.
+_SECONDS = {"p50": seconds, "p95": seconds, "time": duration}
 
 
-def text_frame(rows: Sequence[Sequence[str]], names: Sequence[str]) -> pd.DataFrame:
-    """Returns rows of finished texts as a frame that a Grid shows."""
+def text_frame(rows: Sequence[Sequence[str | float | None]], names: Sequence[str]) -> pd.DataFrame:
+    """Returns rows of `text_columns` as a frame that a Grid shows."""
     frame = pd.DataFrame([list(row) for row in rows], columns=list(names))
     return frame.set_index(pd.Index([str(place) for place in range(len(rows))]))
 

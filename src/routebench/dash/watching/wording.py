@@ -19,9 +19,10 @@ def reading(suite: str, look: Look) -> str:
     if not progress.calls:
         return f"Nothing to run: {progress.known:,} cells are known. Spend $0."
     failed = f", {progress.errors:,} failed" if progress.errors else ""
+    unknown = f" and {progress.n_cost_unknown:,} bills unknown" if progress.n_cost_unknown else ""
     return (
         f"{suite}: {progress.done:,} of {progress.calls:,} calls ({progress.done / progress.calls:.0%}){failed}, "
-        f"{money(progress.spent_usd)} spent. {_STATES[progress.status]}"
+        f"{money(progress.spent_usd)} spent{unknown}. {_STATES[progress.status]}"
     )
 
 
