@@ -12,6 +12,7 @@ RoutebenchError                what a caller may catch; the CLI turns it into on
 │   └── JournalError           an answer cannot be written to disk
 ├── ProviderError              a provider could not start; a failed *call* is a row, not an exception
 ├── MissingCellsError          nothing may be sent, and answers are missing
+├── StoppedError               somebody stopped what was being learned
 ├── NoEligibleModelError       guards and limits leave no model for a request
 └── BudgetSpentError           the day's budget is used up, and the rule set says to refuse
 """
@@ -72,6 +73,10 @@ class JournalError(StoreError):
 
 class ProviderError(RoutebenchError):
     """A provider could not be set up or started."""
+
+
+class StoppedError(RoutebenchError):
+    """Somebody stopped what was being learned; there is nothing of it."""
 
 
 class MissingCellsError(RoutebenchError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,45 @@ def test_a_part_is_what_its_cases_alone_give(comparison: Comparison) -> None:
     assert versus is not None
     assert versus.n_discordant == 0
     assert found.readings == ()
+
+
+@pytest.mark.parametrize("baseline", ["best_single", RULES])
+def test_a_part_is_what_comparing_its_cases_alone_gives(baseline: str) -> None:
+    made = outcomes(400)
+    # Three cases a group, every second one counts for more.
+    cases = replace(
+        made.cases,
+        group=np.array([f"g{place // 3}" for place in range(made.n)]),
+        weight=np.where(np.arange(made.n) % 2, 1.0, 2.5),
+    )
+    whole = compared(replace(made, cases=cases), today=False)
+    train, test = whole.half.train, whole.half.test
+    inside = test.cases.category == "sum"
+    kept = np.concatenate(
+        [np.flatnonzero(np.isin(cases.ids, half)) for half in (train.cases.ids, test.cases.ids[inside])]
+    )
+    split = np.where(np.isin(cases.ids, train.cases.ids), "train", "test")
+    alone = compared(
+        replace(made, cases=replace(cases, split=split)).take(np.sort(kept)), today=False, baseline=baseline
+    )
+    assert list(alone.half.test.cases.ids) == list(test.cases.ids[inside])
+    found = narrowed(whole, baseline=baseline, inside=inside)
+    for one in alone.evaluations:
+        other = found[one.name]
+        for told in (
+            "versus_baseline",
+            "versus_fixed_mix",
+            "cost_versus_baseline",
+            "saving_usd",
+            "quality_ci95",
+            "cost_ci95",
+        ):
+            assert getattr(other, told) == getattr(one, told), (one.name, told)
+        assert (other.failed_share, other.latency_s(0.95)) == (one.failed_share, one.latency_s(0.95))
+        assert other.first.quality == pytest.approx(one.first.quality)
+        assert other.first.regret == pytest.approx(one.first.regret)
+        assert other.first.commonest_share == pytest.approx(one.first.commonest_share)
+    assert found.half.hull.names == alone.half.hull.names
 
 
 def test_what_only_the_whole_tells_stays_out_of_a_part(comparison: Comparison) -> None:

@@ -32,7 +32,7 @@ def test_a_run_books_all_that_is_left_and_gives_back_the_rest(tmp_path: Path) ->
     purse = Purse(tmp_path / "purse.json", 1.0)
     share = purse.take("a")
     assert share.usd == 1.0
-    with pytest.raises(ConfigError, match="cap of \\$1,.* wait"):
+    with pytest.raises(ConfigError, match=r"cap of \$1,.* wait"):
         Purse(tmp_path / "purse.json", 1.0).take("b")
     share.settle(0.25)
     assert Purse(tmp_path / "purse.json", 1.0).take("b").usd == 0.75

@@ -200,7 +200,7 @@ def _makers(
     makers: dict[str, Make] = {"Compare": compared}
     if today is not None:
         makers["Today"] = lambda: show_today(bench, today, rules=rules)
-    makers["Tune"] = lambda: tuner(bench, read_only=read_only)
+    makers["Tune"] = lambda: tuner(bench, read_only=read_only, folder=bench.config.path.parent)
     makers["Run"] = lambda: live(bench, read_only=read_only, cap_usd=cap_usd)
     makers["Browse"] = lambda: browse(bench, rules)
     if not read_only:

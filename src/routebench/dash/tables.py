@@ -33,6 +33,8 @@ VERDICTS: Mapping[Verdict, str] = {
     "too_few": "too few",
 }
 """The words for a difference."""
+BY_TEST = " (Holm)"
+"""Follows a verdict that its interval does not show; the interval holds for all comparisons at once, and is wider."""
 NOBODY = "no answer"
 """Stands for a model where a request is not answered."""
 _DECIDING = ("strategy", "today")
@@ -57,12 +59,16 @@ def _row(one: Evaluation) -> tuple[str, ...]:
         percent(one.quality),
         money(one.shown_cost_usd_per_1k),
         "baseline" if base is None else _difference(base),
-        "" if base is None else "same" if one.is_the_baseline else VERDICTS[base.verdict],
+        "" if base is None else "same" if one.is_the_baseline else _verdict(base),
         UNKNOWN if one.versus_fixed_mix is None else _difference(one.versus_fixed_mix),
         seconds(one.latency_s(0.5)),
         seconds(one.latency_s(0.95)),
         percent(one.failed_share),
     )
+
+
+def _verdict(one: Difference) -> str:
+    return VERDICTS[one.verdict] + (BY_TEST if one.by_test_alone else "")
 
 
 def _difference(one: Difference) -> str:

@@ -201,7 +201,7 @@ def mean_estimate(values: FloatArray, groups: Groups, weight: FloatArray) -> Stu
     member = np.empty(0, dtype=np.intp) if alone else numbered(groups)
 
     def by_cluster(amounts: FloatArray) -> FloatArray:
-        return amounts if alone else np.bincount(member, weights=amounts)
+        return amounts if alone else np.bincount(member, weights=amounts).astype(float, copy=False)
 
     sizes = by_cluster(weight)
     leverage = sizes / sizes.sum()

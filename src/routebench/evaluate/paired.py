@@ -107,6 +107,14 @@ class Difference:
             return "no_worse"
         return "too_few" if self.estimate is None else "cannot_tell"
 
+    @property
+    def by_test_alone(self) -> bool:
+        """Whether the verdict is not what the interval shows: Holm's test is a little sharper than max-T intervals."""
+        bounds = self.ci95_simultaneous or self.ci95
+        if bounds is None or self.verdict == "too_few":
+            return False
+        return (self.verdict in ("better", "worse")) != (bounds[0] > 0 or bounds[1] < 0)
+
 
 def paired(
     first: FloatArray,

@@ -261,8 +261,12 @@ def _weights(comparison: Comparison) -> list[Sentence]:
 
 
 def points(one: Difference) -> str:
-    """`+1.2 pt [+0.3, +2.1]`, the interval simultaneous where several were compared."""
-    return f"{signed_points(one.delta)} pt{_interval(one.ci95_simultaneous or one.ci95)}"
+    """`+1.2 pt [+0.3, +2.1]`, the interval simultaneous where several were compared.
+
+    Where the interval does not show the verdict, the test that it rests on is named.
+    """
+    test = " by Holm's test" if one.by_test_alone else ""
+    return f"{signed_points(one.delta)} pt{_interval(one.ci95_simultaneous or one.ci95)}{test}"
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:

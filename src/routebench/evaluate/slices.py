@@ -12,7 +12,6 @@ from routebench.evaluate.estimates import ALPHA
 from routebench.evaluate.paired import MIN_CASES, paired
 
 
-
 @dataclass(frozen=True, slots=True)
 class Slice:
     """One part of the cases, and how a strategy does on it against another.

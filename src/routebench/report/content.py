@@ -20,7 +20,7 @@ from routebench.dash.tables import (
 )
 from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.examples import routed_badly, routed_well
-from routebench.evaluate.slices import MIN_CASES
+from routebench.evaluate.paired import MIN_CASES
 from routebench.report.bill import bill
 from routebench.report.blocks import Block, Figure, Grid, Page, Points, Section, Source, Text
 from routebench.report.cases import Examples

@@ -8,7 +8,7 @@ from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from routebench.evaluate import Choices, Strategy, damage_of
+from routebench.evaluate import Choices, Strategy
 from routebench.evaluate.choices import FloatArray
 from routebench.evaluate.protocol import decided_out_of_fold
 from routebench.rules import Guard, RuleSet
@@ -71,10 +71,9 @@ class Curve:
 
     def on(self, ground: Ground) -> Curve:
         """Returns the curve where only the stakes of cases are others."""
-        stakes, weight = ground.train.cases.stakes_usd, ground.train.weight
+        damages = _damages(self.score, ground.train.cases.stakes_usd, ground.train.weight)
         points = tuple(
-            replace(point, damage_usd_per_1k=damage_of(score, stakes, weight).usd_per_1k)
-            for point, score in zip(self.points, self.score, strict=True)
+            replace(point, damage_usd_per_1k=damage) for point, damage in zip(self.points, damages, strict=True)
         )
         return replace(self, points=points)
 
@@ -87,6 +86,16 @@ class Curve:
     def order(self) -> list[int]:
         """The points by rising cost, those of an unknown one last."""
         return sorted(range(len(self.points)), key=lambda place: self._along(self.points[place]))
+
+    @property
+    def efficient(self) -> list[int]:
+        """The points by rising cost that score higher than every cheaper one; none of an unknown cost."""
+        found: list[int] = []
+        for place in self.order:
+            best = self.points[found[-1]].quality if found else float("-inf")
+            if self.points[place].cost_usd_per_1k is not None and self.points[place].quality > best:
+                found.append(place)
+        return found
 
     def _along(self, point: Point) -> tuple[float, float]:
         return (float("inf") if point.cost_usd_per_1k is None else point.cost_usd_per_1k, point.quality)
@@ -107,6 +116,15 @@ class Curve:
             return self.form, ground, self.choices
         form = self.form.under(guards)
         return form, ground, form.train_curve()
+
+
+def _damages(score: FloatArray, stakes_usd: FloatArray, weight: FloatArray) -> list[float | None]:
+    """What `damage_of` says of every point, at once: scores of shape (p, n)."""
+    known = ~np.isnan(stakes_usd)
+    score, weight, stakes = score[:, known], weight[known], stakes_usd[known]
+    there = ~np.isnan(score)
+    lost, held = np.where(there, 1 - score, 0) @ (stakes * weight), there @ weight
+    return [1000 * float(one) / float(of) if of else None for one, of in zip(lost, held, strict=True)]
 
 
 def _rules(form: Deployable, place: int, ground: Ground) -> int:

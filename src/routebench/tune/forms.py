@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Literal
 
@@ -16,7 +16,13 @@ Target = Literal["gateway", "process"]
 
 
 def forms(
-    teacher: Learned, *, models: Sequence[Model], guards: Sequence[Guard], max_rules: int, target: Target
+    teacher: Learned,
+    *,
+    models: Sequence[Model],
+    guards: Sequence[Guard],
+    max_rules: int,
+    target: Target,
+    stopped: Callable[[], bool],
 ) -> list[Deployable]:
     """Returns every form, to be fitted on the training half.
 
@@ -26,10 +32,11 @@ def forms(
         guards: that every rule set carries.
         max_rules: at most so many rules.
         target: where the rule set will run.
+        stopped: whether somebody has stopped the learning; asked by the form that takes longest.
     """
     made: list[Deployable] = [
         CostThreshold(models=models, guards=guards),
-        Distilled(teacher, max_rules=max_rules, models=models, guards=guards),
+        Distilled(teacher, max_rules=max_rules, models=models, guards=guards, stopped=stopped),
         Complexity(models=models, guards=guards),
         Student(teacher, models=models, guards=guards),
         Similarity(models=models, guards=guards),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from routebench.classes import Protection
-from routebench.errors import OutcomesError
+from routebench.errors import OutcomesError, StoppedError
 from routebench.evaluate import Outcomes
 from routebench.evaluate.frontier import single_models
 from routebench.evaluate.splits import split
@@ -49,6 +49,7 @@ def learning(
     max_rules: int = MAX_RULES,
     target: Target = "gateway",
     seed: int = 42,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Study]:
     """Yields what is known so far: after the gate, and after every form; whoever stops asking stops the learning.
 
@@ -63,6 +64,7 @@ def learning(
         max_rules: at most so many rules.
         target: where the rule set will run: forms that need more than a base install there are left out for a gateway.
         seed: of the split.
+        stopped: whether somebody on another thread wants no more; the form that takes longest is then given up.
 
     Raises:
         InputError: a guard names a model that there is not.
@@ -95,6 +97,7 @@ def learning(
             # The rule for small slices takes one place, and leaves one.
             max_rules=max(1, max_rules - (ground.slices.stays is not None)),
             target=target,
+            stopped=stopped,
         )
     )
     study = Study(
@@ -118,14 +121,16 @@ def learning(
         left = tuple(one for one in study.waiting if one != form.name)
         try:
             fitted = form.fit(train)
+            # A cascade that pays nowhere is the fixed mix, and no form.
+            abstained = form.name == "cascade" and fitted.abstained
+            added = () if abstained else (Curve.of(fitted, ground),)
+        except StoppedError:
+            return
         except OutcomesError:
             if form.name != "cascade":
                 raise
             study = replace(study, waiting=left, left_out=(_NO_ANSWERS,))
         else:
-            # A cascade that pays nowhere is the fixed mix, and no form.
-            abstained = form.name == "cascade" and fitted.abstained
-            added = () if abstained else (Curve.of(fitted, ground),)
             curves = tuple(sorted((*study.curves, *added), key=lambda curve: place[curve.name]))
             study = replace(study, waiting=left, curves=curves, _trials={})
         yield study

@@ -9,7 +9,7 @@ import numpy as np
 
 from routebench.evaluate import Outcomes
 from routebench.evaluate.choices import BoolArray, FloatArray
-from routebench.evaluate.slices import MIN_CASES
+from routebench.evaluate.paired import MIN_CASES
 from routebench.rules import Rule
 from routebench.tune.recognition import learn_condition, matching, signs_of
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -68,17 +69,38 @@ def test_near_duplicates_open_to_their_cases() -> None:
         ),
     )
     panel = opened(suite)
-    assert "Looking" in panel._looking.value
+    assert "Looking" in panel._twins.told.value
     panel.look_for_duplicates()
-    assert "LEAK: " in panel._dangers.value
-    assert "rb-leak" in panel._dangers.value
-    assert len(panel._twins.frame) == 2
-    panel._twins.opened = "1"
+    assert "LEAK: " in panel._twins.warnings.value
+    assert "rb-leak" in panel._twins.warnings.value
+    assert len(panel._twins.table.frame) == 2
+    panel._twins.table.opened = "1"
     assert len(panel.selection) == 2
-    panel._twins.opened = ""
+    panel._twins.table.opened = ""
     assert len(panel.selection) == 6
     panel._facet.value = "duplicates"
     assert "Near-duplicates" in [table.caption for table in panel.numbers()]
+
+
+def test_what_a_person_counts_by_stays_when_near_duplicates_arrive() -> None:
+    panel = opened()
+    panel._facet.value = "tag"
+    panel._bars.selected = ("en",)
+    panel.look_for_duplicates()
+    assert panel.facet == "tag"
+    assert panel._bars.selected == ("en",)
+    assert panel.selection == ("a", "b")
+    assert [row["name"] for row in panel._bars.frames["counts"]] == ["en", "short", "de", "none"]
+    assert "No two cases ask nearly the same." in panel._twins.told.value
+
+
+def test_near_duplicates_are_looked_for_on_a_thread_and_told_when_found() -> None:
+    twins = (make_case("x", "one two three four five"), make_case("y", "One two three four five!"))
+    panel = BrowsePanel(Browse(Suite("s", twins)))
+    for thread in threading.enumerate():
+        if thread.name == "routebench-browse":
+            thread.join(20)
+    assert "1 group, 2 cases in all" in panel._twins.told.value
 
 
 def test_rules_are_covered_and_open_to_their_cases() -> None:
@@ -109,6 +131,9 @@ def test_a_case_opens_with_its_answers(tmp_path: Path) -> None:
     assert panel.selection == ("b", "c")
     panel._gaps.table.opened = "large / code"
     assert panel.selection == ("a",)
+    panel._all.click()
+    assert panel._gaps.table.opened == ""
+    assert len(panel.selection) == 4
 
 
 def test_texts_are_never_markup(tmp_path: Path) -> None:
@@ -119,7 +144,13 @@ def test_texts_are_never_markup(tmp_path: Path) -> None:
     panel._cases.opened = EVIL
     panel._bars.selected = (EVIL,)
     saved = panel.save(tmp_path / "b.html").read_text()
-    texts = [panel._opened.value, panel._dangers.value, panel._chosen.value, panel._reading.value, panel._still_html()]
+    texts = [
+        panel._opened.value,
+        panel._twins.warnings.value,
+        panel._chosen.value,
+        panel._reading.value,
+        panel._still_html(),
+    ]
     for text in (*texts, saved):
         assert "<script>" not in text
         assert "<img" not in text

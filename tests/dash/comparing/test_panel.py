@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +60,25 @@ def test_marks_and_rows_select_the_same(panel: ComparePanel) -> None:
 
 
 def test_a_control_and_its_method_do_the_same(panel: ComparePanel) -> None:
-    panel._baseline.value = "always:small"
+    panel._controls.baseline.value = "always:small"
     assert panel.state.baseline == "always:small"
     panel.hold_against("always:large")
-    assert panel._baseline.value == "always:large"
+    assert panel._controls.baseline.value == "always:large"
     panel.look_at("category=sum")
-    assert panel._part.value == "category=sum"
+    assert panel._controls.part.value == "category=sum"
     assert panel._table.frame.loc[RULES, "verdict"] == "same"
-    panel._part.value = ""
+    panel._controls.part.value = ""
     assert panel.state.part == ""
 
 
 def test_sliding_data_keeps_the_spec_and_another_axis_changes_it(panel: ComparePanel) -> None:
     before = panel._chart.spec
-    panel._baseline.value = "always:small"
-    panel._part.value = "category=word"
+    panel._controls.baseline.value = "always:small"
+    panel._controls.part.value = "category=word"
     assert panel._chart.spec == before
-    panel._log.value = False
+    panel._controls.log.value = False
     assert panel._chart.spec != before
-    panel._along.value = "p95"
+    panel._controls.along.value = "p95"
     assert "seconds" in json.dumps(panel._chart.spec)
     assert panel._chart.frames["hull"] == []
 
@@ -105,7 +106,7 @@ def test_nothing_from_a_suite_or_a_model_is_a_tag(panel: ComparePanel) -> None:
 
 def test_one_page_of_cases_is_in_the_browser_and_no_answer_before_it_is_opened() -> None:
     big = compare(compared(outcomes(1_200)))
-    big._which.value = "all"
+    big._controls.which.value = "all"
     assert len(big.cases) == 600
     shown = json.dumps([one for one in states(big.widget) if "rows" in one], default=str)
     assert len(re.findall(r"number \d+", shown)) == 200
@@ -144,17 +145,36 @@ def test_a_refusal_is_a_cause_and_a_mend_and_changes_nothing(panel: ComparePanel
     panel._try(panel.state.look_at, "category=nothing")
     assert "no part &#x27;category=nothing&#x27;" in panel.refusal
     assert panel.state.part == ""
-    panel._baseline.value = "cheapest"
+    panel._controls.baseline.value = "cheapest"
     assert panel.refusal == ""
     with pytest.raises(OutcomesError):
         panel.select(["nobody"])
+
+
+def test_a_control_goes_back_where_nobody_kept_the_decisions(comparison: Comparison) -> None:
+    bare = replace(comparison, evaluations=tuple(replace(one, choices=None) for one in comparison.evaluations))
+    panel = compare(bare)
+    before = panel.reading
+    panel._controls.baseline.value = "cheapest"
+    assert "were not kept" in panel.refusal
+    assert (panel.state.baseline, panel._controls.baseline.value) == ("best_single", "best_single")
+    panel._controls.log.value = False
+    assert (panel.refusal, panel.reading) == ("", before)
+
+
+def test_a_case_that_another_part_has_not_is_closed(panel: ComparePanel, comparison: Comparison) -> None:
+    test = comparison.half.test
+    panel._controls.which.value = "all"
+    panel.opened = str(test.cases.ids[test.cases.category == "sum"][0])
+    panel.look_at("category=word")
+    assert (panel.opened, panel.refusal) == ("", "")
 
 
 def test_only_axes_that_are_known_are_offered() -> None:
     made = outcomes()
     made.latency_s[:] = float("nan")
     bare = compare(compared(made))
-    assert [value for _, value in bare._along.options] == ["cost"]
+    assert [value for _, value in bare._controls.along.options] == ["cost"]
 
 
 def test_without_costs_quality_alone_is_drawn_and_selected() -> None:
@@ -162,7 +182,7 @@ def test_without_costs_quality_alone_is_drawn_and_selected() -> None:
     assert "cost per 1,000 requests (USD" not in json.dumps(bare._chart.spec)
     bare._chart.selected = (TODAY,)
     assert bare.selection == (TODAY,)
-    assert bare._log.disabled
+    assert bare._controls.log.disabled
     assert "No cost is known" in bare._badges.value
 
 

@@ -12,6 +12,7 @@ from routebench.dash.comparing.summary import figures
 from routebench.dash.figures import TOO_FEW, unadjusted, verdict_text
 from routebench.errors import OutcomesError
 from routebench.evaluate import Comparison
+from routebench.evaluate.reading import points
 from routebench.evaluate.sentence import Sentence
 from routebench.strategies import CostThreshold
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes
@@ -89,15 +90,33 @@ def test_a_part_of_few_cases_decides_nothing(state: Compared) -> None:
 def test_verdicts_are_the_words_of_the_house(comparison: Comparison) -> None:
     versus = comparison[RULES].versus_baseline
     assert versus is not None
+    apart, around = replace(versus, ci95_simultaneous=(0.01, 0.2)), replace(versus, ci95_simultaneous=(-0.1, 0.1))
     for verdict, text in (
-        (replace(versus, p_adjusted=0.01, delta=0.1), "▲ better"),
-        (replace(versus, p_adjusted=0.01, delta=-0.1), "▼ worse"),
-        (replace(versus, p_adjusted=0.5, p_noninferior_adjusted=0.01), "no worse"),
-        (replace(versus, p_adjusted=0.5, p_noninferior_adjusted=0.5), "cannot tell"),
-        (replace(versus, p_adjusted=None, p_noninferior_adjusted=None, estimate=None), TOO_FEW),
+        (replace(apart, p_adjusted=0.01, delta=0.1), "▲ better"),
+        (replace(apart, p_adjusted=0.01, delta=-0.1), "▼ worse"),
+        (replace(around, p_adjusted=0.5, p_noninferior_adjusted=0.01), "no worse"),
+        (replace(around, p_adjusted=0.5, p_noninferior_adjusted=0.5), "cannot tell"),
+        (replace(around, p_adjusted=None, p_noninferior_adjusted=None, estimate=None), TOO_FEW),
+        (replace(apart, n=29), TOO_FEW),
     ):
-        assert verdict_text(verdict, 100) == text
-    assert verdict_text(versus, 29) == TOO_FEW
+        assert verdict_text(verdict) == text
+
+
+def test_a_verdict_that_its_interval_does_not_show_names_the_test(comparison: Comparison) -> None:
+    versus = comparison[RULES].versus_baseline
+    assert versus is not None
+    sure, unsure = replace(versus, p_adjusted=0.04, delta=0.1), replace(versus, p_adjusted=0.06)
+    assert verdict_text(replace(sure, ci95_simultaneous=(-0.001, 0.2))) == "▲ better (Holm)"
+    assert verdict_text(replace(sure, ci95_simultaneous=(0.001, 0.2))) == "▲ better"
+    assert verdict_text(replace(unsure, p_noninferior_adjusted=0.5, ci95_simultaneous=(0.001, 0.2))) == (
+        "cannot tell (Holm)"
+    )
+    told = points(replace(sure, ci95_simultaneous=(-0.001, 0.2)))
+    assert told.endswith("] by Holm's test")
+    # Of one comparison alone interval and test come from one formula.
+    for one in comparison.evaluations:
+        if one.versus_baseline is not None:
+            assert not unadjusted(one.versus_baseline).by_test_alone
 
 
 def test_unadjusted_figures_are_labelled_as_such(state: Compared) -> None:

@@ -49,7 +49,10 @@ def test_what_is_unknown_says_so_and_stands_last_both_ways(grid: Grid) -> None:
 
 def test_numbers_inside_of_texts_are_sorted_as_numbers() -> None:
     grid = Grid([Column("id", "case"), Column("done", "done")], name="t", label="t")
-    rows = {"id": ["case 10", "case 9", "Case 9", "case 100"], "done": ["1,200/2,000", "90/100", None, "n/a (no price)"]}
+    rows = {
+        "id": ["case 10", "case 9", "Case 9", "case 100"],
+        "done": ["1,200/2,000", "90/100", None, "n/a (no price)"],
+    }
     grid.show(pd.DataFrame(rows, index=["ten", "nine", "Nine", "hundred"]))
     grid._page.sort = ["id", False]
     assert keys(grid) == ["Nine", "nine", "ten", "hundred"]

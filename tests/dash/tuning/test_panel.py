@@ -13,9 +13,10 @@ import routebench as rb
 from routebench.dash.tuning.panel import TunerPanel
 from routebench.dash.tuning.seal import Seal
 from routebench.dash.tuning.setting import EVERY, MIX
-from routebench.dash.tuning.writing import write
+from routebench.dash.tuning.work import in_thread
+from routebench.dash.tuning.writing import Target
 from routebench.demonstration import lay_out, recording
-from routebench.errors import InputError
+from routebench.errors import InputError, RoutebenchError
 from routebench.rules import RuleSet, check_golden
 from routebench.store.looks import count_looks
 
@@ -78,7 +79,10 @@ def test_before_the_gate_everything_waits_and_says_so(run: Path) -> None:
     assert (panel.reading, panel.selection, panel.versions, panel.numbers(), panel.pictures()) == ("", {}, [], (), ())
     assert panel._controls.form.disabled
     assert panel._test._check.disabled
-    panel.change(floor=2.0)
+    # A disabled control is no guard: what a page sends by hand is refused.
+    panel._moves.buttons["best"].click()
+    assert "nothing is learned yet" in panel.refusal
+    panel._test._check.click()
     assert "nothing is learned yet" in panel.refusal
     assert "bench.tune()" in panel.code()
     (learn,) = later
@@ -86,6 +90,60 @@ def test_before_the_gate_everything_waits_and_says_so(run: Path) -> None:
     assert not panel._controls.form.disabled
     assert panel.reading.startswith("Train, out of fold: ")
     assert panel._lesson.widget.layout.display == "none"
+
+
+def test_a_cell_waits_for_what_it_needs(own: Path, tmp_path: Path) -> None:
+    panel = opened(own, start=in_thread)
+    panel.change(goal="quality", max_cost_usd_per_1k=0.0083)
+    assert panel.state is not None, "the gate was waited for"
+    panel.change(form="student", place=3)
+    assert (panel.state.now.form, panel.state.now.place) == ("student", 3)
+    panel.change(off=("legal",))
+    assert panel.state.learned.waiting == (), "guards need every form"
+    panel.change(off=())
+    panel.change(form="distilled", place=2)
+    path = panel.export(tmp_path / "rules.yaml")
+    assert RuleSet.load(path).rules == panel.state.study["distilled"].form.to_ruleset(2).rules
+    assert panel.check() is panel.result
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 1
+    assert panel._board.figures.frame["where"].iloc[-1] == "test, held out (look 1)"
+    with pytest.raises(InputError, match="exists already"):
+        panel.export(path)
+    assert "exists already" in panel.refusal
+    # A button waits for nothing, and `wait` for what it has begun.
+    panel.change(form="distilled", place=3)
+    panel._test._check.click()
+    assert panel.wait() is panel
+    assert panel._board.figures.frame["where"].iloc[-1] == "test, held out (reused: look 2)"
+
+
+def test_a_cell_is_told_what_ended_the_learning(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    panel = opened(tmp_path, start=in_thread)
+    for ask in (panel.wait, panel.check, panel.save_version, lambda: panel.change(floor=2.0)):
+        with pytest.raises(RoutebenchError, match="has no suite .starter."):
+            ask()
+    assert "rb-notice" in panel.refusal
+
+
+def test_a_setting_that_there_is_not_is_refused_and_changes_nothing(panel: TunerPanel) -> None:
+    before = panel.selection
+    for fields, words in (
+        ({"flor": 2.0}, r"no 'flor' \(did you mean 'floor'\?\)"),
+        ({"form": "studnet"}, r"no form 'studnet' \(did you mean 'student'\?\)"),
+        ({"form": "student", "place": 999}, "has operating points 0 to"),
+        ({"place": 3}, "no form 'best of all forms'"),
+        ({"goal": "fame"}, "no goal 'fame'"),
+        ({"floor_in": "gpt"}, "no floor_in 'gpt'"),
+        ({"off": ("legl",)}, r"no guard 'legl' \(did you mean 'legal'\?\)"),
+    ):
+        with pytest.raises(InputError, match=words):
+            panel.change(**fields)
+        assert panel.selection == before
+    # By a message of the page it is said.
+    panel._board.chart.selected = ("student#999",)
+    assert "has operating points 0 to" in panel.refusal
+    assert panel.selection == before
 
 
 def test_learning_that_is_stopped_keeps_what_it_has(run: Path) -> None:
@@ -107,14 +165,14 @@ def test_a_control_moves_the_point_and_the_point_moves_the_slider(panel: TunerPa
     curve = state.study["student"]
     controls.place.value = controls.place.max
     assert state.now.place == curve.order[-1]
-    assert "you: student" in panel._figures.frame["what"].iloc[0]
+    assert "you: student" in panel._board.figures.frame["what"].iloc[0]
     panel.change(form="student", place=curve.order[0])
     assert controls.place.value == 1
-    assert panel._chart.selected == (f"student#{curve.order[0]}",)
+    assert panel._board.chart.selected == (f"student#{curve.order[0]}",)
     # A click on a mark is a pick; on a model it is none.
-    panel._chart.selected = (f"distilled#{state.study['distilled'].order[2]}",)
+    panel._board.chart.selected = (f"distilled#{state.study['distilled'].order[2]}",)
     assert (state.now.form, state.now.place) == ("distilled", state.study["distilled"].order[2])
-    panel._chart.selected = ("smollm2-few",)
+    panel._board.chart.selected = ("smollm2-few",)
     assert state.now.form == "distilled"
     controls.goal.value = "quality"
     assert controls.cap.layout.display is None
@@ -122,7 +180,7 @@ def test_a_control_moves_the_point_and_the_point_moves_the_slider(panel: TunerPa
     controls.cap.value = 0.0083
     assert panel.constraints.max_cost_usd_per_1k == 0.0083
     assert panel.selection["goal"] == "quality"
-    panel._undo.click()
+    panel._moves.buttons["undo"].click()
     assert panel.constraints.max_cost_usd_per_1k != 0.0083
 
 
@@ -146,7 +204,7 @@ def test_a_guard_and_stakes_by_their_controls(panel: TunerPanel) -> None:
 
 def test_stakes_and_rules_that_forms_do_not_know_are_learned_on_request(run: Path) -> None:
     panel = opened(run)
-    again = panel._again
+    again = panel._moves.buttons["again"]
     assert again.layout.display == "none"
     assert panel.state is not None
     panel.change(stakes=((EVERY, 0.5),), max_rules=2)
@@ -172,10 +230,10 @@ def test_flips_are_listed_when_somebody_opens_them(panel: TunerPanel) -> None:
     panel.change(form=MIX)
     assert panel.state is not None
     assert panel.state.flips is not None
-    assert panel.state.flips.told in html.unescape(panel._flipped.value)
-    assert not len(panel._flips.frame)
+    assert panel.state.flips.told in html.unescape(panel._board.flipped.value)
+    assert not len(panel._board.flips.frame)
     panel._more.selected_index = 0
-    assert len(panel._flips.frame) == panel.state.flips.better + panel.state.flips.worse > 0
+    assert len(panel._board.flips.frame) == panel.state.flips.better + panel.state.flips.worse > 0
     panel._more.selected_index = None
 
 
@@ -199,14 +257,14 @@ def test_one_look_is_counted_and_later_changes_say_so(own: Path) -> None:
     assert panel.result is not None
     assert count_looks(store, name, part="test", seed=42) == 1
     assert count_looks(store, name) == 0
-    assert list(panel._figures.frame["where"])[-1] == "test, held out (look 1)"
+    assert list(panel._board.figures.frame["where"])[-1] == "test, held out (look 1)"
     # The same setting is not looked at twice.
     panel._test._check.click()
     assert count_looks(store, name, part="test", seed=42) == 1
     panel.change(goal="quality", max_cost_usd_per_1k=0.0083)
-    assert list(panel._figures.frame["where"])[-1] == "test, held out (look 1, of an earlier setting)"
-    panel.check()
-    assert list(panel._figures.frame["where"])[-1] == "test, held out (reused: look 2)"
+    assert list(panel._board.figures.frame["where"])[-1] == "test, held out (look 1, of an earlier setting)"
+    assert panel.check() is panel.result
+    assert list(panel._board.figures.frame["where"])[-1] == "test, held out (reused: look 2)"
     assert "Held-out test reused: 2 looks" in panel._test._told.value
     panel.save_version("checked")
     assert panel.compare().suite == name, "once all versions were looked at, the test half compares them"
@@ -235,10 +293,9 @@ def test_writing_measures_first_writes_beside_and_never_over(own: Path, tmp_path
     assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 1
     panel._more.selected_index = 2
     assert "schema: routebench/rules/v1" in panel._test._preview.value
-    with pytest.raises(InputError, match="names no file"):
-        write(panel.result, "  ")
-    with pytest.raises(InputError, match="names no file"):
-        write(panel.result, tmp_path)
+    for path in ("  ", tmp_path, "a\0b"):
+        with pytest.raises(InputError, match="names no file"):
+            Target.of(path).check(())
 
 
 def test_what_is_written_for_a_picked_point_is_that_point(own: Path, tmp_path: Path) -> None:
@@ -246,7 +303,7 @@ def test_what_is_written_for_a_picked_point_is_that_point(own: Path, tmp_path: P
     assert panel.state is not None
     place = panel.state.study["distilled"].order[3]
     panel.change(form="distilled", place=place)
-    panel.export(str(tmp_path / "rules.yaml"))
+    assert panel.export(tmp_path / "rules.yaml") == tmp_path / "rules.yaml"
     assert panel.result is not None
     assert RuleSet.load(tmp_path / "rules.yaml").rules == panel.state.study["distilled"].form.to_ruleset(place).rules
     assert "Set by hand: distilled" in panel.result.reading
@@ -256,9 +313,15 @@ def test_a_read_only_page_looks_at_nothing_and_writes_nothing(own: Path, tmp_pat
     panel = opened(own, read_only=True)
     assert panel._test._check.disabled
     assert panel._test._write.disabled
-    panel.check()
+    panel._test._check.click()
     assert "the test half stays sealed" in panel.refusal
-    panel.export(str(tmp_path / "rules.yaml"))
+    panel._test.path.value = str(tmp_path / "rules.yaml")
+    panel._test._write.click()
+    assert "the test half stays sealed" in panel.refusal
+    with pytest.raises(InputError, match="the test half stays sealed"):
+        panel.check()
+    with pytest.raises(InputError, match="the test half stays sealed"):
+        panel.export(tmp_path / "rules.yaml")
     assert panel.result is None
     assert not (tmp_path / "rules.yaml").exists()
     assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 0

@@ -13,7 +13,6 @@ import pandas as pd
 
 from routebench.dash.browsing.cells import NO_CATEGORY
 from routebench.dash.browsing.coverage import cover
-from routebench.dash.browsing.dangers import dangers
 from routebench.dash.browsing.gaps import GapsView
 from routebench.dash.browsing.opened import opened_html
 from routebench.dash.browsing.pictures import bar_rows, bars, described, lengths_rows
@@ -26,28 +25,19 @@ from routebench.dash.browsing.tables import (
     case_columns,
     case_frame,
     count_frame,
-    duplicate_frame,
-    figures,
     rule_frame,
 )
-from routebench.dash.parts import ChartView, Grid, Numbers, Panel
+from routebench.dash.browsing.twins import TwinsView
+from routebench.dash.browsing.wording import LENGTHS_TITLE, TITLES, footer
+from routebench.dash.parts import ChartView, Grid, Numbers, Panel, numbers_of
 from routebench.errors import RoutebenchError
 from routebench.rules import RuleSet
 from routebench.store import Store, read_case_answers
 from routebench.suites.duplicates import find_duplicates
 
 _CASES_A_PAGE = 100
-_LENGTHS = "prompt length, characters of the whole conversation"
-_TITLES: dict[Facet, str] = {
-    "category": "category",
-    "tag": "tag",
-    "length": _LENGTHS,
-    "grader": "grader",
-    "split": "split",
-    "duplicates": "near-duplicates",
-    "rule": "rule that takes it",
-    "answers": "answers in the store",
-}
+_ROWS = 50
+"""Rows of a table in what stays without a kernel."""
 
 
 class BrowsePanel(Panel):
@@ -83,16 +73,15 @@ class BrowsePanel(Panel):
         self._quiet = False
         refused = self._cover(rules)
         self._facet = widgets.Dropdown(
-            options=[(_TITLES[name], name) for name in browse.facets], value=browse.facets[0], description="Count by"
+            options=[(TITLES[name], name) for name in browse.facets], value=browse.facets[0], description="Count by"
         )
         self._measure = widgets.Dropdown(options=["cases", "requests"], value="cases", description="Measure")
         self._measure.layout.display = None if browse.is_weighted else "none"
         self._all = widgets.Button(description="Show all cases", tooltip="lift every choice")
         self._chosen = widgets.HTML()
-        self._dangers = widgets.HTML()
         self._bars = ChartView(bars(by_weight=False), name="counts", description="", select="counts.name")
         self._lengths = ChartView(
-            bars(by_weight=False, title=_LENGTHS), name="lengths", description="", select="counts.name"
+            bars(by_weight=False, title=LENGTHS_TITLE), name="lengths", description="", select="counts.name"
         )
         self._values = Grid(COUNT_COLUMNS, name="counts", label="cases by the facet", ticks=True, search=True)
         self._cases = Grid(
@@ -105,24 +94,23 @@ class BrowsePanel(Panel):
             search=True,
         )
         self._opened = widgets.HTML()
-        self._twins = Grid(DUPLICATE_COLUMNS, name="duplicates", label="near-duplicates", opens=True, search=True)
-        self._looking = widgets.HTML("<p>Looking for cases that ask nearly the same …</p>")
+        self._twins = TwinsView()
         tabs: list[tuple[str, widgets.Widget]] = [
             ("Cases", widgets.VBox([self._cases, self._opened])),
-            ("Near-duplicates", widgets.VBox([self._looking, self._twins])),
+            ("Near-duplicates", self._twins.widget),
             *self._rule_tab(),
             *self._cell_tab(),
         ]
         self._tabs = widgets.Tab([child for _, child in tabs], titles=[name for name, _ in tabs])
         table = widgets.Accordion([self._values], titles=["The same as a table, to choose with the keyboard"])
         children = [
-            self._dangers,
+            self._twins.warnings,
             self.row(self._facet, self._measure, self._all, self._chosen),
             self.columns((widgets.VBox([self._bars, table]), "55%"), (self._lengths, "40%")),
             self._tabs,
         ]
         css = Path(__file__).parent / "browsing.css"
-        super().__init__(title="Browse", children=children, footer=_footer(browse), css=css)
+        super().__init__(title="Browse", children=children, footer=footer(browse), css=css)
         if refused is not None:
             self.refuse(refused)
         self._wire()
@@ -164,9 +152,9 @@ class BrowsePanel(Panel):
         self._quiet = True
         try:
             rows = bar_rows(counts, by_weight=by_weight, chosen=chosen)
-            self._bars.feed(described(_TITLES[facet], counts), counts=rows)
+            self._bars.feed(described(TITLES[facet], counts), counts=rows)
             self._bars.selected = tuple(sorted(chosen))
-            self._lengths.feed(described(_LENGTHS, lengths), counts=lengths_rows(lengths, by_weight=by_weight))
+            self._lengths.feed(described(LENGTHS_TITLE, lengths), counts=lengths_rows(lengths, by_weight=by_weight))
             self._lengths.selected = tuple(sorted(browse.chosen.get("length", ())))
             self._values.show(count_frame(counts))
             self._values.ticked = tuple(sorted(chosen))
@@ -186,38 +174,27 @@ class BrowsePanel(Panel):
         groups = find_duplicates(self.browse.suite.cases)
         with self._turn:
             self.browse.note_duplicates(groups)
-            self._tell_duplicates()
-
-    def _tell_duplicates(self) -> None:
-        found = self.browse.duplicates or ()
-        n_cases = sum(len(one.case_ids) for one in found)
-        self._looking.value = (
-            f"<p>{len(found):,} groups, {n_cases:,} cases in all. Open one to see its cases.</p>"
-            if found
-            else "<p>No two cases ask nearly the same.</p>"
-        )
-        self._twins.show(duplicate_frame(self.browse))
-        self._tabs.set_title(1, f"Near-duplicates ({len(found):,})")
-        self._dangers.value = "".join(
-            f"<div class='rb-notice{' rb-leak' if one.is_leak else ''}'{' role=alert' if one.is_leak else ''}>"
-            f"<div>{html.escape(one.what)}</div><div class='rb-mend'>{html.escape(one.mend)}</div></div>"
-            for one in dangers(found)
-        )
-        self._facet.options = [(_TITLES[name], name) for name in self.browse.facets]
-        self.refresh()
+            self._twins.show(self.browse)
+            self._tabs.set_title(1, f"Near-duplicates ({len(groups):,})")
+            kept = self.facet
+            self._facet.options = [(TITLES[name], name) for name in self.browse.facets]
+            # Other options begin at the first of them; a person may have chosen another.
+            self._facet.value = kept
+            self.refresh()
 
     def numbers(self) -> Sequence[Numbers]:
         """The facets, the rules, the near-duplicates and the cells."""
         browse = self.browse
         told = [
-            figures(f"Cases by {_TITLES[one]}", COUNT_COLUMNS, count_frame(browse.counts(one))) for one in browse.facets
+            numbers_of(f"Cases by {TITLES[one]}", COUNT_COLUMNS, count_frame(browse.counts(one)), most=_ROWS)
+            for one in browse.facets
         ]
         if browse.coverage is not None:
-            told.append(figures(browse.coverage.reading, RULE_COLUMNS, rule_frame(browse.coverage)))
+            told.append(numbers_of(browse.coverage.reading, RULE_COLUMNS, rule_frame(browse.coverage), most=_ROWS))
         if browse.duplicates:
-            told.append(figures("Near-duplicates", DUPLICATE_COLUMNS, duplicate_frame(browse)))
+            told.append(numbers_of("Near-duplicates", DUPLICATE_COLUMNS, self._twins.table.frame, most=_ROWS))
         if self._gaps is not None:
-            told.append(figures("Answers by model and category", GAP_COLUMNS, self._gaps.frame, most=200))
+            told.append(numbers_of("Answers by model and category", GAP_COLUMNS, self._gaps.frame, most=4 * _ROWS))
         return told
 
     def pictures(self) -> Sequence[ChartView]:
@@ -264,7 +241,7 @@ class BrowsePanel(Panel):
         self._lengths.observe(lambda change: self._picked("length", change["new"]), "selected")
         self._cases.observe(lambda change: self._open(change["new"]), "opened")
         self._rules.observe(lambda change: self._choose_alone("rule", change["new"]), "opened")
-        self._twins.observe(lambda change: self._show_twins(change["new"]), "opened")
+        self._twins.table.observe(lambda change: self._show_twins(change["new"]), "opened")
         if self._gaps is not None:
             self._gaps.heat.observe(lambda change: self._picked("gap", change["new"]), "selected")
             self._gaps.table.observe(lambda change: self._choose_alone("gap", change["new"]), "opened")
@@ -291,14 +268,16 @@ class BrowsePanel(Panel):
 
     def _show_all(self) -> None:
         self.browse.clear()
-        self._rules.opened = self._twins.opened = ""
+        self._rules.opened = self._twins.table.opened = ""
+        if self._gaps is not None:
+            self._gaps.table.opened = ""
         self.refresh()
         self.say("All cases are shown.")
 
     def _measure_otherwise(self) -> None:
         by_weight = self._measure.value == "requests"
         self._bars.show(bars(by_weight=by_weight), self._bars.description)
-        self._lengths.show(bars(by_weight=by_weight, title=_LENGTHS), self._lengths.description)
+        self._lengths.show(bars(by_weight=by_weight, title=LENGTHS_TITLE), self._lengths.description)
         self.refresh()
 
     def _open(self, case_id: str) -> None:
@@ -318,13 +297,3 @@ class BrowsePanel(Panel):
             answers=answers,
         )
         self.say(f"Case {case_id} is open below the table.")
-
-
-def _footer(browse: Browse) -> str:
-    from routebench import __version__
-
-    suite = browse.suite
-    parts = [f"suite {suite.name}, version {suite.version}", "near-duplicates: 80 % of rare word triples in common"]
-    if browse.coverage is not None:
-        parts.append(f"rules {browse.coverage.name}, as they decide now")
-    return " · ".join([*parts, f"routebench {__version__}"])

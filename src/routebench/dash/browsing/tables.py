@@ -9,8 +9,8 @@ import pandas as pd
 
 from routebench.dash.browsing.coverage import Coverage
 from routebench.dash.browsing.state import Browse, Count, prompt_text
-from routebench.dash.format import UNKNOWN, percent
-from routebench.dash.parts import Column, Numbers
+from routebench.dash.format import percent
+from routebench.dash.parts import Column
 
 _PREVIEW = 110
 
@@ -138,15 +138,3 @@ def rule_frame(coverage: Coverage) -> pd.DataFrame:
 def _most(counts: Sequence[tuple[str, int]]) -> str:
     told = ", ".join(f"{name} {number:,}" for name, number in counts[:4])
     return told + (f" and {len(counts) - 4} others" if len(counts) > 4 else "") if told else "takes no case"
-
-
-def figures(caption: str, columns: Sequence[Column], frame: pd.DataFrame, most: int = 50) -> Numbers:
-    """Returns the first rows of a frame as its Grid shows them, as a plain table."""
-    head = frame.head(most)
-    told = caption if len(frame) <= most else f"{caption}, the first {most} of {len(frame):,}"
-    rows = zip(*([_text(column, value) for value in head[column.name]] for column in columns), strict=True)
-    return Numbers(told, [column.title for column in columns], list(rows))
-
-
-def _text(column: Column, value: Any) -> str:
-    return UNKNOWN if pd.isna(value) else column.show(value)

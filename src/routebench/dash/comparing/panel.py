@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
 from routebench.dash.cases import CSS
-from routebench.dash.cases.differing import Which
 from routebench.dash.cases.listing import case_columns, case_rows
 from routebench.dash.cases.reading import case_html, diff_refusal
 from routebench.dash.charts import Picture, cost_quality, has_place
-from routebench.dash.comparing.remarks import badges, footer, remark
+from routebench.dash.comparing.controls import Controls
+from routebench.dash.comparing.remarks import badges, code, footer, remark
 from routebench.dash.comparing.state import EVERYTHING, Compared
 from routebench.dash.comparing.summary import COLUMNS
-from routebench.dash.figures import numbers_of
-from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
-from routebench.dash.placing import WIDTH, Along, placed, placed_alone
-from routebench.dash.tables import shown_name
+from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel, numbers_of
+from routebench.dash.placing import WIDTH, placed, placed_alone
 from routebench.errors import RoutebenchError
 from routebench.evaluate import Comparison
 
 _LISTED = 20
 """So many differing cases stay below the panel when the kernel is gone."""
-_WHICH: tuple[tuple[str, Which], ...] = (
-    ("scores differ", "different"),
-    ("other model, same score", "answers"),
-    ("all cases", "all"),
-)
-_ALONG: tuple[tuple[str, Along], ...] = (("cost", "cost"), ("latency p50", "p50"), ("latency p95", "p95"))
 _DEMO = "DEMO: recorded answers of embedded models. "
 
 
@@ -55,7 +48,7 @@ class ComparePanel(Panel):
         self._busy = False
         self._shown: tuple[Any, ...] = ()
         self._listed = pd.DataFrame()
-        self._make_controls()
+        self._controls = controls = Controls(self.state, self._ask)
         picture = self._picture()
         self._chart = ChartView(
             picture.chart,
@@ -68,7 +61,6 @@ class ComparePanel(Panel):
         self._table = Grid(COLUMNS, name=f"{comparison.suite}-strategies", label="strategies", ticks=True)
         self._table.add_class("rb-figures")
         self._told = widgets.HTML()
-        self._which = widgets.Dropdown(options=_WHICH, description="cases", **_LABELLED)
         self._diff = widgets.Checkbox(value=False, description="mark words that differ", indent=False)
         self._cases = Grid(
             [Column("case", "case")], name=f"{comparison.suite}-cases", label="cases", opens=True, search=True
@@ -81,10 +73,10 @@ class ComparePanel(Panel):
             title=f"Compare: {comparison.suite}{' (DEMO)' if demo else ''}",
             children=[
                 self._badges,
-                self.row(self._baseline, self._part, self._along, self._log, self._adjusted),
+                self.row(controls.baseline, controls.part, controls.along, controls.log, controls.adjusted),
                 self.columns((widgets.VBox([self._chart, self._remark]), "56%"), (self._table, "42%")),
                 self._told,
-                self.row(self._which, self._diff),
+                self.row(controls.which, self._diff),
                 self._cases,
                 self._answers,
             ],
@@ -96,28 +88,9 @@ class ComparePanel(Panel):
         self.state.select([] if pick is None or pick == self.state.baseline else [pick])
         self._draw()
 
-    def _make_controls(self) -> None:
-        state = self.state
-        names = [(shown_name(name), name) for name in state.names]
-        parts = [(f"{part} ({state.size(part):,})", part) for part in state.parts]
-        everything = (f"all held-out cases ({state.size(EVERYTHING):,})", EVERYTHING)
-        points = state.points()[0]
-        self._baseline = widgets.Dropdown(options=names, value=state.baseline, description="baseline", **_LABELLED)
-        self._part = widgets.Dropdown(options=[everything, *parts], value=EVERYTHING, description="slice", **_LABELLED)
-        known = [(label, along) for label, along in _ALONG if along == "cost" or has_place(points, along)]
-        self._along = widgets.Dropdown(options=known, value="cost", description="quality against", **_LABELLED)
-        self._log = widgets.Checkbox(value=True, description="log axis", indent=False)
-        self._adjusted = widgets.Checkbox(value=True, description="adjusted for several comparisons", indent=False)
-
     def _wire(self) -> None:
-        self._baseline.observe(lambda change: self._try(self.state.hold_against, change["new"]), "value")
-        self._part.observe(lambda change: self._try(self.state.look_at, change["new"]), "value")
-        self._along.observe(lambda change: self._try(self._turn, change["new"]), "value")
-        self._log.observe(lambda change: self._try(self._scale, change["new"]), "value")
-        self._adjusted.observe(lambda change: self._try(self._adjust, change["new"]), "value")
-        self._which.observe(lambda change: self._try(self._list, change["new"]), "value")
-        self._chart.observe(lambda change: self._try(self._choose, change["new"]), "selected")
-        self._table.observe(lambda change: self._try(self._choose, change["new"]), "ticked")
+        self._chart.observe(lambda change: self._try(self.state.select, change["new"]), "selected")
+        self._table.observe(lambda change: self._try(self.state.select, change["new"]), "ticked")
         self._cases.observe(lambda _change: self._open(), "opened")
         self._diff.observe(lambda _change: self._open(), "value")
         self._chart.observe(lambda _change: self._place(), "width_px")
@@ -181,22 +154,15 @@ class ComparePanel(Panel):
             change(value)
             self._draw()
         except RoutebenchError as error:
+            self._busy = True
+            self._controls.follow(self.state)
+            self._busy = False
             self.refuse(error)
 
-    def _turn(self, along: Along) -> None:
-        self.state.along = along
-
-    def _scale(self, log: bool) -> None:  # noqa: FBT001 - the value of a box that is ticked
-        self.state.log = log
-
-    def _adjust(self, adjusted: bool) -> None:  # noqa: FBT001 - likewise
-        self.state.adjusted = adjusted
-
-    def _list(self, which: Which) -> None:
-        self.state.which = which
-
-    def _choose(self, names: Sequence[str]) -> None:
-        self.state.select(names)
+    def _ask(self, name: str, value: Any) -> None:
+        """Does what a control asks for: one that has a check of its own, or an attribute of the state."""
+        checked = {"baseline": self.state.hold_against, "part": self.state.look_at}
+        self._try(checked.get(name, partial(setattr, self.state, name)), value)
 
     def _draw(self) -> None:
         """Brings every widget to what the state says; what has not changed is left alone."""
@@ -208,7 +174,7 @@ class ComparePanel(Panel):
         self._busy = True
         try:
             self.reading = (_DEMO if self.demo else "") + state.reading
-            self._controls_follow()
+            self._controls.follow(state)
             if before[0] is None:
                 self._remark_on()
             elif before[0] != drawn:
@@ -225,20 +191,6 @@ class ComparePanel(Panel):
             self._busy = False
         self._shown = (drawn, (*seen, state.adjusted), listed)
         self.settled()
-
-    def _controls_follow(self) -> None:
-        state = self.state
-        told = (
-            (self._baseline, state.baseline),
-            (self._part, state.part),
-            (self._along, state.along),
-            (self._log, state.log),
-            (self._adjusted, state.adjusted),
-            (self._which, state.which),
-        )
-        for control, value in told:
-            if control.value != value:
-                control.value = value
 
     def _picture(self) -> Picture:
         state = self.state
@@ -264,9 +216,7 @@ class ComparePanel(Panel):
             self._chart.feed(state.reading, points=placed_alone(points))
 
     def _remark_on(self) -> None:
-        state = self.state
-        self._log.disabled = not has_place(state.points()[0], state.along)
-        self._remark.value = f"<div class='rb-remark'>{html.escape(remark(state))}</div>"
+        self._remark.value = f"<div class='rb-remark'>{html.escape(remark(self.state))}</div>"
 
     def _list_cases(self) -> None:
         state = self.state
@@ -320,27 +270,7 @@ class ComparePanel(Panel):
 
     def code(self) -> str:
         """The Python that shows the same."""
-        comparison, state = self.result, self.state
-        names = [one.name for one in comparison.evaluations if one.kind in ("strategy", "today")]
-        lines = [
-            "import routebench as rb",
-            "",
-            'bench = rb.Bench("bench.yaml")',
-            f"comparison = bench.compare({names!r}, seeds={list(comparison.seeds)}, baseline={comparison.baseline!r})",
-            "panel = rb.compare(comparison)",
-        ]
-        if state.baseline != comparison.baseline:
-            lines.append(f"panel.hold_against({state.baseline!r})")
-        if state.part != EVERYTHING:
-            lines.append(f"panel.look_at({state.part!r})")
-        lines += [f"panel.select({list(state.selection)!r})", "panel.cases"]
-        return "\n".join(lines)
-
-
-_LABELLED: dict[str, Any] = {
-    "style": {"description_width": "initial"},
-    "layout": widgets.Layout(width="auto", max_width="24em"),
-}
+        return code(self.state)
 
 
 def compare(comparison: Comparison) -> ComparePanel:

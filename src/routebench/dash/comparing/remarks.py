@@ -6,7 +6,7 @@ import html
 
 from routebench import __version__
 from routebench.dash.charts import has_place
-from routebench.dash.comparing.state import Compared
+from routebench.dash.comparing.state import EVERYTHING, Compared
 from routebench.evaluate import Comparison
 
 
@@ -56,3 +56,22 @@ def footer(comparison: Comparison) -> str:
         f"Suite {comparison.suite}, outcomes {comparison.outcomes_sha256[:12]}; half-and-half splits by seed {seeds}, "
         f"figures and cases of the first; {interval}{method}routebench {__version__}"
     )
+
+
+def code(state: Compared) -> str:
+    """Returns the Python that shows the same."""
+    comparison = state.comparison
+    names = [one.name for one in comparison.evaluations if one.kind in ("strategy", "today")]
+    lines = [
+        "import routebench as rb",
+        "",
+        'bench = rb.Bench("bench.yaml")',
+        f"comparison = bench.compare({names!r}, seeds={list(comparison.seeds)}, baseline={comparison.baseline!r})",
+        "panel = rb.compare(comparison)",
+    ]
+    if state.baseline != comparison.baseline:
+        lines.append(f"panel.hold_against({state.baseline!r})")
+    if state.part != EVERYTHING:
+        lines.append(f"panel.look_at({state.part!r})")
+    lines += [f"panel.select({list(state.selection)!r})", "panel.cases"]
+    return "\n".join(lines)

@@ -18,8 +18,8 @@ from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, sho
 from routebench.errors import OutcomesError, nearest
 from routebench.evaluate import Comparison
 from routebench.evaluate.narrowed import narrowed, part_names
+from routebench.evaluate.paired import MIN_CASES
 from routebench.evaluate.reading import found
-from routebench.evaluate.slices import MIN_CASES
 
 EVERYTHING = ""
 """Names the part that is all held-out cases."""
@@ -89,20 +89,22 @@ class Compared:
         """Holds everything against another strategy.
 
         Raises:
-            OutcomesError: it was not compared.
+            OutcomesError: it was not compared, or nobody kept the decisions.
         """
         self._check(baseline)
+        self._against(baseline, self.part)
         self.baseline = baseline
 
     def look_at(self, part: str) -> None:
         """Looks at a part of the held-out cases, at all of them with an empty string.
 
         Raises:
-            OutcomesError: there is no such part.
+            OutcomesError: there is no such part, or nobody kept the decisions.
         """
         if part != EVERYTHING and part not in self._parts:
             known = ", ".join(self.parts) or "none: the suite has neither categories nor tags"
             raise OutcomesError(f"no part {part!r}{nearest(part, list(self._parts))}; there are {known}")
+        self._against(self.baseline, part)
         self.part = part
 
     def _check(self, name: str) -> None:
@@ -112,12 +114,12 @@ class Compared:
     @property
     def shown(self) -> Comparison:
         """The comparison as it is looked at now; the first split's, wherever that is not the whole."""
-        return self._against(self.baseline)
+        return self._against(self.baseline, self.part)
 
-    def _against(self, baseline: str) -> Comparison:
-        key = (baseline, self.part)
+    def _against(self, baseline: str, part: str) -> Comparison:
+        key = (baseline, part)
         if key not in self._narrowed:
-            inside = None if self.part == EVERYTHING else self._parts[self.part]
+            inside = None if part == EVERYTHING else self._parts[part]
             self._narrowed[key] = narrowed(self.comparison, baseline=baseline, inside=inside)
         return self._narrowed[key]
 
@@ -230,11 +232,10 @@ class Compared:
         if len(self.selection) > MOST_BESIDE:
             text += f" Of {len(self.selection)} selected the first {MOST_BESIDE} are listed."
         if len(names) == 2 and self.which != "answers":
-            one = self._against(names[0])[names[1]].versus_baseline
+            one = self._against(names[0], self.part)[names[1]].versus_baseline
             if one is not None and one.n_discordant:
                 own = one if self.adjusted else unadjusted(one)
-                verdict = verdict_text(one, self.shown.n_test, adjusted=self.adjusted)
-                text += f" Together {points(own.delta, own.ci95_simultaneous or own.ci95)}: {verdict}."
+                text += f" Together {points(own.delta, own.ci95_simultaneous or own.ci95)}: {verdict_text(own)}."
         return text
 
     def open(self, case_id: str) -> Opened:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from routebench.dash.figures import Figure, figure_text, verdict_text
+from routebench.dash.figures import Figure, figure_text, unadjusted, verdict_text
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.dash.parts import Column
 from routebench.dash.tables import shown_name
@@ -23,7 +23,8 @@ COLUMNS = (
     Column(
         "verdict",
         "verdict",
-        help="what the paired difference allows to say, by Holm: a little sharper than the intervals",
+        help="what the paired difference allows to say, by Holm's test; (Holm) where the interval beside it does not "
+        "show it: that holds for all candidates at once, and is a little wider",
     ),
     Column("quality", "quality [95% CI]", "right", figure_text, "mean score on held-out cases of the first split"),
     Column("delta", "vs baseline", "right", figure_text, "paired difference of mean scores, in points"),
@@ -56,8 +57,9 @@ def figures(comparison: Comparison, *, adjusted: bool, pick: str | None) -> pd.D
 
 
 def _row(one: Evaluation, comparison: Comparison, *, adjusted: bool, pick: str | None) -> tuple[object, ...]:
-    n, models = comparison.n_test, comparison.models
     base, mix, cost = one.versus_baseline, one.versus_fixed_mix, one.shown_cost_usd_per_1k
+    if not adjusted:
+        base, mix = (None if difference is None else unadjusted(difference) for difference in (base, mix))
     cost_bounds = None if one.cost_ci95 is None else one.cost_ci95.ci95
     around = None if cost_bounds is None else (1000 * cost_bounds[0], 1000 * cost_bounds[1])
     quality = percent(one.shown_quality, None if one.quality_ci95 is None else one.quality_ci95.ci95)
@@ -65,23 +67,22 @@ def _row(one: Evaluation, comparison: Comparison, *, adjusted: bool, pick: str |
     mark += " (upper bound)" if one.name == "oracle" else " (abstained)" if one.abstained else ""
     return (
         shown_name(one.name) + mark,
-        "baseline" if base is None else "same" if one.is_the_baseline else verdict_text(base, n, adjusted=adjusted),
+        "baseline" if base is None else "same" if one.is_the_baseline else verdict_text(base),
         Figure(one.shown_quality, quality),
-        Figure(0.0, "baseline") if base is None else _difference(base, adjusted=adjusted),
-        Figure(None, UNKNOWN) if mix is None else _difference(mix, adjusted=adjusted),
+        Figure(0.0, "baseline") if base is None else _difference(base),
+        Figure(None, UNKNOWN) if mix is None else _difference(mix),
         Figure(cost, money(cost, around) if cost is not None else "n/a (no price)"),
-        _mix(one, models),
+        _mix(one, comparison.models),
         _known(one.latency_s(0.5)),
         _known(one.latency_s(0.95)),
         one.failed_share,
     )
 
 
-def _difference(one: Difference, *, adjusted: bool) -> Figure:
+def _difference(one: Difference) -> Figure:
     if one.n_discordant == 0:
         return Figure(0.0, "same scores")
-    bounds = one.ci95_simultaneous if adjusted else None
-    return Figure(one.delta, points(one.delta, bounds or one.ci95))
+    return Figure(one.delta, points(one.delta, one.ci95_simultaneous or one.ci95))
 
 
 def _mix(one: Evaluation, models: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 import traitlets
 
 from routebench.dash.parts.clip import Clip
+from routebench.dash.parts.numbers import Numbers
 
 UNKNOWN = "n/a"
 _CELL_CHARACTERS = 300
@@ -187,6 +188,21 @@ class Grid(widgets.VBox):
         last = min(first + self._page_size, n)
         whole = f"{n:,} rows" if n == of else f"{n:,} of {of:,} rows"
         return whole if n <= self._page_size else f"{first + 1:,} to {last:,} of {whole}"
+
+
+def numbers_of(caption: str, columns: Sequence[Column], frame: pd.DataFrame, *, most: int | None = None) -> Numbers:
+    """Returns the rows of a table as its Grid shows them, for where there is no widget.
+
+    Args:
+        caption: what it tells.
+        columns: as of the table.
+        frame: has them by name.
+        most: rows; where there are more, the caption says so. All of them when left out.
+    """
+    head = frame if most is None else frame.head(most)
+    told = caption if len(head) == len(frame) else f"{caption}, the first {most} of {len(frame):,}"
+    shown = [[_text(column, value) for value in head[column.name].tolist()] for column in columns]
+    return Numbers(told, [column.title for column in columns], list(zip(*shown, strict=True)))
 
 
 def _heads(columns: Sequence[Column]) -> list[dict[str, str]]:

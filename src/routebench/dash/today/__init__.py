@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.dash.today.panel import TodayPanel, today
+from routebench.dash.today.opening import today
+from routebench.dash.today.panel import TodayPanel
 
 __all__ = ["TodayPanel", "today"]

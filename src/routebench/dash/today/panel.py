@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -16,20 +15,16 @@ from routebench.dash.cases.differing import PROMPT
 from routebench.dash.cases.listing import CASE, case_columns, case_rows
 from routebench.dash.cases.reading import case_html
 from routebench.dash.charts import Picture, has_place, model_mix, quality_alone, scatter
-from routebench.dash.figures import figure_text, numbers_of
+from routebench.dash.figures import figure_text
 from routebench.dash.format import percent
-from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
+from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel, numbers_of
 from routebench.dash.placing import WIDTH, arrow, placed, placed_alone
 from routebench.dash.tables import is_logarithmic, mix_frame, shown_name
 from routebench.dash.today.state import Standing
 from routebench.errors import RoutebenchError
 
 if TYPE_CHECKING:
-    from routebench.bench import Bench
     from routebench.evaluate import Comparison
-    from routebench.rules import RuleSet
-    from routebench.strategies import Decisions
-    from routebench.tune import Tuned
 
 RIVALS = (
     Column("name", "name"),
@@ -200,53 +195,6 @@ class TodayPanel(Panel):
             'import routebench as rb\n\nbench = rb.Bench("bench.yaml")\n'
             f'panel = rb.today(bench, "decisions.jsonl", rules="rules.yaml"{month})\npanel.cases'
         )
-
-
-def today(
-    bench: Bench,
-    decisions: str | Path | Decisions,
-    *,
-    rules: str | Path | RuleSet | Tuned | None = None,
-    requests_per_month: float | None = None,
-) -> TodayPanel:
-    """Returns the panel of the router of today beside a rule set; the last expression of a cell displays it.
-
-    Args:
-        bench: whose outcomes both are replayed on.
-        decisions: what the router of today decided for the suite's cases, as `routebench decisions` records it.
-        rules: a rules.yaml, a rule set or what `bench.tune` gave; when left out one is tuned for the best quality at no
-            more than the router of today costs.
-        requests_per_month: for the money of a month.
-
-    Raises:
-        OutcomesError: the decisions are of another suite or other models.
-    """
-    from routebench.strategies import Decisions, RulesFile
-    from routebench.tune import Tuned
-
-    router = decisions if isinstance(decisions, Decisions) else Decisions(decisions)
-    if rules is None:
-        tuned = bench.tune(beside=[router], max_cost_usd_per_1k=_cost_of(bench, router))
-        return TodayPanel(Standing(tuned.comparison, tuned.own.name, requests_per_month=requests_per_month))
-    own = RulesFile(rules.ruleset if isinstance(rules, Tuned) else rules)
-    comparison = bench.compare([router, own], seeds=(_SEED,))
-    return TodayPanel(Standing(comparison, own.name, requests_per_month=requests_per_month))
-
-
-_SEED = 42
-
-
-def _cost_of(bench: Bench, router: Decisions) -> float | None:
-    """What 1,000 requests cost with the router of today, on the training half; None while unknown."""
-    from routebench.evaluate import replay
-    from routebench.evaluate.frontier import weighted_mean
-    from routebench.evaluate.splits import split
-
-    outcomes = bench.outcomes()
-    train = outcomes.take(split(outcomes, _SEED)[0])
-    router.fit(train)
-    cost = weighted_mean(replay(train, router.peek(train)[0]).cost_usd, train.weight)
-    return None if cost is None else 1000 * cost
 
 
 def _mix_reading(state: Standing) -> str:

@@ -14,9 +14,9 @@ from routebench.errors import OutcomesError
 from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.intervals import Interval
 from routebench.evaluate.narrowed import narrowed
-from routebench.evaluate.paired import Difference
+from routebench.evaluate.paired import MIN_CASES, Difference
 from routebench.evaluate.power import minimum_detectable
-from routebench.evaluate.slices import MIN_CASES, rank_slices
+from routebench.evaluate.slices import rank_slices
 
 _BESIDE = ("best_single", "cheapest", "fixed_mix")
 _LEAST_DELTA = 0.002
@@ -94,7 +94,7 @@ class Standing:
     @property
     def verdict(self) -> str:
         """The word for the difference of quality."""
-        return verdict_text(self.versus, self.versus.n)
+        return verdict_text(self.versus)
 
     def saving_a_month(self) -> str | None:
         """What a month costs less, in words; None while requests or costs are unknown."""
@@ -142,7 +142,7 @@ class Standing:
             few = f"Only {versus.n_discordant} of {n:,} cases differ, too few for an interval."
             return [f"{few} If one in ten did, {100 * minimum_detectable(n, 0.1):.1f} points could be seen."]
         text = f"With {n:,} paired cases a true difference of {100 * mde:.1f} points is seen four times of five."
-        if self.verdict not in ("cannot tell", TOO_FEW):
+        if versus.verdict not in ("cannot_tell", "too_few"):
             return [text]
         if abs(versus.delta) < _LEAST_DELTA:
             return [text, "The two are so alike that no number of cases would be worth telling them apart."]
@@ -164,7 +164,7 @@ class Standing:
         names = [self.today.name, self.own.name, *(one.name for one in self.against.candidates), *_BESIDE]
         there = {one.name for one in self.against.evaluations}
         kept = [name for name in dict.fromkeys(names) if name in there]
-        rows = [_rival(self.against[name], self.against.n_test) for name in kept]
+        rows = [_rival(self.against[name]) for name in kept]
         columns = ("name", "verdict", "quality", "delta", "cost", "change")
         return _frame(columns, rows, kept)
 
@@ -235,7 +235,7 @@ class Standing:
         return open_case(self.against, case_id, self.names)
 
 
-def _rival(one: Evaluation, n: int) -> tuple[object, ...]:
+def _rival(one: Evaluation) -> tuple[object, ...]:
     versus, cost, change = one.versus_baseline, one.shown_cost_usd_per_1k, one.cost_versus_baseline
     bounds = None if one.cost_ci95 is None else one.cost_ci95.ci95
     around = None if bounds is None else (1000 * bounds[0], 1000 * bounds[1])
@@ -244,7 +244,7 @@ def _rival(one: Evaluation, n: int) -> tuple[object, ...]:
     elif versus.n_discordant == 0:
         verdict, delta = "same", Figure(0.0, "same scores")
     else:
-        verdict = verdict_text(versus, n)
+        verdict = verdict_text(versus)
         delta = Figure(versus.delta, points(versus.delta, versus.ci95_simultaneous or versus.ci95))
     return (
         shown_name(one.name),

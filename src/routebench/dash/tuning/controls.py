@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 from routebench.dash.parts import Panel
 from routebench.dash.tuning.setting import BEST, BEST_SINGLE, DROP, EVERY, MIX, SCORE, Goal, Setting
+from routebench.dash.tuning.state import Tuning
 
 _GOALS: tuple[tuple[str, Goal], ...] = (
     ("least cost, quality at least", "cost"),
@@ -200,6 +201,17 @@ class Controls:
             self._quietly(self.place, self._places.index(place) + 1)
         if self.place_told.value != told:
             self.place_told.value = told
+
+    def walk(self, tuning: Tuning) -> None:
+        """Puts the slider over the points of the form in hand, and where the setting stands."""
+        curve, now = tuning.curve, tuning.now
+        if curve is None:
+            self.reach("", (), None, "")
+            return
+        order = curve.order
+        here = now.place if now.form == curve.name else None
+        where = "" if here is None else f", {order.index(here) + 1} of {len(order)} by cost"
+        self.reach(curve.name, order, here, f"{now.name}: {now.label}{where}")
 
     def show(self, setting: Setting) -> None:
         """Shows a setting, whoever has changed it."""

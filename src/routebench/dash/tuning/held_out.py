@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import ipywidgets as widgets
 
 from routebench.dash.parts import Panel
-from routebench.dash.tuning.lesson import Start
+from routebench.dash.tuning.candidate import Candidate
 from routebench.dash.tuning.seal import Seal
-from routebench.dash.tuning.setting import Setting
 from routebench.dash.tuning.state import Tuning
-from routebench.dash.tuning.writing import preview, write
-from routebench.errors import InputError, RoutebenchError
-from routebench.tune import Constraints, Found, Study, Tuned, finish
-
-if TYPE_CHECKING:
-    from routebench.rules import RuleSet
-
-Then = Callable[[Tuned], None]
-"""What is done with what was measured."""
+from routebench.dash.tuning.work import Start, Work
+from routebench.dash.tuning.writing import Target, Written, preview
+from routebench.errors import InputError
+from routebench.tune import Tuned, finish
+from routebench.tune.measuring import written
 
 
 class HeldOutHalf:
@@ -33,6 +28,7 @@ class HeldOutHalf:
         now: the wall clock.
         start: begins what takes its time.
         read_only: whether nothing may be looked at or written.
+        folder: the only one that a page may write into, under a plain name; None where any path will do.
         drawn: is called when there is something new to show.
 
     Attributes:
@@ -44,12 +40,20 @@ class HeldOutHalf:
     """
 
     def __init__(
-        self, panel: Panel, *, now: Callable[[], datetime], start: Start, read_only: bool, drawn: Callable[[], None]
+        self,
+        panel: Panel,
+        *,
+        now: Callable[[], datetime],
+        start: Start,
+        read_only: bool,
+        folder: Path | None,
+        drawn: Callable[[], None],
     ) -> None:
-        self._panel, self._now, self._start, self._read_only, self._drawn = panel, now, start, read_only, drawn
+        self._panel, self._now, self._read_only, self._folder, self._drawn = panel, now, read_only, folder, drawn
+        self._work = Work(start, panel.refuse)
         self.seal: Seal | None = None
         self.result: Tuned | None = None
-        self._measured: tuple[Setting, int] | None = None
+        self._measured: tuple[Candidate, int] | None = None
         self._busy = False
         self._check = _button("Check once on test", "measure this setting on the held-out half; the look is counted")
         self._told = widgets.HTML(layout=widgets.Layout(flex="1 1 24em"))
@@ -59,72 +63,103 @@ class HeldOutHalf:
         self._written = widgets.HTML()
         self._preview = widgets.HTML()
         self.looking = Panel.row(self._check, self._told)
-        writing = Panel.row(self.path, self._replace, self._write)
+        where = widgets.Label("" if folder is None else f"written into {folder}")
+        writing = Panel.row(self.path, where, self._replace, self._write)
         none = widgets.HTML("<p>Nothing is written from here: this page is read-only.</p>")
         self.exporting = widgets.VBox([none if read_only else writing, self._written, self._preview])
 
-    def wire(self, state: Callable[[], Tuning | None]) -> None:
-        """Connects the buttons with the setting of the moment."""
-        self._check.on_click(lambda _button: self.check(state()))
-        self._write.on_click(lambda _button: self.export(state(), self.path.value, replace=bool(self._replace.value)))
+    def wire(self, asked: Callable[[Callable[[Tuning], None]], None]) -> None:
+        """Connects the buttons with the setting of the moment.
 
-    def check(self, tuning: Tuning | None) -> None:
-        """Looks at the test half with a setting, and counts the look; not again where it is measured."""
-        self._measure(tuning, None)
+        Args:
+            asked: does something with the setting; what cannot be done is said.
+        """
+        self._check.on_click(lambda _button: asked(lambda tuning: self._begin(tuning, None)))
+        self._write.on_click(lambda _button: asked(lambda tuning: self._begin(tuning, self._target())))
 
-    def export(self, tuning: Tuning | None, path: str, *, replace: bool) -> None:
-        """Writes the file of a setting; where it is not measured yet, that is done and counted first."""
+    def _target(self) -> Target:
+        return Target.of(str(self.path.value), replace=bool(self._replace.value), folder=self._folder)
 
-        def write_it(tuned: Tuned) -> None:
-            assert tuning is not None
-            cases = tuning.learned.outcomes.cases
-            known = (case.request for case, there in zip(cases, cases.has_text, strict=True) if there)
-            written = write(tuned, path, replace=replace, known=known)
-            self._written.value = f"<p>{html.escape(written.told)}</p>"
-            self._panel.say(written.told)
+    def check(self, tuning: Tuning) -> Tuned:
+        """Looks at the test half with a setting, and counts the look; not again where it is measured.
 
-        self._measure(tuning, write_it)
+        Raises:
+            InputError: this page is read-only.
+            RoutebenchError: it cannot be measured, or the look cannot be counted.
+        """
+        self._work.join()
+        candidate = self._asked(tuning)
+        self._work.do(lambda: self._go(candidate, None))
+        assert self.result is not None
+        return self.result
+
+    def export(self, tuning: Tuning, path: str | Path, *, replace: bool) -> Path:
+        """Writes the file of a setting; where it is not measured yet, that is done and counted first.
+
+        Raises:
+            InputError: this page is read-only, or something is there already.
+            RoutebenchError: it cannot be measured, or the look cannot be counted.
+        """
+        self._work.join()
+        candidate, target = self._asked(tuning), Target.of(path, replace=replace)
+        self._work.do(lambda: self._go(candidate, target))
+        return target.path
+
+    def wait(self) -> None:
+        """Waits for the end of what is being measured, and raises what ended it."""
+        self._work.join()
+        self._work.check()
 
     def is_measured(self, tuning: Tuning) -> bool:
-        """Whether the latest look was at this very setting."""
-        return self._measured is not None and self._measured[0] == tuning.setting
+        """Whether the latest look was at what the setting comes to."""
+        return self._measured is not None and self._measured[0].still_is(tuning)
 
-    def _measure(self, tuning: Tuning | None, then: Then | None) -> None:
-        self._panel.clear()
-        try:
-            if self._read_only:
-                raise InputError("this page is read-only, and the test half stays sealed; open the tuner in a notebook")
-            if tuning is None or self._busy:
-                raise InputError("not now; wait for what is under way")
-            if self.result is not None and self.is_measured(tuning):
-                if then is not None:
-                    then(self.result)
-                return
-        except RoutebenchError as error:
-            self._panel.refuse(error)
-            return
+    def _asked(self, tuning: Tuning) -> Candidate:
+        if self._read_only:
+            raise InputError("this page is read-only, and the test half stays sealed; open the tuner in a notebook")
+        if self._busy:
+            raise InputError("not now; wait for what is under way")
+        # The very one that was measured: what has come out of it is at hand.
+        return self._measured[0] if self._measured is not None and self.is_measured(tuning) else Candidate.of(tuning)
+
+    def _begin(self, tuning: Tuning, target: Target | None) -> None:
+        candidate = self._asked(tuning)
+        self._busy = True
+        self._work.begin(lambda: self._go(candidate, target))
+
+    def _go(self, candidate: Candidate, target: Target | None) -> None:
         self._busy = True
         self.allow(ready=True)
-        self._panel.say("measuring on the held-out half …")
-        study, found, asked, setting = tuning.study, tuning.found, tuning.constraints, tuning.setting
-        self._start(lambda: self._look(study, found, asked, setting, then))
-
-    def _look(self, study: Study, found: Found, asked: Constraints, setting: Setting, then: Then | None) -> None:
         try:
-            at = self._now()
-            tuned = finish(study, found, asked, created=at.date())
-            assert self.seal is not None
-            look = self.seal.look(tuned.ruleset, at)
-            self.result, self._measured = tuned, (setting, look)
-            self._panel.say(f"look {look} at the held-out half is done")
-            if then is not None:
-                then(tuned)
-        except RoutebenchError as error:
-            self._panel.refuse(error)
+            tuned = self._known(candidate)
+            if target is not None:
+                # Before the look: one that leads to no file would be wasted.
+                target.check(_files(candidate) if tuned is None else tuned.files)
+            tuned = tuned or self._look(candidate)
+            if target is not None:
+                self._told_of(target.write(tuned, candidate.study.outcomes))
         finally:
             self._busy = False
             self.allow(ready=True)
             self._drawn()
+
+    def _known(self, candidate: Candidate) -> Tuned | None:
+        return self.result if self._measured is not None and candidate is self._measured[0] else None
+
+    def _look(self, candidate: Candidate) -> Tuned:
+        self._panel.say("measuring on the held-out half …")
+        at = self._now()
+        tuned = finish(candidate.study, candidate.found, candidate.asked, created=at.date())
+        assert self.seal is not None
+        # Counted before anybody sees it.
+        look = self.seal.look(tuned.ruleset, at)
+        self.result, self._measured = tuned, (candidate, look)
+        self._panel.say(f"look {look} at the held-out half is done")
+        return tuned
+
+    def _told_of(self, file: Written) -> None:
+        self._written.value = f"<p>{html.escape(file.told)}</p>"
+        self._panel.say(file.told)
 
     def allow(self, *, ready: bool) -> None:
         """Says whether there is anything to measure."""
@@ -148,13 +183,15 @@ class HeldOutHalf:
 
     def show_preview(self, tuning: Tuning) -> None:
         """Shows how the file begins."""
-        measured = self.result is not None and self.is_measured(tuning)
-        ruleset: RuleSet = (
-            self.result.ruleset
-            if measured and self.result is not None
-            else tuning.study.ruleset(tuning.found, tuning.constraints)
-        )
+        measured = self.result if self.is_measured(tuning) else None
+        ruleset = tuning.study.ruleset(tuning.found, tuning.constraints) if measured is None else measured.ruleset
         self._preview.value = f"<pre class='rb-preview'>{html.escape(preview(ruleset))}</pre>"
+
+
+def _files(candidate: Candidate) -> Iterable[str]:
+    """The names of the files that a rules.yaml would refer to."""
+    _, files = written(candidate.study.ruleset(candidate.found, candidate.asked))
+    return files
 
 
 def _button(label: str, help_text: str, style: str = "") -> widgets.Button:

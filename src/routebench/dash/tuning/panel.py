@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import ipywidgets as widgets
 
 from routebench import __version__
-from routebench.dash.parts import ChartView, Grid, Numbers, Panel
+from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.tuning.board import Board
 from routebench.dash.tuning.controls import Controls
 from routebench.dash.tuning.held_out import HeldOutHalf
-from routebench.dash.tuning.lesson import Lesson, Start, in_thread
-from routebench.dash.tuning.pictures import (
-    can_be_log,
-    described,
-    field_frames,
-    hidden,
-    moving_frames,
-    names_of,
-    scatter,
-)
+from routebench.dash.tuning.lesson import Lesson
+from routebench.dash.tuning.moves import Moves
+from routebench.dash.tuning.pictures import names_of
 from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.seal import Seal
 from routebench.dash.tuning.setting import BEST, Setting
 from routebench.dash.tuning.state import Tuning, Version
-from routebench.dash.tuning.tables import (
-    FIGURE_COLUMNS,
-    FLIP_COLUMNS,
-    VERSION_COLUMNS,
-    figure_frame,
-    shares_told,
-    version_frame,
-)
 from routebench.dash.tuning.versions import compare_versions
 from routebench.dash.tuning.why import Why
-from routebench.errors import InputError, RoutebenchError
+from routebench.dash.tuning.work import Start, Work, in_sight, in_thread
+from routebench.errors import InputError
 from routebench.tune import Constraints, Study, Tuned, learning
 from routebench.tune.learning import MAX_RULES
 
@@ -55,11 +41,15 @@ _FLIPS, _WHY, _EXPORT, _VERSIONS = range(4)
 class TunerPanel(Panel):
     """The tuner of a bench. Display it once; it learns by itself, and points appear form by form.
 
+    Whoever presses a button waits for nothing. The methods are for cells: they wait for what they need, and raise what
+    cannot be done.
+
     Args:
         bench: whose outcomes.
         seed: of the split.
         read_only: whether nothing may be written: no file, and no look into the store, so that the test half stays
             sealed.
+        folder: the only one that the page may write into; None where any path will do.
         now: the wall clock.
         start: begins what takes its time.
 
@@ -73,57 +63,41 @@ class TunerPanel(Panel):
         *,
         seed: int = 42,
         read_only: bool = False,
+        folder: Path | None = None,
         now: Callable[[], datetime],
         start: Start = in_thread,
     ) -> None:
         self.state: Tuning | None = None
-        self._bench, self._seed, self._read_only, self._start = bench, seed, read_only, start
+        self._bench, self._seed, self._read_only = bench, seed, read_only
         # What is learned and what is moved come from different threads.
         self._lock = threading.RLock()
         self._drawing = False
         self._turn = 0
-        self._drawn: Study | None = None
-        self._log = True
-        self._lesson = Lesson(self._take, self.refuse)
-        self._test = HeldOutHalf(self, now=now, start=start, read_only=read_only, drawn=self._redraw)
+        self._lesson = Lesson(self._take, start, self.refuse)
+        self._guarding = Work(start, self.refuse)
+        self._test = HeldOutHalf(self, now=now, start=start, read_only=read_only, folder=folder, drawn=self._redraw)
         self._why = Why()
-        self._controls = _controls(bench, self.change)
-        self._best = _button("Go to the best", "the point that meets what is asked best, of all forms")
-        self._near = _button("Take the closest", "the point that misses least of what is asked")
-        self._undo = _button("Undo", "take the latest change back, up to 20 of them")
-        self._reset = _button("Reset", "everything as it was at the beginning")
-        self._again = _button(
-            "Learn again", "with these stakes, and with so many rules at most: forms know of neither yet"
-        )
-        self._keep = _button("Save version", "keep this setting beside others, to compare them")
-        name = bench.suite.name
-        self._chart = ChartView(scatter(log=True), name=f"{name}-tune", description="", select="points.name")
-        self._shares, self._flipped = widgets.HTML(), widgets.HTML()
-        self._figures = Grid(FIGURE_COLUMNS, name=f"{name}-tuning", label="where the setting stands")
-        self._flips = Grid(
-            FLIP_COLUMNS, name=f"{name}-flips", label="cases that score otherwise", page_size=50, search=True
-        )
-        self._versions = Grid(VERSION_COLUMNS, name=f"{name}-versions", label="versions that were kept")
+        self._controls = _controls(bench, lambda **fields: self._do(lambda: self._change(**fields)))
+        self._moves = Moves(self._pressed)
+        self._board = board = Board(bench.suite.name)
         self._more = widgets.Accordion(
-            [self._flips, self._why.widget, self._test.exporting, self._versions],
+            [board.flips, self._why.widget, self._test.exporting, board.versions],
             titles=("Cases that flip", "Why: a typed prompt", "Export to YAML", "Versions"),
             selected_index=None,
         )
-        moves = (self._best, self._near, self._undo, self._reset, self._keep, self._again)
-        controls = self._controls
         super().__init__(
-            title=f"Tune: {name}",
+            title=f"Tune: {bench.suite.name}",
             children=[
                 self._lesson.widget,
-                controls.asked,
-                controls.guarded,
-                controls.picked,
-                self.row(*moves),
-                self._chart,
-                self._shares,
-                self._figures,
+                self._controls.asked,
+                self._controls.guarded,
+                self._controls.picked,
+                self._moves.widget,
+                board.chart,
+                board.shares,
+                board.figures,
                 self._test.looking,
-                self._flipped,
+                board.flipped,
                 self._more,
             ],
             footer=_footer(bench, seed),
@@ -132,37 +106,47 @@ class TunerPanel(Panel):
         self._wire()
         self._allow()
         self._controls.show(Setting())
-        for button in (self._near, self._again):
-            _seen(button, seen=False)
-        self._lesson.start(start, self._studies)
+        self._lesson.start(self._studies)
 
     def _wire(self) -> None:
-        self._best.on_click(lambda _button: self.change(form=BEST, place=None))
-        self._near.on_click(lambda _button: self._do(self._take_closest))
-        self._undo.on_click(lambda _button: self.undo())
-        self._reset.on_click(lambda _button: self.reset())
-        self._again.on_click(lambda _button: self._do(self.learn_again))
-        self._keep.on_click(lambda _button: self._do(self.save_version))
         self._why.on_ask(lambda: self._do(self._explain))
-        self._chart.observe(lambda change: self._click(change["new"]), "selected")
+        self._board.chart.observe(lambda change: self._click(change["new"]), "selected")
         self._more.observe(lambda _change: self._draw_more(), "selected_index")
-        self._test.wire(lambda: self.state)
+        self._test.wire(lambda asked: self._do(lambda: asked(self._ready())))
 
     # Learning
 
+    def wait(self) -> Self:
+        """Waits until everything is learned that will be, and measured that is being measured; returns the panel.
+
+        Raises:
+            RoutebenchError: what ended it before its time.
+        """
+        self._lesson.wait()
+        self._guarding.join()
+        self._guarding.check()
+        self._test.wait()
+        return self
+
     def stop(self) -> None:
-        """Ends the learning after the form in hand; what is learned stays."""
+        """Ends the learning; the forms that are learned stay."""
         self._lesson.stop()
 
     def learn_again(self) -> None:
-        """Learns every form anew, with the stakes and the number of rules of the setting.
+        """Begins to learn every form anew, with the stakes and the number of rules of the setting.
 
         Raises:
-            InputError: nothing is learned yet, or a guard is switched off.
+            InputError: a guard is switched off.
+            RoutebenchError: what ended the learning before.
         """
+        self._settled()
+        with self._lock:
+            self._learn_again()
+
+    def _learn_again(self) -> None:
         if not self._lesson.goes_on:
             outcomes, max_rules = self._ready().teach()
-            self._lesson.start(self._start, lambda: self._learning(outcomes, max_rules))
+            self._lesson.start(lambda: self._learning(outcomes, max_rules))
 
     def _studies(self) -> Iterator[Study]:
         bench = self._bench
@@ -181,23 +165,34 @@ class TunerPanel(Panel):
             protections=bench.config.protect,
             max_rules=max_rules,
             seed=self._seed,
+            stopped=lambda: self._lesson.stopped,
         )
 
     def _take(self, study: Study) -> None:
         with self._lock:
             if self.state is None:
                 self.state = Tuning(study)
+                behind = False
             else:
-                self.state.learn(study)
+                behind = self.state.learn(study)
             self._controls.offer([curve.name for curve in study.curves])
             self._allow()
-            self._redraw()
+            self._moved(behind=behind)
 
     # What is asked
 
     def change(self, **fields: Any) -> None:
-        """Changes fields of the setting, such as `floor=2.0` or `form="student", place=7`; see `Setting`."""
-        self._do(lambda: self._moved(behind=self._ready().change(**fields)))
+        """Changes fields of the setting, such as `floor=2.0` or `form="student", place=7`; see `Setting`.
+
+        Waits until what is named is learned: the gate, a form, or for guards everything.
+
+        Raises:
+            InputError: there is no such field, form, point or guard.
+            RoutebenchError: what ended the learning before.
+        """
+        self._lesson.wait(lambda: self.state is not None and self.state.knows(fields))
+        with self._lock:
+            self._change(**fields)
 
     def undo(self) -> None:
         """Takes the latest change back."""
@@ -207,12 +202,15 @@ class TunerPanel(Panel):
         """Goes back to how everything was at the beginning; that can be undone too."""
         self._do(lambda: self._moved(behind=self._ready().reset()))
 
+    def _change(self, **fields: Any) -> None:
+        self._moved(behind=self._ready().change(**fields))
+
     def _moved(self, *, behind: bool) -> None:
         self._redraw()
         if behind:
             self._turn += 1
             turn = self._turn
-            self._start(lambda: self._catch_up(turn))
+            self._guarding.begin(lambda: self._catch_up(turn))
 
     def _catch_up(self, turn: int) -> None:
         """Replays the other forms under the guards of now; given up where the guards are others again."""
@@ -228,12 +226,24 @@ class TunerPanel(Panel):
     def _click(self, names: Sequence[str]) -> None:
         found = names_of(names)
         if found is not None and not self._drawing:
-            self.change(form=found[0], place=found[1])
+            form, place = found
+            self._do(lambda: self._change(form=form, place=place))
+
+    def _pressed(self, name: str) -> None:
+        what: dict[str, Callable[[], object]] = {
+            "best": lambda: self._change(form=BEST, place=None),
+            "near": self._take_closest,
+            "undo": self.undo,
+            "reset": self.reset,
+            "keep": lambda: self._keep(""),
+            "again": self._learn_again,
+        }
+        self._do(what[name])
 
     def _take_closest(self) -> None:
         near = self._ready().closest
         if near is not None:
-            self._moved(behind=self._ready().change(form=near.form, place=near.point.index))
+            self._change(form=near.form, place=near.point.index)
 
     def _explain(self) -> None:
         state = self._ready()
@@ -244,29 +254,49 @@ class TunerPanel(Panel):
             raise InputError("nothing is learned yet; wait for the gate, progress stands at the top of the panel")
         return self.state
 
-    def _do(self, work: Callable[[], Any]) -> None:
+    def _settled(self) -> Tuning:
+        """The state once everything is learned and replayed."""
+        self._lesson.wait()
+        self._guarding.join()
+        return self._ready()
+
+    def _do(self, work: Callable[[], object]) -> None:
         """Does what a control asks for; what cannot be done is said."""
         with self._lock:
             self.clear()
-            try:
-                work()
-            except RoutebenchError as error:
-                self.refuse(error)
+            in_sight(work, self.refuse)
 
     # What comes out
 
-    def check(self) -> None:
-        """Looks at the test half with the setting as it is, and counts the look."""
-        self._test.check(self.state)
+    def check(self) -> Tuned:
+        """Looks at the test half with the setting as it is, counts the look, and returns what was measured.
 
-    def export(self, path: str, *, replace: bool = False) -> None:
-        """Writes the rules.yaml of the setting as it is; where it is not measured yet, that is done and counted first.
+        Waits until everything is learned; where this very setting is measured already, nothing is looked at.
+
+        Raises:
+            InputError: the panel is read-only.
+            RoutebenchError: what ended the learning or the measuring.
+        """
+        state = self._settled()
+        self.clear()
+        return self._test.check(state)
+
+    def export(self, path: str | Path, *, replace: bool = False) -> Path:
+        """Writes the rules.yaml of the setting as it is, and returns its path.
+
+        Waits until everything is learned; where the setting is not measured yet, that is done and counted first.
 
         Args:
             path: of the file.
-            replace: whether what is there may be written over.
+            replace: whether rules that are there may be written over.
+
+        Raises:
+            InputError: the panel is read-only, the path is taken, or it cannot be written.
+            RoutebenchError: what ended the learning or the measuring.
         """
-        self._test.export(self.state, path, replace=replace)
+        state = self._settled()
+        self.clear()
+        return self._test.export(state, path, replace=replace)
 
     @property
     def result(self) -> Tuned | None:
@@ -289,14 +319,19 @@ class TunerPanel(Panel):
         return [] if self.state is None else self.state.versions
 
     def save_version(self, name: str = "") -> Version:
-        """Keeps the setting as it is, to be compared with others.
+        """Keeps the setting as it is, to be compared with others; waits until everything is learned.
 
         Raises:
-            InputError: nothing is learned yet.
+            RoutebenchError: what ended the learning before.
         """
+        self._settled()
+        with self._lock:
+            return self._keep(name)
+
+    def _keep(self, name: str) -> Version:
         state = self._ready()
         version = state.save(name, self.result if self._test.is_measured(state) else None)
-        self._versions.show(version_frame(self.versions))
+        self._board.show_versions(self.versions)
         self.say(f"kept as {version.name}")
         return version
 
@@ -314,8 +349,7 @@ class TunerPanel(Panel):
         ready = self.state is not None
         self._controls.allow(ready=ready, learned=ready and not (self.state and self.state.learned.waiting))
         self._test.allow(ready=ready)
-        for button in (self._keep, self._best, self._reset, self._undo, self._near):
-            button.disabled = not ready
+        self._moves.allow(ready=ready)
 
     def _redraw(self) -> None:
         """Brings every widget to what the state says."""
@@ -329,79 +363,29 @@ class TunerPanel(Panel):
     def _show(self, state: Tuning) -> None:
         self.reading = read(state)
         self._controls.show(state.setting)
-        self._show_slider(state)
-        self._show_chart(state)
-        self._shares.value = (
-            f"<div class='rb-told'>Requests go to: {html.escape(shares_told(state.now))}.</div>"
-            f"<div class='rb-remark'>{html.escape(_legend(state))}</div>"
-        )
-        self._figures.show(figure_frame(state, self.result, self._test.look_of(state)))
+        self._controls.walk(state)
+        self._board.show(state, self.result, self._test.look_of(state))
         self._test.show(state)
-        told = "" if state.flips is None else f"Flips against the setting before: {state.flips.told} cases."
-        self._flipped.value = f"<div class='rb-told'>{html.escape(told)}</div>"
-        self._undo.disabled = not state.steps
-        self._best.disabled = state.setting.form == BEST and state.setting.place is None
-        _seen(self._again, seen=state.unlearned)
-        passes = state.best_point is not None or state.closest is None or state.setting.place is not None
-        _seen(self._near, seen=not passes)
+        self._moves.show(state)
         self._draw_more()
         self.settled()
-
-    def _show_slider(self, state: Tuning) -> None:
-        curve = state.curve
-        if curve is None:
-            self._controls.reach("", (), None, "")
-            return
-        order = curve.order
-        here = state.now.place if state.now.form == curve.name else None
-        where = "" if here is None else f", {order.index(here) + 1} of {len(order)} by cost"
-        self._controls.reach(curve.name, order, here, f"{state.now.name}: {state.now.label}{where}")
-
-    def _show_chart(self, state: Tuning) -> None:
-        moving = moving_frames(state)
-        # Stakes move no point.
-        still = {} if self._drawn is state.bare else field_frames(state.bare)
-        self._drawn = state.bare
-        log = can_be_log(state.study)
-        if log != self._log:
-            self._log = log
-            self._chart.show(scatter(log=log), described(state), {**still, **moving})
-        else:
-            self._chart.feed(described(state), **still, **moving)
-        # A click on the very point that was left must count too.
-        now = state.now
-        self._chart.selected = () if now.place is None else (f"{now.form}#{now.place}",)
 
     def _draw_more(self) -> None:
         """Fills the part of the accordion that is open; the others cost nothing."""
         state, place = self.state, self._more.selected_index
-        if state is None:
-            return
-        if place == _FLIPS and state.before is not None and state.flips is not None:
-            ground = state.study.ground
-            self._flips.show(state.flips.frame(ground, state.before.replayed, state.now.replayed))
-        elif place == _EXPORT:
+        if state is not None and place == _FLIPS:
+            self._board.show_flips(state)
+        elif state is not None and place == _EXPORT:
             self._test.show_preview(state)
 
     def numbers(self) -> Sequence[Numbers]:
         """Where the setting stands, where requests go, and the versions."""
-        if self.state is None:
-            return ()
-        columns = [column.title for column in FIGURE_COLUMNS]
-        figures = figure_frame(self.state, self.result, self._test.look_of(self.state)).to_numpy().tolist()
-        shares = [(name, f"{share:.1%}") for name, share in self.state.now.shares.items()]
-        tables = [
-            Numbers("Where the setting stands; train and test are different rows.", columns, figures),
-            Numbers("Share of the training requests.", ("model", "share"), shares),
-        ]
-        if self.versions:
-            kept = version_frame(self.versions).to_numpy().tolist()
-            tables.append(Numbers("Versions.", [column.title for column in VERSION_COLUMNS], kept))
-        return tables
+        state = self.state
+        return () if state is None else self._board.numbers(state, self.result, self._test.look_of(state))
 
     def pictures(self) -> Sequence[ChartView]:
         """The operating points."""
-        return () if self.state is None else (self._chart,)
+        return () if self.state is None else (self._board.chart,)
 
     def code(self) -> str:
         """The Python that gives the same file."""
@@ -409,17 +393,19 @@ class TunerPanel(Panel):
         return script(self.state, config=str(self._bench.config.path), seed=self._seed, path=path)
 
 
-def tuner(bench: Bench, *, seed: int = 42, read_only: bool = False) -> TunerPanel:
+def tuner(bench: Bench, *, seed: int = 42, read_only: bool = False, folder: str | Path | None = None) -> TunerPanel:
     """Returns the tuner of a bench; the last expression of a cell displays it.
 
     Args:
         bench: whose outcomes.
         seed: of the split.
         read_only: whether nothing may be written.
+        folder: the only one that the page may write into; None where any path will do.
     """
     from routebench.bench import utc_now
 
-    return TunerPanel(bench, seed=seed, read_only=read_only, now=utc_now)
+    into = None if folder is None else Path(folder)
+    return TunerPanel(bench, seed=seed, read_only=read_only, folder=into, now=utc_now)
 
 
 def _controls(bench: Bench, told: Callable[..., None]) -> Controls:
@@ -434,25 +420,5 @@ def _footer(bench: Bench, seed: int) -> str:
     return (
         f"Suite {bench.suite.name}; half-and-half split by seed {seed}: forms are learned and points chosen on train, "
         "where no case is decided by what was learned of it; intervals 95%, differences paired; points chosen on train "
-        f"are flattered by the choice; routebench {__version__}"
+        f"are flattered by the choice, which no interval allows for; routebench {__version__}"
     )
-
-
-def _seen(widget: widgets.DOMWidget, *, seen: bool) -> None:
-    display = None if seen else "none"
-    if widget.layout.display != display:
-        widget.layout.display = display
-
-
-def _legend(state: Tuning) -> str:
-    n = hidden(state.study)
-    low = f" Not drawn: {n} that score far below the cheapest mix, or mostly fail." if n else ""
-    return (
-        "Orange: the form in hand and you, with 95% intervals; grey: the other forms; outline: the best that meets "
-        "what is asked; dotted: what is asked; dashed: the fixed mix of two models with its 95% ribbon. Click a point "
-        f"to pick it.{low}"
-    )
-
-
-def _button(label: str, help_text: str) -> widgets.Button:
-    return widgets.Button(description=label, tooltip=help_text, layout=widgets.Layout(width="auto"))

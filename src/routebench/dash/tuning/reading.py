@@ -8,7 +8,7 @@ from routebench.dash.format import money, percent, points
 from routebench.dash.tuning.setting import MIX
 from routebench.dash.tuning.standing import Standing
 from routebench.dash.tuning.state import Tuning
-from routebench.evaluate.slices import MIN_CASES
+from routebench.evaluate.paired import MIN_CASES
 
 
 def read(tuning: Tuning) -> str:

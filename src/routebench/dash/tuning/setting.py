@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from routebench.tune import Constraints
+from routebench.errors import InputError, nearest
+from routebench.tune import Constraints, Study
 
 Goal = Literal["cost", "quality", "charge"]
 """The least cost, the best quality under a cap, or the least cost and damage."""
@@ -78,6 +79,43 @@ class Setting:
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {**asdict(self), "off": list(self.off), "stakes": dict(self.stakes)}
+
+
+def check(fields: Mapping[str, Any], setting: Setting, study: Study) -> None:
+    """Checks that fields to be changed name what there is.
+
+    Args:
+        fields: of a setting, by name.
+        setting: that they change.
+        study: what is learned by now.
+
+    Raises:
+        InputError: they name something else.
+    """
+    known = {
+        "form": [BEST, MIX, *(curve.name for curve in study.curves)],
+        "goal": get_args(Goal),
+        "floor_in": [DROP, SCORE, BEST_SINGLE, *study.outcomes.models],
+    }
+    for name, value in fields.items():
+        if name not in Setting.__dataclass_fields__:
+            raise InputError(f"a setting has no {name!r}{nearest(name, Setting.__dataclass_fields__)}")
+        if name in known and value not in known[name]:
+            raise InputError(
+                f"no {name} {value!r}{nearest(str(value), known[name])}; there are: {_listed(known[name])}"
+            )
+    guards = [guard.name for guard in study.guards]
+    for name in fields.get("off", ()):
+        if name not in guards:
+            raise InputError(f"no guard {name!r}{nearest(name, guards)}; there are: {_listed(guards) or 'none'}")
+    if tuple(fields.get("off", setting.off)) != setting.off and study.waiting:
+        raise InputError("guards are switched once every form is learned; wait for the rest, or learn again")
+    if fields.get("place") is not None:
+        study.at(fields.get("form", setting.form), fields["place"])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def keywords(constraints: Constraints) -> dict[str, Any]:

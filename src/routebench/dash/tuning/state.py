@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.dash.tuning.setting import EVERY, MIX, Setting
+from routebench.dash.tuning.setting import EVERY, MIX, Setting, check
 from routebench.dash.tuning.standing import Flips, Standing
 from routebench.errors import InputError
 from routebench.evaluate import Choices, Outcomes
@@ -81,12 +81,19 @@ class Tuning:
 
     # What was learned
 
-    def learn(self, study: Study) -> None:
-        """Takes what is known after another form was learned."""
+    def learn(self, study: Study) -> bool:
+        """Takes what is known after another form was learned; returns whether guards must be caught up with."""
         self.learned = study
         self._replayed.clear()
         if not self.setting.off:
             self._stand_on(study)
+            return False
+        return not study.waiting
+
+    def knows(self, fields: Mapping[str, Any]) -> bool:
+        """Whether all is learned that fields of a setting name: a form, or for guards every form."""
+        waiting = self.learned.waiting
+        return not waiting if "off" in fields else fields.get("form") not in waiting
 
     @property
     def unlearned(self) -> bool:
@@ -139,7 +146,11 @@ class Tuning:
         """Changes the setting; returns whether guards must be caught up with.
 
         A change of what is asked goes to the point that meets it best; picking a point stays where it is picked.
+
+        Raises:
+            InputError: there is no such field, form, point, model or guard.
         """
+        check(fields, self.setting, self.learned)
         control = ",".join(fields)
         if all(getattr(self.setting, name) == value for name, value in fields.items()):
             return False

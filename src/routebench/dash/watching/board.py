@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from routebench.dash.format import lane_line, money
-from routebench.dash.parts import ChartView, Grid, Numbers, Panel
+from routebench.dash.parts import ChartView, Grid, Numbers, Panel, numbers_of
 from routebench.dash.watching.look import Look
 from routebench.dash.watching.pictures import described, frames, latencies
 from routebench.dash.watching.priced import PRICED_COLUMNS, Priced
@@ -18,7 +18,6 @@ from routebench.dash.watching.stored import STORED_COLUMNS, Stored
 from routebench.dash.watching.tables import (
     MODEL_COLUMNS,
     PROBLEM_COLUMNS,
-    figures,
     model_frame,
     problem_frame,
     text_columns,
@@ -115,7 +114,7 @@ class Board:
             "elsewhere": (known,),
             "run": (("Models", MODEL_COLUMNS, self.models), ("Problems", PROBLEM_COLUMNS, self.problems)),
         }[stage]
-        return [figures(caption, columns, grid.frame) for caption, columns, grid in tables if len(grid.frame)]
+        return [numbers_of(caption, columns, grid.frame) for caption, columns, grid in tables if len(grid.frame)]
 
     def _draw(self, look: Look) -> None:
         names = tuple(model.name for model in look.progress.models)

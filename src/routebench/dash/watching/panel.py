@@ -13,9 +13,9 @@ from routebench.dash.watching.board import Board
 from routebench.dash.watching.controls import Controls
 from routebench.dash.watching.look import Look
 from routebench.dash.watching.state import Watch
-from routebench.dash.watching.wording import footer, reading
+from routebench.dash.watching.wording import ending, footer, reading
 from routebench.errors import InputError, RoutebenchError
-from routebench.run import Limits, Progress, Run
+from routebench.run import Progress, Run
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
@@ -42,7 +42,7 @@ class RunPanel(Panel):
 
     def __init__(self, watch: Watch, *, follow: bool = True) -> None:
         self.watch = watch
-        self._controls = Controls(watch.most_usd, _limits(watch).max_concurrency)
+        self._controls = Controls(watch.most_usd, watch.limits.max_concurrency)
         self._follows = follow
         # Threads of its own and a person's clicks refresh it.
         self._turn = threading.RLock()
@@ -229,25 +229,11 @@ class RunPanel(Panel):
         assert run is not None
         self.result = run.progress()
         self.refresh()
-        self._tell_end(run, self.result)
+        told = ending(run, self.result, can_plan=self.watch.bench is not None)
+        if told is not None:
+            self.refuse(*told)
         self.say(f"The run has ended: {self.result.status}.")
         self.settled()
-
-    def _tell_end(self, run: Run, progress: Progress) -> None:
-        left = f"{progress.left:,} calls were not sent"
-        goes_on = "plan what is left and start it" if self.watch.bench is not None else "run the bench again"
-        if run.error is not None:
-            cause = str(run.error) if isinstance(run.error, RoutebenchError) else f"{progress.note or run.error!r}"
-            self.refuse(
-                f"The run broke off: {cause}", f"every answer that was reported is kept; mend it, then {goes_on}"
-            )
-        elif progress.status == "budget":
-            self.refuse(f"Stopped at the cap: {left} ({progress.note})", f"{goes_on} with a higher cap")
-        elif progress.paused:
-            told = ". ".join(f"{name} is paused: {reason}" for name, reason in progress.paused.items())
-            self.refuse(told, f"{f'{left}; ' if progress.left else ''}mend it, then {goes_on}")
-        elif progress.status == "stopped" and progress.left:
-            self.refuse(f"Stopped: {left}", f"nothing is lost; {goes_on} to go on from here")
 
     def _show_plan(self) -> None:
         watch, priced = self.watch, self.watch.priced
@@ -294,16 +280,8 @@ class RunPanel(Panel):
             self.settled()
 
     def _names(self) -> tuple[str, ...]:
-        run, bench = self.watch.run, self.watch.bench
-        models = run.plan.models if run is not None else bench.models if bench is not None else ()
-        return tuple(model.name for model in models)
-
-
-def _limits(watch: Watch) -> Limits:
-    if watch.run is not None:
-        return watch.run.limits
-    assert watch.bench is not None
-    return watch.bench.limits
+        what = self.watch.bench if self.watch.run is None else self.watch.run.plan
+        return () if what is None else tuple(model.name for model in what.models)
 
 
 def live(what: Run | Bench, *, cap_usd: float | None = None, read_only: bool = False) -> RunPanel:

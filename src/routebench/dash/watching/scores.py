@@ -41,7 +41,7 @@ def mean_scores(store: Store, suite: str, models: Sequence[str]) -> dict[str, Sc
         mine = (model == place) & ~np.isnan(score)
         n = int(mine.sum())
         at = case[mine].astype(int)
-        interval = mean_interval(score[mine], groups[at], weights[at], share=True) if n >= 1 else None
+        interval = mean_interval(score[mine], groups[at], weights[at], share=True) if n >= SCORED_FROM else None
         if n:
             told[name] = Score(n) if interval is None else Score(n, interval.mean, interval.ci95)
     return told

@@ -11,7 +11,7 @@ from routebench.dash.watching.priced import Priced
 from routebench.dash.watching.scores import Score, mean_scores
 from routebench.dash.watching.stored import Stored
 from routebench.errors import InputError
-from routebench.run import Progress, Run, going_on
+from routebench.run import Limits, Progress, Run, going_on
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
@@ -70,6 +70,13 @@ class Watch:
             return self.bench.suite.name
         assert self.run is not None
         return self.run.plan.suite.name
+
+    @property
+    def limits(self) -> Limits:
+        """How fast a run may go at the most."""
+        if self.run is not None:
+            return self.run.limits
+        return self._bench().limits
 
     @property
     def left_usd(self) -> float | None:

@@ -1,14 +1,13 @@
-"""The tables of a run panel as frames: models, problems and accounts."""
+"""The tables of a run panel as frames: models, problems, the plan and what the store knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
-from routebench.dash.format import UNKNOWN, duration, money, percent, seconds
-from routebench.dash.parts import Column, Numbers
+from routebench.dash.format import duration, money, percent, seconds
+from routebench.dash.parts import Column
 from routebench.dash.watching.look import Look
 from routebench.dash.watching.scores import SCORED_FROM, Score
 
@@ -85,13 +84,3 @@ def text_frame(rows: Sequence[Sequence[str | float | None]], names: Sequence[str
     """Returns rows of `text_columns` as a frame that a Grid shows."""
     frame = pd.DataFrame([list(row) for row in rows], columns=list(names))
     return frame.set_index(pd.Index([str(place) for place in range(len(rows))]))
-
-
-def figures(caption: str, columns: Sequence[Column], frame: pd.DataFrame) -> Numbers:
-    """Returns a frame as its Grid shows it, as a plain table."""
-    rows = zip(*([_text(column, value) for value in frame[column.name]] for column in columns), strict=True)
-    return Numbers(caption, [column.title for column in columns], list(rows))
-
-
-def _text(column: Column, value: Any) -> str:
-    return UNKNOWN if pd.isna(value) else column.show(value)

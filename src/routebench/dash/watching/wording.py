@@ -9,6 +9,8 @@ from routebench.dash.format import duration, money
 from routebench.dash.watching.forecast import Forecast
 from routebench.dash.watching.look import Look
 from routebench.dash.watching.state import Watch
+from routebench.errors import RoutebenchError
+from routebench.run import Progress, Run
 
 _LINE_CHARACTERS = 400
 
@@ -35,6 +37,29 @@ _STATES = {
     "budget": "It ended at its cap.",
     "failed": "It broke off.",
 }
+
+
+def ending(run: Run, progress: Progress, *, can_plan: bool) -> tuple[str, str] | None:
+    """Why a run ended before everything was answered, and what helps; None where it came to its end.
+
+    Args:
+        run: has ended.
+        progress: its last.
+        can_plan: whether the panel itself can plan what is left.
+    """
+    left = f"{progress.left:,} calls were not sent"
+    goes_on = "plan what is left and start it" if can_plan else "run the bench again"
+    if run.error is not None:
+        cause = str(run.error) if isinstance(run.error, RoutebenchError) else progress.note or repr(run.error)
+        return f"The run broke off: {cause}", f"every answer that was reported is kept; mend it, then {goes_on}"
+    if progress.status == "budget":
+        return f"Stopped at the cap: {left} ({progress.note})", f"{goes_on} with a higher cap"
+    if progress.paused:
+        told = ". ".join(f"{name} is paused: {reason}" for name, reason in progress.paused.items())
+        return told, f"{f'{left}; ' if progress.left else ''}mend it, then {goes_on}"
+    if progress.status == "stopped" and progress.left:
+        return f"Stopped: {left}", f"nothing is lost; {goes_on} to go on from here"
+    return None
 
 
 def done(look: Look) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
+from routebench.errors import StoppedError
 from routebench.evaluate.choices import Choices, IntArray
 from routebench.evaluate.outcomes import Outcomes
 from routebench.evaluate.splits import folds
@@ -34,6 +35,8 @@ class Distilled(Pupil):
         max_rules: at most so many rules.
         models: settings of the models, for their limits and capabilities; by name only when left out.
         guards: guards that every rule set carries.
+        stopped: whether somebody has stopped the learning, asked before every list; it is then given up by a
+            StoppedError.
 
     Attributes:
         lists_: after `fit`: a rule list for every cost weight, with the evidence of each rule.
@@ -49,9 +52,11 @@ class Distilled(Pupil):
         max_rules: int = 12,
         models: Sequence[Model] = (),
         guards: Sequence[Guard] = (),
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(teacher, models=models, guards=guards)
         self.max_rules = max_rules
+        self.stopped = stopped
 
     def _learn(self, train: Outcomes, lesson: Lesson) -> None:
         # Of an earlier fit.
@@ -62,6 +67,10 @@ class Distilled(Pupil):
         found = candidates(requests)
         lists = []
         for rate in self.rates_:
+            if self.stopped():
+                raise StoppedError(
+                    f"{self.name} was stopped after {len(lists)} of {len(self.rates_)} lists; fit it again"
+                )
             expected, seen = lesson.utilities(rate)
             lists.append(induce(found, expected.T, lesson.weight, max_rules=self.max_rules, observed=seen.T, z=0.0))
         return lists
