@@ -247,13 +247,14 @@ def max_t_alpha(gaps: FloatArray, groups: Groups, weight: FloatArray, *, seed: i
     largest = np.empty(_DRAWS)
     for start in range(0, _DRAWS, _DRAWS_AT_ONCE):
         part = slice(start, start + _DRAWS_AT_ONCE)
-        largest[part] = np.abs(2 * (heads[part].astype(float) @ sums) - total).max(axis=1)
+        kept = np.unpackbits(heads[part], axis=1, count=len(sums)).astype(float)
+        largest[part] = np.abs(2 * (kept @ sums) - total).max(axis=1)
     critical = float(np.quantile(largest, 1 - ALPHA))
     alpha = float(2 * special.ndtr(-critical))
     return float(min(ALPHA, max(ALPHA / sums.shape[1], alpha)))
 
 
 @lru_cache(maxsize=2)
-def _heads(n: int, seed: int) -> npt.NDArray[np.int8]:
-    """Which of n clusters keep their sign, a draw a row: kept, since panels ask again with every change of a bar."""
-    return np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, n), dtype=np.int8)
+def _heads(n: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Which of n clusters keep their sign, a draw a row, as bits: panels ask again with every change of a bar."""
+    return np.packbits(np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, n), dtype=np.int8), axis=1)

@@ -85,20 +85,21 @@ class Curve:
     @property
     def order(self) -> list[int]:
         """The points by rising cost, those of an unknown one last."""
-        return sorted(range(len(self.points)), key=lambda place: self._along(self.points[place]))
+        return sorted(range(len(self.points)), key=lambda place: (self._cost(place), self.points[place].quality))
 
     @property
     def efficient(self) -> list[int]:
-        """The points by rising cost that score higher than every cheaper one; none of an unknown cost."""
+        """The points by rising cost that score higher than any that costs no more; none of an unknown cost."""
         found: list[int] = []
-        for place in self.order:
+        for place in sorted(self.order, key=lambda place: (self._cost(place), -self.points[place].quality)):
             best = self.points[found[-1]].quality if found else float("-inf")
-            if self.points[place].cost_usd_per_1k is not None and self.points[place].quality > best:
+            if self._cost(place) < float("inf") and self.points[place].quality > best:
                 found.append(place)
         return found
 
-    def _along(self, point: Point) -> tuple[float, float]:
-        return (float("inf") if point.cost_usd_per_1k is None else point.cost_usd_per_1k, point.quality)
+    def _cost(self, place: int) -> float:
+        cost = self.points[place].cost_usd_per_1k
+        return float("inf") if cost is None else cost
 
     def gain(self, ground: Ground) -> float:
         """Returns what all its points together gain over mixes of two models, in AIQ."""

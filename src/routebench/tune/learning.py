@@ -17,7 +17,7 @@ from routebench.rules.file.loading import parse_guard
 from routebench.strategies import Learned
 from routebench.strategies.baselines import cost_of
 from routebench.strategies.learned.gain import Gain
-from routebench.tune.curve import Curve
+from routebench.tune.curve import Curve, Deployable
 from routebench.tune.forms import Target, forms
 from routebench.tune.ground import Ground, allowed_by
 from routebench.tune.mix import with_best_behind
@@ -116,21 +116,25 @@ def learning(
         waiting=tuple(form.name for form in made),
     )
     yield study
-    place = {form.name: number for number, form in enumerate(made)}
+    names = [form.name for form in made]
     for form in sorted(made, key=lambda form: form.name == "distilled"):
-        left = tuple(one for one in study.waiting if one != form.name)
         try:
-            fitted = form.fit(train)
-            # A cascade that pays nowhere is the fixed mix, and no form.
-            abstained = form.name == "cascade" and fitted.abstained
-            added = () if abstained else (Curve.of(fitted, ground),)
+            study = _with(study, form, names)
         except StoppedError:
             return
-        except OutcomesError:
-            if form.name != "cascade":
-                raise
-            study = replace(study, waiting=left, left_out=(_NO_ANSWERS,))
-        else:
-            curves = tuple(sorted((*study.curves, *added), key=lambda curve: place[curve.name]))
-            study = replace(study, waiting=left, curves=curves, _trials={})
         yield study
+
+
+def _with(study: Study, form: Deployable, names: Sequence[str]) -> Study:
+    """Learns one form more; the names of all say in which order they stand."""
+    left, ground = tuple(one for one in study.waiting if one != form.name), study.ground
+    try:
+        fitted = form.fit(ground.train)
+    except OutcomesError:
+        if form.name != "cascade":
+            raise
+        return replace(study, waiting=left, left_out=(_NO_ANSWERS,))
+    # A cascade that pays nowhere is the fixed mix, and no form.
+    added = () if form.name == "cascade" and fitted.abstained else (Curve.of(fitted, ground),)
+    curves = tuple(sorted((*study.curves, *added), key=lambda curve: names.index(curve.name)))
+    return replace(study, waiting=left, curves=curves, _trials={})

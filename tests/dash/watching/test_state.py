@@ -50,6 +50,7 @@ def test_a_bench_opens_with_its_priced_plan_and_runs_to_the_end(tmp_path: Path) 
     watch = planned(demo_bench(tmp_path))
     assert watch.stage == "plan"
     assert watch.priced is not None
+    assert {(row[5], row[8]) for row in watch.priced.rows()} == {("n/a (never asked before)", "nominal CPU rate")}
     assert f"{watch.priced.n_calls} calls to send, 0 of" in watch.priced.reading
     assert watch.priced.n_calls > 0
     assert watch.stored is not None

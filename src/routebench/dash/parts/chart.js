@@ -7,15 +7,21 @@ const LIGHT = { ink: INK, paper: PAPER, grid: "#d9d9d9" };
 
 // One copy of the library for the whole page, whichever chart asks first.
 function library(model) {
-  globalThis.__routebench_vega ??= (async () => {
-    const id = model.get("_vega").slice("IPY_MODEL_".length);
-    const packed = (await model.widget_manager.get_model(id)).get("source");
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const source = await new Response(stream).text();
-    const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-    return (await import(address)).default;
-  })();
+  globalThis.__routebench_vega ??= unpacked(model).catch((error) => {
+    // The next chart tries again: this one's kernel may be gone.
+    globalThis.__routebench_vega = undefined;
+    throw error;
+  });
   return globalThis.__routebench_vega;
+}
+
+async function unpacked(model) {
+  const id = model.get("_vega").slice("IPY_MODEL_".length);
+  const packed = (await model.widget_manager.get_model(id)).get("source");
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const source = await new Response(stream).text();
+  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return (await import(address)).default;
 }
 
 // The page may be dark for many reasons (a theme, an editor, a browser's setting): its background tells.
@@ -75,9 +81,18 @@ function render({ model, el }) {
     root.setAttribute("aria-label", model.get("description"));
   }
 
+  function fail(error) {
+    place.textContent = `This picture could not be drawn (${error.message}); its numbers are in the table.`;
+  }
+
   async function embed() {
     const mine = (turn += 1);
-    const embedder = await library(model);
+    let embedder;
+    try {
+      embedder = await library(model);
+    } catch (error) {
+      return fail(error);
+    }
     const width = place.clientWidth;
     // A chart in a closed tab has no width; it is drawn when it gets one.
     if (mine !== turn || width === 0) return;
@@ -94,8 +109,7 @@ function render({ model, el }) {
         view = null;
       };
     } catch (error) {
-      place.textContent = `This picture could not be drawn (${error.message}); its numbers are in the table.`;
-      return;
+      return fail(error);
     }
     listen();
     mark();

@@ -65,7 +65,7 @@ class Priced:
             mean, number = self.means_usd[line.name]
             return f"~{money(line.calls * mean)} (as {number:,} before)"
         if line.cost_low_usd is None:
-            return f"{UNKNOWN} (no price)"
+            return f"{UNKNOWN} ({'no price' if line.price_source is None else 'never asked before'})"
         return f"from {money(line.cost_low_usd)}"
 
     def rows(self) -> Sequence[tuple[str | float | None, ...]]:

@@ -65,7 +65,7 @@ class Distilled(Pupil):
 
     def _induced(self, requests: Sequence[Request], lesson: Lesson) -> list[RuleList]:
         found = candidates(requests)
-        lists = []
+        lists: list[RuleList] = []
         for rate in self.rates_:
             if self.stopped():
                 raise StoppedError(
