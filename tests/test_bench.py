@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from routebench.bench import Bench
 from routebench.cli import main
 from routebench.errors import ConfigError, InputError, MissingCellsError, OutcomesError
+from routebench.run import Purse
 from tests.upstream import Reply, Upstream, chat_stream, error, serve
 
 Answer = Callable[[dict[str, Any], int], Reply]
@@ -380,3 +382,58 @@ def test_a_refused_run_leaves_the_store_as_it_was(tmp_path: Path, upstream: Upst
     with pytest.raises(ConfigError, match="NOT_THERE"):
         bench.run(bench.plan(cache="off"))
     assert bench.sql("SELECT count(*) AS n FROM outcomes WHERE status = 'ok'")["n"].tolist() == [4]
+
+
+def test_runs_of_several_benches_share_a_purse(tmp_path: Path, upstream: Upstream) -> None:
+    config = write(tmp_path, upstream.url)
+    worst = Bench(config).plan().cost_high_usd
+    assert worst is not None
+    purse = Purse(tmp_path / "purse.json", 2 * worst)
+    first = Bench(config, purse=purse)
+    run = first.run(budget_usd=10 * worst)
+    progress = run.wait(60)
+    assert (progress.status, progress.cap_usd) == ("done", 2 * worst)
+    assert purse.left_usd == pytest.approx(2 * worst - progress.spent_usd)
+    # Its cap is never raised above what is left, whoever asks.
+    with pytest.raises(InputError):
+        run.raise_cap(3 * worst)
+    second = Bench(config, store=tmp_path / "other.duckdb", purse=purse).run()
+    assert second.progress().cap_usd == pytest.approx(2 * worst - progress.spent_usd)
+    second.wait(60)
+
+
+def test_a_cap_of_a_purse_is_not_raised_while_a_run_goes_on(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    def held(_body: dict[str, Any], _number: int) -> Reply:
+        gate.wait(60)
+        return chat_stream("an answer", usage={"prompt_tokens": 10, "completion_tokens": 2})
+
+    with serve(held) as server:
+        bench = Bench(write(tmp_path, server.url), purse=Purse(tmp_path / "purse.json", 1.0))
+        run = bench.run(budget_usd=0.5)
+        with pytest.raises(InputError, match="more than the \\$1 that are left"):
+            run.raise_cap(1.5)
+        run.raise_cap(1.0)
+        with pytest.raises(ConfigError, match="nothing is left of the cap of \\$1"):
+            Bench(
+                tmp_path / "bench.yaml", store=tmp_path / "other.duckdb", purse=Purse(tmp_path / "purse.json", 1.0)
+            ).run()
+        gate.set()
+        run.wait(60)
+
+
+def test_an_empty_purse_sends_nothing_and_leaves_the_store_as_it_was(tmp_path: Path, upstream: Upstream) -> None:
+    bench = Bench(write(tmp_path, upstream.url), purse=Purse(tmp_path / "purse.json", 0.0))
+    before = bench.store.path.read_bytes()
+    with pytest.raises(ConfigError, match="only shows what is known"):
+        bench.run(max_calls=1)
+    assert bench.store.path.read_bytes() == before
+    assert not upstream.requests
+
+
+def test_a_purse_refuses_what_has_no_price_even_where_calls_are_capped(tmp_path: Path, upstream: Upstream) -> None:
+    bench = Bench(write(tmp_path, upstream.url, model="price: null"), purse=Purse(tmp_path / "purse.json", 1.0))
+    with pytest.raises(ConfigError, match="m"):
+        bench.run(max_calls=1)
+    assert not upstream.requests

@@ -160,3 +160,22 @@ def test_the_recorded_demonstration_from_beginning_to_end(folder: Path, capsys: 
 def test_a_folder_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "locked").mkdir(mode=0o500)
     assert "cannot be" in bad(capsys, "demo", "--recorded", "--out", "locked/demo")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--allow-run"], ["--allow-run", "--cap-usd"]),
+        (["--cap-usd", "1"], ["--allow-run"]),
+        (["--allow-run", "--cap-usd", "1"], ["--token"]),
+        (["--host", "0.0.0.0"], ["0.0.0.0", "--token"]),
+        (["--token", "short"], ["5 characters"]),
+        (["--rules", "none.yaml"], ["none.yaml"]),
+        ([], ["s.duckdb", "nothing to show", "routebench run"]),
+    ],
+)
+def test_a_dashboard_that_would_be_open_to_others_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    said = bad(capsys, "dashboard", "bench.yaml", *arguments)
+    assert all(word in said for word in words)

@@ -9,7 +9,7 @@ import altair as alt
 import pytest
 
 from routebench.dash.charts import cost_quality, model_mix, scatter
-from routebench.dash.placing import HEIGHT, Along, arrow, placed
+from routebench.dash.placing import HEIGHT, PLACES, Along, arrow, placed
 from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, mix_frame, shown_name
 from routebench.evaluate import Comparison
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes
@@ -51,9 +51,18 @@ def test_names_hide_neither_each_other_nor_leave_the_picture(comparison: Compari
     assert rows.loc[rows["is_pick"], "place"].iloc[0] >= 0
     boxes = [(row.left, row.top) for row in rows.itertuples()]
     assert all(0 <= left <= width and 0 <= top <= HEIGHT for left, top in boxes)
-    named = rows[rows["place"] >= 0]
-    spots = {(round(row.left), round(row.top), row.place) for row in named.itertuples()}
-    assert len(spots) == len(named)
+    names = [name_box(row.left, row.top, row.place, row.label) for row in rows.itertuples() if row.place >= 0]
+    assert len(names) >= 4
+    for (left, top, right, bottom), (other_left, other_top, other_right, other_bottom) in combinations(names, 2):
+        assert right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+
+
+def name_box(left: float, top: float, place: int, label: str) -> tuple[float, float, float, float]:
+    """Where a name stands, with letters of seven pixels and lines of sixteen."""
+    align, dx, dy = PLACES[place]
+    length = 7 * len(label)
+    start = left + dx - {"left": 0, "center": length / 2, "right": length}[align]
+    return start, top + dy - 8, start + length, top + dy + 8
 
 
 def test_nothing_that_costs_nothing_is_on_a_logarithmic_axis(comparison: Comparison) -> None:

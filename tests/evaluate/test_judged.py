@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from routebench.evaluate.intervals import mean_interval
-from routebench.evaluate.judged import MIN_LABELS, prediction_powered
+from routebench.evaluate.judged import MIN_LABELS, complete_chance, prediction_powered
 
 N, LABELS, TRUTH, BIAS = 400, 80, 0.6, 0.12
 
@@ -112,3 +112,12 @@ def test_equal_chances_change_nothing() -> None:
     assert drawn[0].value == pytest.approx(plain[0].value)
     assert drawn[0].error == pytest.approx(plain[0].error)
     assert drawn[0].freedom == pytest.approx(plain[0].freedom)
+
+
+def test_cases_of_an_unknown_chance_count_as_a_random_part_and_nothing_open_is_no_error() -> None:
+    chance = np.array([np.nan, 0.2, np.nan, np.nan])
+    labelled = np.array([True, True, False, False])
+    told = complete_chance(chance, labelled, np.ones(4, dtype=bool), np.ones(4))
+    assert told[:2] == pytest.approx([0.25, 0.2])
+    nothing = np.zeros(4, dtype=bool)
+    assert complete_chance(chance, nothing, nothing, np.ones(4)).tolist() == [1.0] * 4

@@ -63,16 +63,19 @@ def test_a_part_is_what_comparing_its_cases_alone_gives(baseline: str) -> None:
         group=np.array([f"g{place // 3}" for place in range(made.n)]),
         weight=np.where(np.arange(made.n) % 2, 1.0, 2.5),
     )
-    whole = compared(replace(made, cases=cases), today=False)
+    # A judge that people checked, and half of the input cached.
+    cases = replace(cases, grader=np.full(made.n, "judge"))
+    human = np.where(np.random.default_rng(1).random(made.score.shape) < 0.1, 1 - made.score, made.score)
+    made = replace(made, cases=cases, human=human, cacheable_usd=made.cost_usd * [[[0.2], [0.4], [0.6]]])
+    whole = compared(made, today=False, cache_hit_rate=0.5)
     train, test = whole.half.train, whole.half.test
     inside = test.cases.category == "sum"
     kept = np.concatenate(
         [np.flatnonzero(np.isin(cases.ids, half)) for half in (train.cases.ids, test.cases.ids[inside])]
     )
     split = np.where(np.isin(cases.ids, train.cases.ids), "train", "test")
-    alone = compared(
-        replace(made, cases=replace(cases, split=split)).take(np.sort(kept)), today=False, baseline=baseline
-    )
+    part = replace(made, cases=replace(cases, split=split)).take(np.sort(kept))
+    alone = compared(part, today=False, baseline=baseline, cache_hit_rate=0.5)
     assert list(alone.half.test.cases.ids) == list(test.cases.ids[inside])
     found = narrowed(whole, baseline=baseline, inside=inside)
     for one in alone.evaluations:
@@ -84,8 +87,12 @@ def test_a_part_is_what_comparing_its_cases_alone_gives(baseline: str) -> None:
             "saving_usd",
             "quality_ci95",
             "cost_ci95",
+            "judged",
+            "cached",
+            "break_even_hit_rate",
         ):
             assert getattr(other, told) == getattr(one, told), (one.name, told)
+        assert (one.judged, one.cached) != (whole[one.name].judged, whole[one.name].cached)
         assert (other.failed_share, other.latency_s(0.95)) == (one.failed_share, one.latency_s(0.95))
         assert other.first.quality == pytest.approx(one.first.quality)
         assert other.first.regret == pytest.approx(one.first.regret)
@@ -98,6 +105,15 @@ def test_what_only_the_whole_tells_stays_out_of_a_part(comparison: Comparison) -
     assert found[RULES].first.aiq is None
     assert found[RULES].slices == ()
     assert found.zero_aiq == (None,)
+    several = outcomes()
+    several = replace(
+        several,
+        **{name: np.repeat(getattr(several, name), 2, axis=2) for name in ("status", "score", "cost_usd", "latency_s")},
+    )
+    noisy = compared(several)
+    assert noisy[RULES].noise_share is not None
+    assert narrowed(noisy, baseline="cheapest")[RULES].noise_share == noisy[RULES].noise_share
+    assert narrowed(noisy, inside=noisy.half.test.cases.category == "word")[RULES].noise_share is None
 
 
 def test_parts_are_named_the_largest_first(comparison: Comparison) -> None:

@@ -160,17 +160,8 @@ def test_broken_messages_leave_the_channel_as_it_is(dashboard: Dashboard, kernel
 def widget_states(dashboard: Dashboard, kernel: str) -> dict[str, dict[str, Any]]:
     """The widgets of a page by their description, as a browser asks for them."""
     with channel(dashboard.address, kernel) as visitor:
-        visitor.send(
-            "comm_open",
-            {"comm_id": "c1", "target_name": "jupyter.widget.control", "data": {}},
-            metadata={"version": "1.0.0"},
-        )
-        visitor.send("comm_msg", {"comm_id": "c1", "data": {"method": "request_states"}})
-        content = next(content for kind, content in visitor.until("comm_msg") if kind == "comm_msg")
-    return {
-        told["state"].get("description"): {"id": comm_id, **told["state"]}
-        for comm_id, told in content["data"]["states"].items()
-    }
+        told = visitor.ask_for_widgets()
+    return {one["state"].get("description"): {"id": name, **one["state"]} for name, one in told.items()}
 
 
 def test_widgets_are_reached(dashboard: Dashboard, kernel: str, folder: Path) -> None:

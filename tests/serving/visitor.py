@@ -84,6 +84,21 @@ class Channel:
         """Sends whatever it is."""
         self._socket.send(message)
 
+    def ask_for_widgets(self) -> dict[str, Any]:
+        """The state of every widget by its id, as a browser that has just come asks for it."""
+        name = uuid.uuid4().hex
+        self.send(
+            "comm_open",
+            {"comm_id": name, "target_name": "jupyter.widget.control", "data": {}},
+            metadata={"version": "1.0.0"},
+        )
+        self.send("comm_msg", {"comm_id": name, "data": {"method": "request_states"}})
+        while True:
+            kind, content = self._next()
+            if kind == "comm_msg" and content["comm_id"] == name:
+                told: dict[str, Any] = content["data"]["states"]
+                return told
+
     def until(self, kind: str) -> list[tuple[str, dict[str, Any]]]:
         """Type and content of everything that comes, up to the first message of a type."""
         come = []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from routebench.errors import InputError
-from routebench.evaluate import Outcomes
+from routebench.evaluate import Outcomes, damage_of
 from routebench.rules import Default
 from routebench.tune import Constraints, Point, Study, choose, finish, learn, learning, tune
 from routebench.tune.constraints import shortfalls
@@ -52,6 +52,19 @@ def test_learning_tells_what_it_has_form_by_form_and_stops_when_nobody_asks(data
     assert [curve.name for curve in first.curves] == ["cost_threshold"]
     assert "cost_threshold" not in first.waiting
     steps.close()
+
+
+def test_the_form_that_takes_longest_is_given_up_where_somebody_stops_it(data: Outcomes) -> None:
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        asked.append(len(asked))
+        return len(asked) > 3
+
+    *_, last = learning(data, MODELS, name="s", stopped=stopped)
+    assert len(asked) == 4, "it is asked before every list, and no list follows"
+    assert last.waiting == ("distilled",)
+    assert [curve.name for curve in last.curves] == ["cost_threshold", "complexity", "student", "similarity"]
 
 
 def test_forms_come_with_the_more_readable_ones_first_whenever_they_were_learned(study: Study) -> None:
@@ -125,6 +138,28 @@ def test_stakes_change_what_wrong_answers_cost_and_nothing_else(study: Study) ->
     assert trial.point.charge == min(point.charge for curve in staked.curves for point in curve.points)
     # Nobody knows the damage without stakes, so nothing is the least.
     assert Point(0, 0.9, 1.0, None).charge == float("inf")
+
+
+def test_stakes_of_some_cases_count_as_they_do_one_by_one(study: Study) -> None:
+    rng = np.random.default_rng(0)
+    stakes = np.where(rng.random(study.outcomes.n) < 0.5, rng.random(study.outcomes.n), np.nan)
+    ground, curve = study.with_stakes(stakes).ground, study["student"]
+    score = curve.score.copy()
+    score[:, ::7] = np.nan
+    score[0] = np.nan
+    told = replace(curve, score=score).on(ground)
+    for point, one in zip(told.points, score, strict=True):
+        alone = damage_of(one, ground.train.cases.stakes_usd, ground.train.weight).usd_per_1k
+        assert point.damage_usd_per_1k == (None if alone is None else pytest.approx(alone))
+    assert told.points[0].damage_usd_per_1k is None
+
+
+def test_efficient_points_are_beaten_by_none_that_costs_no_more(study: Study) -> None:
+    made = zip([3.0, 1.0, 2.0, 3.0, None, 0.5], [0.8, 0.5, 0.4, 0.9, 1.0, 0.2], strict=True)
+    points = tuple(Point(place, quality, cost, None) for place, (cost, quality) in enumerate(made))
+    curve = replace(study["student"], points=points)
+    assert curve.efficient == [5, 1, 3]
+    assert curve.order == [5, 1, 2, 0, 3, 4]
 
 
 def test_the_closest_is_told_with_what_it_lacks(study: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ PLACES = (
     *(("right", -10, -27), ("left", 10, -27), ("right", -10, 32), ("left", 10, 32)),
 )
 """Where a name may stand: its alignment, and pixels from its mark to the right and down."""
-_BESIDE_PLOT_PX = 76
+BESIDE_PLOT_PX = 76
 _MARK_PX = 8
 _LETTER_PX, _LINE_PX = 7.0, 16
 _NOWHERE = -1
@@ -80,31 +81,60 @@ def placed_alone(points: pd.DataFrame) -> pd.DataFrame:
 
 def _named(points: pd.DataFrame, hull: pd.DataFrame, *, log: bool, width: int) -> pd.DataFrame:
     """Gives every name a free place beside its mark, column `place`; -1 where all are taken."""
-    across = max(200, width - _BESIDE_PLOT_PX)
-    x = _pixels(points["x"], (points["x_low"], points["x_high"], hull["x"]), across, PADDING_PX, log=log)
+    across = max(200, width - BESIDE_PLOT_PX)
+    x = pixels(points["x"], (points["x_low"], points["x_high"], hull["x"]), across, PADDING_PX, log=log)
     bounds = (points["low"], points["high"], hull["low"], hull["high"], points["quality"])
-    y = HEIGHT - _pixels(points["quality"], bounds, HEIGHT, PADDING_UPRIGHT_PX, log=False)
-    taken = [(left - _MARK_PX, top - _MARK_PX, left + _MARK_PX, top + _MARK_PX) for left, top in zip(x, y, strict=True)]
-    places = np.full(len(points), _NOWHERE)
+    y = HEIGHT - pixels(points["quality"], bounds, HEIGHT, PADDING_UPRIGHT_PX, log=False)
     # What is compared is named first, before all the pick, and the models after it.
     first = [(not pick, kind == MODEL) for pick, kind in zip(points["is_pick"], points["kind"], strict=True)]
-    for row in sorted(range(len(points)), key=first.__getitem__):
-        length = _LETTER_PX * len(points["label"].iloc[row])
+    order = sorted(range(len(points)), key=first.__getitem__)
+    places, _ = free_places(x, y, list(points["label"]), order, across=across, height=HEIGHT)
+    return points.assign(place=places, left=x, top=y)
+
+
+def free_places(
+    x: Any,
+    y: Any,
+    labels: Sequence[str],
+    order: Sequence[int],
+    *,
+    across: float,
+    height: float,
+    taken: Sequence[tuple[float, ...]] = (),
+) -> tuple[list[int], list[tuple[float, ...]]]:
+    """Finds a free place beside its mark for every name.
+
+    Args:
+        x: pixels from the left to every mark, shape (n,).
+        y: pixels from the top.
+        labels: the names.
+        order: rows, those that choose first first.
+        across: pixels that there are to the right.
+        height: likewise downwards.
+        taken: boxes that are taken by others: left, top, right and bottom.
+
+    Returns:
+        Of every name its number in PLACES, -1 where all are taken; and all boxes that are taken now.
+    """
+    own = [(left - _MARK_PX, top - _MARK_PX, left + _MARK_PX, top + _MARK_PX) for left, top in zip(x, y, strict=True)]
+    boxes, places = [*own, *taken], [_NOWHERE] * len(own)
+    for row in order:
+        length = _LETTER_PX * len(labels[row])
         for place, (align, dx, dy) in enumerate(PLACES):
             left = x[row] + dx - {"left": 0.0, "center": length / 2, "right": length}[align]
             middle = y[row] + dy
             box = (left, middle - _LINE_PX / 2, left + length, middle + _LINE_PX / 2)
-            inside = box[0] >= 0 and box[2] <= across and box[1] >= 0 and box[3] <= HEIGHT
-            others = (one for number, one in enumerate(taken) if number != row)
+            inside = box[0] >= 0 and box[2] <= across and box[1] >= 0 and box[3] <= height
+            others = (one for number, one in enumerate(boxes) if number != row)
             if inside and not any(_overlap(box, one) for one in others):
                 places[row] = place
-                taken.append(box)
+                boxes.append(box)
                 break
-    return points.assign(place=places, left=x, top=y)
+    return places, boxes
 
 
-def _pixels(values: Any, bounds: tuple[Any, ...], length: float, padding: float, *, log: bool) -> Any:
-    """Where values stand on an axis that holds all bounds, with padding at both ends."""
+def pixels(values: Any, bounds: tuple[Any, ...], length: float, padding: float, *, log: bool) -> Any:
+    """Returns where values stand on an axis that holds all bounds, with padding at both ends, in pixels."""
     turned = np.log if log else np.asarray
     every = np.concatenate([np.asarray(one, dtype=float) for one in bounds])
     every = every[~np.isnan(every)]

@@ -31,7 +31,8 @@ class Judged:
 
     Attributes:
         judge: strategy -> score of each case, as the suite's graders gave it, shape (n,).
-        human: strategy -> the same by people, NaN where none of them graded the answer, shape (n,).
+        human: strategy -> the same by people, NaN where none of them graded the answer, or where several models may
+            give it and some answer was drawn: with which probability all were is not known; shape (n,).
         chance: strategy -> the probability with which the answer was drawn to be graded, NaN while unknown, shape (n,).
         failed: strategy -> cases to which no answer came: a 0 that nobody has to judge, shape (n,).
         by_judge: cases that a judge scores; the others have no error of measurement, shape (n,).
@@ -61,11 +62,16 @@ class Judged:
             # That a failed request scores 0 is known for sure.
             drawn = replace(test, score=test.human_chance)
             chance = {name: replay(drawn, one).score + replayed[name].failed for name, one in chosen.items()}
+        failed = {name: one.failed > 1 - _SAME for name, one in replayed.items()}
+        human = {}
+        for name, one in chosen.items():
+            sure = failed[name] | (replayed[name].answered_by.max(axis=1) > 1 - _SAME)
+            human[name] = np.where(sure | np.isnan(chance[name]), replay(people, one).score, np.nan)
         return cls(
             judge={name: one.score for name, one in replayed.items()},
-            human={name: replay(people, one).score for name, one in chosen.items()},
+            human=human,
             chance=chance,
-            failed={name: one.failed > 1 - _SAME for name, one in replayed.items()},
+            failed=failed,
             by_judge=by_judge,
             answered_by={name: one.answered_by for name, one in replayed.items()},
             groups=test.keys,
@@ -83,19 +89,20 @@ class Judged:
 
     def widened(self, plain: Difference, first: str, second: str) -> Difference:
         """The difference of two strategies on the human scale; as it was with too few grades by people."""
-        judge = self.judge[first] - self.judge[second]
-        human = self.human[first] - self.human[second]
         # Where one and the same answer came the difference is 0, whoever grades it. Scores must not decide that: a
         # judge that finds two answers equal may be wrong.
         own, other = self.answered_by[first], self.answered_by[second]
         same = (np.abs(own - other) < _SAME).all(axis=1) & (own.max(axis=1) > 1 - _SAME)
-        exact = ~self.by_judge | same | (self.failed[first] & self.failed[second])
-        # Both answers had to be drawn.
-        chance = self.chance[first] * self.chance[second]
-        found = prediction_powered(judge, human, exact, self.groups, self.weight, chance)
-        if found is None or plain.estimate is None:
+        known = ~np.isnan(self.judge[first] + self.judge[second])
+        # Each side by its own chances: those of two answers to one case to be drawn together are not their product.
+        sides = [self._on_human_scale(name, same, known) for name in (first, second)]
+        if plain.estimate is None or sides[0] is None or sides[1] is None:
             return plain
-        estimate = found[0]
+        values = sides[0].values - sides[1].values
+        estimate = mean_estimate(values, self.groups[known], self.weight[known])
+        if estimate is None:
+            return plain
+        estimate = replace(estimate, freedom=min(estimate.freedom, sides[0].freedom, sides[1].freedom))
         noninferior = estimate.p_above(-plain.margin)
         return replace(
             plain,
@@ -116,6 +123,11 @@ class Judged:
         return prediction_powered(
             self.judge[name], self.human[name], exact, self.groups, self.weight, self.chance[name]
         )
+
+    def _on_human_scale(self, name: str, same: BoolArray, known: BoolArray) -> _OnHumanScale | None:
+        exact = ~self.by_judge | self.failed[name] | same
+        judge, human, chance = (values[name][known] for values in (self.judge, self.human, self.chance))
+        return _on_human_scale(judge, human, exact[known], self.weight[known], chance)
 
 
 def prediction_powered(
@@ -140,14 +152,33 @@ def prediction_powered(
             alike when left out.
     """
     known = ~np.isnan(judge)
-    judge, human, exact, groups, weight = judge[known], human[known], exact[known], groups[known], weight[known]
-    labelled = ~exact & ~np.isnan(human)
+    drawn = np.full(len(judge), np.nan) if chance is None else chance
+    found = _on_human_scale(judge[known], human[known], exact[known], weight[known], drawn[known])
+    estimate = None if found is None else mean_estimate(found.values, groups[known], weight[known])
+    if found is None or estimate is None:
+        return None
+    return replace(estimate, freedom=min(estimate.freedom, found.freedom)), found.count
+
+
+@dataclass(frozen=True, slots=True)
+class _OnHumanScale:
+    """Values of which the weighted mean is what people would say; `freedom` as the graded ones allow."""
+
+    values: FloatArray
+    freedom: float
+    count: int
+
+
+def _on_human_scale(
+    judge: FloatArray, human: FloatArray, exact: BoolArray, weight: FloatArray, chance: FloatArray
+) -> _OnHumanScale | None:
+    """What each case adds to the mean on the human scale; None with too few grades by people."""
+    labelled = ~np.isnan(human) & ~exact
     count = int(labelled.sum())
     if count < MIN_LABELS:
         return None
-    drawn = np.full(len(judge), np.nan) if chance is None else chance[known]
     # How many cases each graded one stands for.
-    stands_for = labelled / complete_chance(drawn, labelled, ~exact, weight)
+    stands_for = labelled / complete_chance(chance, labelled, ~exact, weight)
     asked, open_ = weight * stands_for, weight * ~exact
     scale = float(open_.sum() / asked.sum())
     truth = np.where(labelled, human, 0.0)
@@ -160,12 +191,9 @@ def prediction_powered(
     # Mean of the judge over all, and of what people said beyond it over those that they graded.
     beyond = np.average(truth - used, weights=asked)
     values = np.where(exact, judge, used + beyond + scale * stands_for * (truth - used - beyond))
-    estimate = mean_estimate(values, groups, weight)
-    if estimate is None:
-        return None
     # Kish's effective number of graded cases.
     effective = float(stands_for.sum() ** 2 / (stands_for**2).sum())
-    return replace(estimate, freedom=min(estimate.freedom, effective - 1.0)), count
+    return _OnHumanScale(values, effective - 1.0, count)
 
 
 def complete_chance(chance: FloatArray, labelled: BoolArray, open_: BoolArray, weight: FloatArray) -> FloatArray:
@@ -178,8 +206,10 @@ def complete_chance(chance: FloatArray, labelled: BoolArray, open_: BoolArray, w
         weight: of each case, shape (n,).
     """
     unknown = labelled & ~(chance > 0)
+    if not unknown.any():
+        return np.where(labelled, chance, 1.0)
     share = float((weight * unknown).sum() / (weight * open_).sum())
-    return np.where(labelled & ~unknown, chance, share if unknown.any() else 1.0)
+    return np.where(labelled & ~unknown, chance, share)
 
 
 def _method(labels: int) -> str:

@@ -44,7 +44,7 @@ class Gate(ZMQChannelsWebsocketConnection):
         if not _is_framed(message):
             return False
         try:
-            channel, parts = deserialize_msg_from_ws_v1(message)
+            channel, parts = deserialize_msg_from_ws_v1(message)  # type: ignore[no-untyped-call]
             header, content = self.session.unpack(parts[0]), self.session.unpack(parts[3])
             kind = header["msg_type"]
             if channel not in ("shell", "control") or kind not in TO_KERNEL:

@@ -149,7 +149,13 @@ class _Refusal:
 
 
 def _notebook() -> dict[str, Any]:
-    cell = {"cell_type": "code", "id": "cockpit", "metadata": {}, "execution_count": None, "outputs": []}
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": "cockpit",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+    }
     return {
         "nbformat": 4,
         "nbformat_minor": 5,

@@ -30,12 +30,15 @@ _IDLE_S = 600
 class Server(Voila):  # type: ignore[misc]
     """Voila, for one page."""
 
+    port: Any
+
     def init_settings(self) -> Any:
         """Adds to Voila's settings what it leaves open."""
         settings = super().init_settings()
         self.kernel_manager.allowed_message_types = list(TO_KERNEL)
         # Of our own making; Voila warns of notebooks of others.
-        self.contents_manager.notary.sign(nbformat.read(self.notebook_path, as_version=4))
+        notebook = nbformat.read(self.notebook_path, as_version=4)  # type: ignore[no-untyped-call]
+        self.contents_manager.notary.sign(notebook)
         return settings
 
     def init_handlers(self) -> Any:

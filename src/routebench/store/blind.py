@@ -128,11 +128,12 @@ def add_batch(store: Store, batch: BlindBatch) -> None:
     items = pa.Table.from_pylist([_row(batch.batch_id, item) for item in batch.items])
     with store.connect() as con:
         con.execute("BEGIN")
-        con.execute(insert("INSERT OR IGNORE", "blind_batches", len(row)), row)
-        con.register("incoming", items)
-        con.execute("INSERT OR IGNORE INTO blind_items BY NAME SELECT * FROM incoming")
+        new = con.execute(f"{insert('INSERT OR IGNORE', 'blind_batches', len(row))} RETURNING 1", row).fetchone()
+        if new:
+            con.register("incoming", items)
+            con.execute("INSERT INTO blind_items BY NAME SELECT * FROM incoming")
+            con.unregister("incoming")
         con.execute("COMMIT")
-        con.unregister("incoming")
 
 
 def _row(batch_id: str, item: BlindItem) -> dict[str, Any]:

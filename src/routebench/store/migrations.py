@@ -170,19 +170,22 @@ def m006_blind_batches(con: duckdb.DuckDBPyConnection) -> None:
             batch_id VARCHAR, rater VARCHAR, revealed_at TIMESTAMP,
             PRIMARY KEY (batch_id, rater)
         )""")
-    # The chance of an answer to be drawn in any batch whose verdicts are grades, times how far people came in it.
+    # The chance of an answer to be drawn in any batch whose verdicts are grades, times how far people came in it. A
+    # pair is a grade only of a case that a judge of pairs grades.
     con.execute("""
         CREATE VIEW blind_chances AS
         SELECT suite, case_id, if(left_model IS NULL, right_key, left_key) AS request_key,
             if(left_model IS NULL, right_run, left_run) AS run_id, round(1 - product(1 - chance * done), 9) AS chance
         FROM blind_items JOIN (
-            SELECT suite, batch_id, count(DISTINCT said.place) / count(DISTINCT shown.place) AS done
+            SELECT suite, batch_id, opponent, count(DISTINCT said.place) / count(DISTINCT shown.place) AS done
             FROM blind_batches JOIN blind_items AS shown USING (batch_id)
-            LEFT JOIN blind_verdicts AS said ON said.batch_id = shown.batch_id AND said.place = shown.place
-                AND said.verdict IS NOT NULL
+            LEFT JOIN (
+                SELECT batch_id, rater, place FROM blind_verdicts
+                GROUP BY ALL HAVING arg_max(coalesce(verdict, ''), number) <> '') AS said
+                ON said.batch_id = shown.batch_id AND said.place = shown.place
             WHERE opponent IS DISTINCT FROM 'model' AND shown.first_place IS NULL
-            GROUP BY suite, batch_id) AS batches USING (batch_id)
-        WHERE first_place IS NULL AND done > 0
+            GROUP BY suite, batch_id, opponent) AS batches USING (batch_id) JOIN cases USING (suite, case_id)
+        WHERE first_place IS NULL AND done > 0 AND (opponent IS NULL OR split_part(grader, '#', 1) = 'pairwise')
         GROUP BY 1, 2, 3, 4""")
 
 

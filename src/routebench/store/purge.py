@@ -130,8 +130,11 @@ def _delete(store: Store, cases: Sequence[str], groups: Sequence[str], before: d
         )
         con.execute(
             f"""
-            UPDATE blind_verdicts SET note = NULL FROM blind_items AS item JOIN {_CASES} AS gone USING (case_id)
-            WHERE blind_verdicts.batch_id = item.batch_id AND blind_verdicts.place = item.place"""  # noqa: S608 - our names
+            UPDATE blind_verdicts SET note = NULL FROM blind_items AS item JOIN blind_batches USING (batch_id)
+            WHERE blind_verdicts.batch_id = item.batch_id AND blind_verdicts.place = item.place AND (
+                (suite, case_id) IN (SELECT (suite, case_id) FROM {_CASES})
+                OR (left_key, left_run) IN (SELECT (request_key, run_id) FROM {_ANSWERS})
+                OR (right_key, right_run) IN (SELECT (request_key, run_id) FROM {_ANSWERS}))"""  # noqa: S608 - our names
         )
         con.execute("UPDATE registered SET mark = NULL")
         con.execute("COMMIT")

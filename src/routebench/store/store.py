@@ -176,14 +176,15 @@ class Store:
 
         Args:
             path: the store; it is opened to read only.
-            folder: where the copy goes, under the same name.
+            folder: where the copy goes, under the name of the file, of a symlink that of what it means.
             lock_timeout_s: longest wait for another process that holds it.
 
         Raises:
             StoreError: there is no such file, or it is not a store.
             StoreLockedError: another process held it for longer than the timeout.
         """
-        source, copy = Path(path).resolve(), Path(folder) / Path(path).name
+        source = Path(path).resolve()
+        copy = Path(folder) / source.name
         if not source.is_file():
             raise StoreError(f"store {path}: no such file; `routebench run` or `routebench import` makes one")
         lock, alias = _shared(source)

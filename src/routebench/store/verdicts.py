@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from routebench.errors import InputError
 from routebench.store.blind import BlindAnswer, BlindBatch, insert, naive_utc
 from routebench.store.grades import PEOPLE
 from routebench.store.queries import sql
@@ -49,11 +50,23 @@ def add_verdict(
         batch: of which.
         verdict: its number is given here; an empty word takes back what this person said of the place.
         graded: the answer of which the verdict is a grade; None where it is none.
-        score: that grade, in [0, 1]; None takes this person's grade of the answer away.
+        score: that grade, in [0, 1]; None takes away the one that this person gave here before.
+
+    Raises:
+        InputError: the person was told the names in the meantime, as in another window.
     """
     item = batch.items[verdict.place]
     with store.connect() as con:
         con.execute("BEGIN")
+        whose = [batch.batch_id, verdict.rater]
+        if con.execute("SELECT 1 FROM blind_reveals WHERE batch_id = ? AND rater = ?", whose).fetchone():
+            raise InputError("the batch is closed: its names were revealed; draw another with another seed")
+        said_before = con.execute(
+            """
+            SELECT 1 FROM blind_verdicts WHERE batch_id = ? AND rater = ? AND place = ? AND verdict IS NOT NULL
+            LIMIT 1""",
+            [*whose, verdict.place],
+        ).fetchone()
         row = con.execute(
             """
             INSERT INTO blind_verdicts
@@ -70,7 +83,8 @@ def add_verdict(
                 "at": naive_utc(verdict.given_at),
             },
         ).fetchone()
-        if graded is not None:
+        # A skip takes away no grade that another batch or a table gave.
+        if graded is not None and (score is not None or said_before):
             key = [batch.suite, item.case_id, graded.request_key, graded.run_id]
             _grade(con, key, verdict, score)
         con.execute("COMMIT")

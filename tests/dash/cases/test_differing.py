@@ -21,8 +21,9 @@ def comparison() -> Comparison:
 def test_the_most_harmful_come_first_and_stakes_decide_between_equals(comparison: Comparison) -> None:
     frame = differing(comparison, ("best_single", RULES))
     assert (frame["harm"].diff().dropna() <= 0).all()
-    losses = frame[frame["harm"] == 1]
-    stakes = losses["stakes_usd"].fillna(0)
+    dear = differing(comparison, ("always:large", "always:small"))
+    stakes = dear[dear["harm"] == 1]["stakes_usd"].fillna(0)
+    assert set(stakes) == {0.0, 5.0}
     assert (stakes.diff().dropna() <= 0).all()
     scores = comparison["best_single"].first.replayed.score - comparison[RULES].first.replayed.score
     assert len(frame) == int((scores != 0).sum())
@@ -43,6 +44,10 @@ def test_of_several_strategies_the_largest_loss_counts(comparison: Comparison) -
     np.testing.assert_array_equal(
         frame["harm"], np.maximum(frame["score_0"] - frame["score_1"], frame["score_0"] - frame["score_2"])
     )
+    rows = np.flatnonzero(np.isin(comparison.half.test.cases.ids, frame.index))
+    first, last = (comparison[name].first.replayed.cost_usd[rows] for name in ("always:large", RULES))
+    ids = comparison.half.test.cases.ids[rows]
+    np.testing.assert_allclose(frame.loc[ids, "saved_usd_per_1k"].astype(float), 1000 * (first - last))
 
 
 def test_weights_make_a_loss_larger() -> None:

@@ -9,7 +9,7 @@ import pytest
 from routebench.dash.cases.opened import Opened, Side, Way, open_case
 from routebench.dash.cases.reading import DIFF_CHARACTERS, EXPANDED_CHARACTERS, case_html, diff_refusal
 from routebench.errors import OutcomesError
-from routebench.evaluate import Comparison
+from routebench.evaluate import Answers, Comparison
 from routebench.types import Answer, GradedAnswer
 from tests.conftest import make_case
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes
@@ -32,8 +32,11 @@ def one_where(comparison: Comparison, category: str) -> str:
     )
 
 
+_FACTS = (None, None, 0.001, 1.5, "judge#ab", "gpt", 0.5, "so so")
+
+
 def side(text: str | None, name: str = "a", **fields: object) -> Side:
-    answer = GradedAnswer(Answer(text), None, None, 0.001, 1.5, "judge#ab", "gpt", 0.5, "so so")
+    answer = GradedAnswer(Answer(text), *_FACTS)
     return Side(name, (Way("rules", name, 1.0, 0.5, 0.001, "sums"),), replace(answer, **fields), 1)
 
 
@@ -45,6 +48,15 @@ def test_each_answer_says_what_decided_and_how_it_was_graded(comparison: Compari
     assert "decided by tier SIMPLE" in page
     assert "graded 1 by exact" in page
     assert "0.50 s" in page
+
+
+def test_of_several_samples_the_first_is_shown_and_the_others_are_counted(comparison: Comparison) -> None:
+    said = {("small", place): GradedAnswer(Answer(f"try {place}"), *_FACTS) for place in (2, 0, 1)}
+    test = replace(comparison.half.test, answers=Answers(lambda _names: {}, lambda _case: said))
+    sampled = replace(comparison, half=replace(comparison.half, test=test))
+    page = case_html(open_case(sampled, one_where(comparison, "sum"), (TODAY,)))
+    assert "try 0" in page
+    assert "the first of 3 samples" in page
 
 
 def test_strategies_that_give_one_answer_share_a_side(comparison: Comparison) -> None:

@@ -138,3 +138,9 @@ def test_other_columns_come_with_other_rows_and_a_sort_that_is_gone_is_forgotten
     assert grid._page.rows == [["x", "3.0"], ["y", "4.0"]]
     assert grid._page.sort == ["", False]
     assert grid.csv().splitlines()[0] == "key,b"
+
+
+def test_a_prompt_is_no_formula_to_a_spreadsheet(grid: Grid) -> None:
+    frame = pd.DataFrame({"name": ["=HYPERLINK(1)", "a=b", "@sum"], "cost": [-0.5, 0.1, 0.2]}, index=["-x", "b", "c"])
+    grid.show(frame)
+    assert grid.csv().splitlines()[1:] == ["'-x,'=HYPERLINK(1),-0.5", "b,a=b,0.1", "c,'@sum,0.2"]

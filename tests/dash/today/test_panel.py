@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import routebench as rb
@@ -12,7 +14,7 @@ from routebench.dash.today.state import Standing
 from routebench.demonstration import TODAY as RECORDED
 from routebench.demonstration import starter
 from tests.dash.comparing.test_panel import states
-from tests.dash.comparisons import RULES, TODAY, compared
+from tests.dash.comparisons import RULES, TODAY, compared, outcomes
 
 
 @pytest.fixture
@@ -65,3 +67,11 @@ def test_rules_are_tuned_for_the_money_that_today_costs(tmp_path: Path) -> None:
     again = rb.today(bench, tmp_path / RECORDED, rules=written)
     assert again.selection[1] == f"rules:{written}"
     assert "a month" not in again.reading
+
+
+def test_a_suite_without_categories_says_so() -> None:
+    made = outcomes()
+    bare = replace(made, cases=replace(made.cases, category=np.full(made.n, "")))
+    panel = TodayPanel(Standing(compared(bare)))
+    html = "".join(str(one["value"]) for one in states(panel.widget) if one.get("_model_name") == "HTMLModel")
+    assert "no case has a `category`" in html

@@ -16,7 +16,8 @@ from routebench.dash.tuning.setting import EVERY, MIX
 from routebench.dash.tuning.work import in_thread
 from routebench.dash.tuning.writing import Target
 from routebench.demonstration import lay_out, recording
-from routebench.errors import InputError, RoutebenchError
+from routebench.errors import InputError, RoutebenchError, StoreLockedError
+from routebench.evaluate import Outcomes
 from routebench.rules import RuleSet, check_golden
 from routebench.store.looks import count_looks
 
@@ -61,6 +62,24 @@ def own(run: Path, tmp_path: Path) -> Path:
     """A store of one's own, to be written."""
     shutil.copytree(run, tmp_path / "own")
     return tmp_path / "own"
+
+
+class Broken(rb.Bench):
+    """A bench with a defect."""
+
+    def outcomes(self) -> Outcomes:
+        raise ZeroDivisionError("division of <b> by zero")
+
+
+def test_a_defect_is_said_in_a_line_and_goes_on_to_the_log(run: Path) -> None:
+    later: list[Callable[[], None]] = []
+    panel = TunerPanel(Broken(run / "bench.yaml"), now=lambda: AT, start=later.append)
+    with pytest.raises(ZeroDivisionError):
+        later[0]()
+    assert "ZeroDivisionError: division of &lt;b&gt; by zero" in panel.refusal
+    assert "its traceback stands in the log" in panel.refusal
+    with pytest.raises(ZeroDivisionError):
+        panel.wait()
 
 
 def test_what_it_begins_with_is_what_bench_tune_gives(panel: TunerPanel, run: Path) -> None:
@@ -121,7 +140,7 @@ def test_a_cell_is_told_what_ended_the_learning(tmp_path: Path) -> None:
     lay_out(tmp_path)
     panel = opened(tmp_path, start=in_thread)
     for ask in (panel.wait, panel.check, panel.save_version, lambda: panel.change(floor=2.0)):
-        with pytest.raises(RoutebenchError, match="has no suite .starter."):
+        with pytest.raises(RoutebenchError, match="has no suite"):
             ask()
     assert "rb-notice" in panel.refusal
 
@@ -296,6 +315,94 @@ def test_writing_measures_first_writes_beside_and_never_over(own: Path, tmp_path
     for path in ("  ", tmp_path, "a\0b"):
         with pytest.raises(InputError, match="names no file"):
             Target.of(path).check(())
+
+
+def test_no_look_is_spent_where_no_file_can_come_of_it(own: Path, tmp_path: Path) -> None:
+    panel = opened(own)
+    (tmp_path / "rules.yaml").write_text("schema: routebench/rules/v1")
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "starter.learned.safetensors").write_text("of other rules")
+    panel.change(form="student", place=2)
+    for path, replace, words in (
+        (tmp_path / "rules.yaml", False, "exists already; tick `replace`"),
+        (tmp_path / "notes.txt", True, "is there and is no rules.yaml"),
+        (tmp_path, True, "names no file"),
+        (tmp_path / "beside" / "rules.yaml", False, "starter.learned.safetensors exists already"),
+        (tmp_path / f"{'long' * 99}.yaml", False, "cannot be read"),
+    ):
+        with pytest.raises(InputError, match=words):
+            panel.export(path, replace=replace)
+        assert panel.result is None
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 0
+    assert panel.export(tmp_path / "rules.yaml", replace=True).exists()
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/etc/rules.yaml", "../rules.yaml", "sub/rules.yaml", "rules.py", ".hidden.yaml", "", "a\\b.yaml", "..yaml"],
+)
+def test_a_page_writes_into_one_folder_only(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="files go into .* only; give a name such as rules.yaml"):
+        Target.of(name, folder=tmp_path)
+
+
+def test_a_page_writes_rules_over_rules_and_over_nothing_else(own: Path, tmp_path: Path) -> None:
+    panel = opened(own, folder=own)
+    path, replace, write = panel._test.path, panel._test._replace, panel._test._write
+    settings = (own / "bench.yaml").read_text()
+    (own / "elsewhere.yaml").symlink_to(tmp_path / "outside.yaml")
+    replace.value = True
+    for name, words in (
+        (str(tmp_path / "outside.yaml"), "files go into"),
+        ("bench.yaml", "is there and is no rules.yaml"),
+        ("elsewhere.yaml", "leads elsewhere"),
+    ):
+        path.value = name
+        write.click()
+        assert words in panel.refusal
+    assert (own / "bench.yaml").read_text() == settings
+    assert not (tmp_path / "outside.yaml").exists()
+    assert panel.result is None
+    path.value = "tuned.yaml"
+    write.click()
+    assert panel.refusal == ""
+    assert RuleSet.load(own / "tuned.yaml") == panel._test.result.ruleset
+
+
+def test_what_is_learned_after_a_look_makes_another_candidate_of_the_same_setting(own: Path, tmp_path: Path) -> None:
+    panel = opened(own)
+    panel.change(stakes=((EVERY, 0.5),), form="student")
+    first = panel.check()
+    panel.learn_again()
+    assert panel.wait().selection["stakes"] == {EVERY: 0.5}
+    assert panel._board.figures.frame["where"].iloc[-1] == "test, held out (look 1, of an earlier setting)"
+    assert panel.save_version().tuned is None
+    panel.export(tmp_path / "rules.yaml")
+    assert panel.result is not first, "the file is of what is learned now"
+    assert RuleSet.load(tmp_path / "rules.yaml") == panel.result.ruleset
+    assert count_looks(panel._bench.store, panel._bench.suite.name, part="test", seed=42) == 2
+
+
+def test_a_look_that_cannot_be_counted_shows_nothing(own: Path) -> None:
+    panel = opened(own)
+    panel._test.seal = Uncounted(panel._bench.store, panel._bench.suite.name, 42)
+    panel._test._check.click()
+    assert "the store is locked" in panel.refusal
+    with pytest.raises(StoreLockedError):
+        panel.check()
+    assert panel.result is None
+    assert set(panel._board.figures.frame["where"]) == {"train, out of fold"}
+    assert not panel._test._check.disabled, "it can be tried again"
+
+
+class Uncounted(Seal):
+    """A seal whose store is held by somebody else."""
+
+    def look(self, ruleset: RuleSet, at: datetime) -> int:
+        raise StoreLockedError("the store is locked; try again")
 
 
 def test_what_is_written_for_a_picked_point_is_that_point(own: Path, tmp_path: Path) -> None:

@@ -6,19 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routebench.dash.tuning.pictures import (
-    can_be_log,
-    described,
-    field_frames,
-    hidden,
-    moving_frames,
-    names_of,
-    scatter,
-)
+from routebench.dash.tuning.frames import can_be_log, field_frames, hidden, moving_frames
+from routebench.dash.tuning.past import STEPS
+from routebench.dash.tuning.pictures import described, names_of, scatter
 from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.setting import BEST, BEST_SINGLE, DROP, EVERY, MIX, SCORE, Setting, keywords
-from routebench.dash.tuning.state import STEPS, Tuning, staked
+from routebench.dash.tuning.stakes import staked
+from routebench.dash.tuning.state import Tuning
 from routebench.dash.tuning.tables import figure_frame, shares_told, version_frame
 from routebench.dash.tuning.versions import compare_versions
 from routebench.errors import InputError
@@ -273,6 +268,8 @@ def test_versions_are_compared_out_of_fold_while_the_test_half_is_sealed(tuning:
     assert list(version_frame(tuning.versions)["test"]) == ["sealed", "sealed"]
     comparison = compare_versions(tuning)
     assert comparison.suite == "s, training half, out of fold"
+    assert "training cases" in comparison.reading
+    assert "held-out" not in comparison.reading
     names = {one.name for one in comparison.evaluations if one.kind == "strategy"}
     assert names == {"version 1", "dear one"}
     train = set(tuning.study.ground.train.cases.ids)

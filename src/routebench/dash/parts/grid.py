@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,11 @@ from routebench.dash.parts.clip import Clip
 from routebench.dash.parts.numbers import Numbers
 
 UNKNOWN = "n/a"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CELL_CHARACTERS = 300
 """Longer texts are cut in the table; whoever opens the row sees all of them."""
+_ORDERING = 40
+"""Characters of a text in which numbers count as such when rows are sorted: names have them there, prompts anywhere."""
 _NUMBER = re.compile(r"(\d[\d,]*(?:\.\d+)?)")
 
 
@@ -141,9 +145,13 @@ class Grid(widgets.VBox):
             self.opened = ""
 
     def csv(self) -> str:
-        """Returns all rows that are found, unformatted, in the order that is shown."""
+        """Returns all rows that are found, unformatted, in the order that is shown.
+
+        A text that a spreadsheet would take for a formula gets an apostrophe before it: prompts come from anybody.
+        """
         names = [column.name for column in self._columns]
-        return str(self._found[names].to_csv(index_label="key"))
+        safe = self._found[names].map(_plain).set_axis(self._found.index.map(_plain))
+        return str(safe.to_csv(index_label="key"))
 
     def _turn(self, change: Any) -> None:
         """Shows the page that is asked for, in the order that is asked for."""
@@ -213,14 +221,19 @@ def _ranks(column: pd.Series[Any]) -> pd.Series[Any]:
     """What a column is sorted by: numbers inside of texts count as numbers, so that case 9 comes before case 10."""
     if pd.api.types.infer_dtype(column, skipna=True) != "string":
         return column
-    texts = sorted(set(column.dropna()), key=lambda text: (_parts(text), text))
+    texts = sorted(set(column.dropna()), key=lambda text: (_parts(text[:_ORDERING]), text))
     return column.map({text: place for place, text in enumerate(texts)}).astype(float)
 
 
-def _parts(text: str) -> list[str | float]:
+@lru_cache(maxsize=1 << 15)
+def _parts(text: str) -> tuple[str | float, ...]:
     parts = _NUMBER.split(text.casefold())
     # Texts and numbers take turns, beginning with a text.
-    return [float(part.replace(",", "")) if place % 2 else part for place, part in enumerate(parts)]
+    return tuple(float(part.replace(",", "")) if place % 2 else part for place, part in enumerate(parts))
+
+
+def _plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _text(column: Column, value: Any) -> str:

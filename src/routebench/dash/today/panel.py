@@ -86,7 +86,7 @@ class TodayPanel(Panel):
                 self.columns((self._chart, "58%"), (self._mix, "40%")),
                 widgets.HTML(f"<div class='rb-remark'>{html.escape(self._remark())}</div>"),
                 rivals,
-                _heading("Where it gains and loses"),
+                _heading("Where it gains and loses" + ("" if standing.categories else ": no case has a `category`")),
                 by_category,
                 self.columns(
                     (_titled(f"{len(won):,} {count}: today wrong or worse, {own} better", self._won), "49%"),

@@ -121,7 +121,7 @@ class Standing:
         """What would change this reading."""
         versus = self.versus
         told = [*self._power(versus)]
-        parts = self._categories()
+        parts = self.categories
         small = [name.removeprefix("category=") for name, mask in parts.items() if mask.sum() < MIN_CASES]
         if small:
             told.append(
@@ -168,7 +168,9 @@ class Standing:
         columns = ("name", "verdict", "quality", "delta", "cost", "change")
         return _frame(columns, rows, kept)
 
-    def _categories(self) -> dict[str, np.ndarray]:
+    @property
+    def categories(self) -> dict[str, np.ndarray]:
+        """Which held-out cases are in each category, by `category=NAME`; empty where no case has one."""
         parts = self.against.half.test.cases.slices()
         return {name: mask for name, mask in parts.items() if name.startswith("category=")}
 
@@ -177,7 +179,7 @@ class Standing:
 
         Intervals hold for all large categories at once.
         """
-        test, parts = self.against.half.test, self._categories()
+        test, parts = self.against.half.test, self.categories
         own, today = self.own.first.replayed, self.today.first.replayed
         groups = test.cases.cluster
         large = rank_slices(own.score, today.score, parts, groups, test.weight)

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 
 from routebench.dash.parts import ChartView, Grid, Numbers
-from routebench.dash.tuning.pictures import can_be_log, described, field_frames, hidden, moving_frames, scatter
+from routebench.dash.tuning.frames import can_be_log, field_frames, hidden, moving_frames
+from routebench.dash.tuning.names import Names
+from routebench.dash.tuning.pictures import described, scatter
 from routebench.dash.tuning.state import Tuning, Version
 from routebench.dash.tuning.tables import (
     FIGURE_COLUMNS,
@@ -38,7 +40,8 @@ class Board:
 
     def __init__(self, name: str) -> None:
         self._drawn: Study | None = None
-        self._log = True
+        self._log, self._width = True, 0
+        self._names: Names | None = None
         self.chart = ChartView(scatter(log=True), name=f"{name}-tune", description="", select="points.name")
         self.shares, self.flipped = widgets.HTML(), widgets.HTML()
         self.figures = Grid(FIGURE_COLUMNS, name=f"{name}-tuning", label="where the setting stands")
@@ -65,16 +68,20 @@ class Board:
         self.flipped.value = f"<div class='rb-told'>{html.escape(told)}</div>"
 
     def _show_chart(self, state: Tuning) -> None:
-        moving = moving_frames(state)
+        log, width = can_be_log(state.study), int(self.chart.width_px)
+        still = {}
         # Stakes move no point.
-        still = {} if self._drawn is state.bare else field_frames(state.bare)
-        self._drawn = state.bare
-        log = can_be_log(state.study)
+        if self._names is None or (self._drawn, self._log, self._width) != (state.bare, log, width):
+            still = field_frames(state.bare)
+            self._names = Names(still, log=log, width=width)
+            still["models"] = self._names.models
+        moving = moving_frames(state)
+        moving["you"] = self._names.beside(moving["you"])
         if log != self._log:
-            self._log = log
-            self.chart.show(scatter(log=log), described(state), {**field_frames(state.bare), **moving})
+            self.chart.show(scatter(log=log), described(state), {**still, **moving})
         else:
             self.chart.feed(described(state), **still, **moving)
+        self._drawn, self._log, self._width = state.bare, log, width
         # A click on the very point that was left must count too.
         now = state.now
         self.chart.selected = () if now.place is None else (f"{now.form}#{now.place}",)
@@ -109,7 +116,8 @@ def _legend(state: Tuning) -> str:
     n = hidden(state.study)
     low = f" Not drawn: {n} that score far below the cheapest mix, or mostly fail." if n else ""
     return (
-        "Orange: the form in hand and you, with 95% intervals; grey: the other forms; outline: the best that meets "
-        "what is asked; dotted: what is asked; dashed: the fixed mix of two models with its 95% ribbon. Click a point "
-        f"to pick it.{low}"
+        "Orange: you, with 95% intervals, and the points of the form in hand that score higher than any that costs no "
+        "more; grey: its other points and the other forms; outline: the best that meets what is asked; dotted: what is "
+        "asked; dashed: the fixed mix of two models with its 95% ribbon. Click a point to pick it."
+        f"{low}"
     )

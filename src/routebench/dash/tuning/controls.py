@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from routebench.dash.parts import Panel
 from routebench.dash.tuning.setting import BEST, BEST_SINGLE, DROP, EVERY, MIX, SCORE, Goal, Setting
 from routebench.dash.tuning.state import Tuning
+from routebench.tune.learning import MAX_RULES
+
+if TYPE_CHECKING:
+    from routebench.bench import Bench
 
 _GOALS: tuple[tuple[str, Goal], ...] = (
     ("least cost, quality at least", "cost"),
@@ -17,7 +21,7 @@ _GOALS: tuple[tuple[str, Goal], ...] = (
     ("least cost + expected damage, quality at least", "charge"),
 )
 _LABELLED: dict[str, Any] = {"style": {"description_width": "initial"}}
-_MOST_RULES = 12
+_MOST_CLASSES = 60
 
 Told = Callable[..., None]
 """Is told fields of a setting, by name."""
@@ -79,9 +83,9 @@ class Controls:
             **_LABELLED,
         )
         self.rules = widgets.IntSlider(
-            value=_MOST_RULES,
+            value=MAX_RULES,
             min=1,
-            max=_MOST_RULES,
+            max=MAX_RULES,
             description="rules at most",
             layout=widgets.Layout(width="18em"),
             **_LABELLED,
@@ -259,6 +263,15 @@ class Controls:
         for box in self._guards:
             box.disabled = not learned
             box.tooltip = "switch this guard off or on" if learned else "once every form is learned"
+
+
+def controls_of(bench: Bench, told: Told) -> Controls:
+    """Returns the controls for a bench: its models, guards, categories and tags."""
+    guards = [*(str(guard["name"]) for guard in bench.config.guards), *(one.name for one in bench.config.protect)]
+    categories = sorted({case.category for case in bench.suite if case.category})
+    tags = sorted({tag for case in bench.suite for tag in case.tags} - set(categories))
+    names = [model.name for model in bench.models]
+    return Controls(names, list(dict.fromkeys(guards)), [*categories, *tags][:_MOST_CLASSES], told)
 
 
 def _dropdown(label: str, options: Any, help_text: str) -> widgets.Dropdown:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
 from routebench.dash.parts import Panel
 from routebench.dash.tuning.work import Refuse, Start, Work
-from routebench.tune import Study
+from routebench.tune import Study, learning
+from routebench.tune.learning import MAX_RULES
+
+if TYPE_CHECKING:
+    from routebench.bench import Bench
+    from routebench.evaluate import Outcomes
 
 
 class Lesson:
     """What is being learned, form by form.
 
     Args:
-        taken: is given every study that is yielded.
+        bench: whose outcomes.
+        seed: of the split.
+        taken: is given what is known, form by form.
         start: begins work.
         refuse: is told what went wrong.
 
@@ -26,8 +34,10 @@ class Lesson:
         stopped: whether somebody has stopped it.
     """
 
-    def __init__(self, taken: Callable[[Study], None], start: Start, refuse: Refuse) -> None:
-        self._taken = taken
+    def __init__(
+        self, bench: Bench, seed: int, *, taken: Callable[[Study], None], start: Start, refuse: Refuse
+    ) -> None:
+        self._bench, self._seed, self._taken = bench, seed, taken
         self._work = Work(start, refuse)
         self._latest: Study | None = None
         self.goes_on = self.stopped = False
@@ -41,18 +51,19 @@ class Lesson:
         self._halt.on_click(lambda _button: self.stop())
         self.widget = Panel.row(self._bar, self._told, self._halt)
 
-    def start(self, studies: Callable[[], Iterator[Study]]) -> None:
+    def start(self, outcomes: Outcomes | None = None, max_rules: int = MAX_RULES) -> None:
         """Begins, unless it goes on already.
 
         Args:
-            studies: yields what is known so far.
+            outcomes: to learn from; those of the bench when left out.
+            max_rules: at most so many rules.
         """
         if not self.goes_on:
             self.goes_on, self.stopped = True, False
             for shown in (self.widget, self._bar, self._halt):
                 shown.layout.display = None
             self.tell("learning: reading outcomes")
-            self._work.begin(lambda: self._learn(studies))
+            self._work.begin(lambda: self._learn(outcomes, max_rules))
 
     def stop(self) -> None:
         """Ends it; what is learned stays."""
@@ -69,10 +80,10 @@ class Lesson:
         """Says what is being done."""
         self._told.value = html.escape(text)
 
-    def _learn(self, studies: Callable[[], Iterator[Study]]) -> None:
+    def _learn(self, outcomes: Outcomes | None, max_rules: int) -> None:
         ended = "broke off"
         try:
-            for study in studies():
+            for study in self._studies(self._bench.outcomes() if outcomes is None else outcomes, max_rules):
                 self._latest = study
                 self._follow(study)
                 self._taken(study)
@@ -83,6 +94,20 @@ class Lesson:
         finally:
             self.goes_on = False
             self._end(ended)
+
+    def _studies(self, outcomes: Outcomes, max_rules: int) -> Iterator[Study]:
+        self.tell("learning: the gate, whether prompts tell the models apart at all")
+        bench = self._bench
+        return learning(
+            outcomes,
+            bench.models,
+            name=bench.suite.name,
+            guards=bench.config.guards,
+            protections=bench.config.protect,
+            max_rules=max_rules,
+            seed=self._seed,
+            stopped=lambda: self.stopped,
+        )
 
     def _follow(self, study: Study) -> None:
         done = len(study.curves) + len(study.left_out)

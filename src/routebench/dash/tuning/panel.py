@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from routebench import __version__
 from routebench.dash.parts import ChartView, Numbers, Panel
 from routebench.dash.tuning.board import Board
-from routebench.dash.tuning.controls import Controls
+from routebench.dash.tuning.controls import controls_of
 from routebench.dash.tuning.held_out import HeldOutHalf
 from routebench.dash.tuning.lesson import Lesson
 from routebench.dash.tuning.moves import Moves
@@ -27,14 +27,12 @@ from routebench.dash.tuning.versions import compare_versions
 from routebench.dash.tuning.why import Why
 from routebench.dash.tuning.work import Start, Work, in_sight, in_thread
 from routebench.errors import InputError
-from routebench.tune import Constraints, Study, Tuned, learning
-from routebench.tune.learning import MAX_RULES
+from routebench.tune import Constraints, Study, Tuned
 
 if TYPE_CHECKING:
     from routebench.bench import Bench
-    from routebench.evaluate import Comparison, Outcomes
+    from routebench.evaluate import Comparison
 
-_MOST_CLASSES = 60
 _FLIPS, _WHY, _EXPORT, _VERSIONS = range(4)
 
 
@@ -73,11 +71,11 @@ class TunerPanel(Panel):
         self._lock = threading.RLock()
         self._drawing = False
         self._turn = 0
-        self._lesson = Lesson(self._take, start, self.refuse)
+        self._lesson = Lesson(bench, seed, taken=self._take, start=start, refuse=self.refuse)
         self._guarding = Work(start, self.refuse)
         self._test = HeldOutHalf(self, now=now, start=start, read_only=read_only, folder=folder, drawn=self._redraw)
         self._why = Why()
-        self._controls = _controls(bench, lambda **fields: self._do(lambda: self._change(**fields)))
+        self._controls = controls_of(bench, lambda **fields: self._do(lambda: self._change(**fields)))
         self._moves = Moves(self._pressed)
         self._board = board = Board(bench.suite.name)
         self._more = widgets.Accordion(
@@ -106,11 +104,12 @@ class TunerPanel(Panel):
         self._wire()
         self._allow()
         self._controls.show(Setting())
-        self._lesson.start(self._studies)
+        self._lesson.start()
 
     def _wire(self) -> None:
         self._why.on_ask(lambda: self._do(self._explain))
         self._board.chart.observe(lambda change: self._click(change["new"]), "selected")
+        self._board.chart.observe(lambda _change: self._stretch(), "width_px")
         self._more.observe(lambda _change: self._draw_more(), "selected_index")
         self._test.wire(lambda asked: self._do(lambda: asked(self._ready())))
 
@@ -145,36 +144,15 @@ class TunerPanel(Panel):
 
     def _learn_again(self) -> None:
         if not self._lesson.goes_on:
-            outcomes, max_rules = self._ready().teach()
-            self._lesson.start(lambda: self._learning(outcomes, max_rules))
-
-    def _studies(self) -> Iterator[Study]:
-        bench = self._bench
-        outcomes = bench.outcomes()
-        self._test.seal = Seal(bench.store, bench.suite.name, self._seed, writes=not self._read_only)
-        self._lesson.tell("learning: the gate, whether prompts tell the models apart at all")
-        yield from self._learning(outcomes, MAX_RULES)
-
-    def _learning(self, outcomes: Outcomes, max_rules: int) -> Iterator[Study]:
-        bench = self._bench
-        yield from learning(
-            outcomes,
-            bench.models,
-            name=bench.suite.name,
-            guards=bench.config.guards,
-            protections=bench.config.protect,
-            max_rules=max_rules,
-            seed=self._seed,
-            stopped=lambda: self._lesson.stopped,
-        )
+            self._lesson.start(*self._ready().teach())
 
     def _take(self, study: Study) -> None:
         with self._lock:
             if self.state is None:
+                bench = self._bench
+                self._test.seal = Seal(bench.store, bench.suite.name, self._seed, writes=not self._read_only)
                 self.state = Tuning(study)
-                behind = False
-            else:
-                behind = self.state.learn(study)
+            behind = self.state.learn(study)
             self._controls.offer([curve.name for curve in study.curves])
             self._allow()
             self._moved(behind=behind)
@@ -370,6 +348,12 @@ class TunerPanel(Panel):
         self._draw_more()
         self.settled()
 
+    def _stretch(self) -> None:
+        """Names find their places anew where the picture has become wider or narrower."""
+        with self._lock:
+            if self.state is not None:
+                self._redraw()
+
     def _draw_more(self) -> None:
         """Fills the part of the accordion that is open; the others cost nothing."""
         state, place = self.state, self._more.selected_index
@@ -406,14 +390,6 @@ def tuner(bench: Bench, *, seed: int = 42, read_only: bool = False, folder: str 
 
     into = None if folder is None else Path(folder)
     return TunerPanel(bench, seed=seed, read_only=read_only, folder=into, now=utc_now)
-
-
-def _controls(bench: Bench, told: Callable[..., None]) -> Controls:
-    guards = [*(str(guard["name"]) for guard in bench.config.guards), *(one.name for one in bench.config.protect)]
-    categories = sorted({case.category for case in bench.suite if case.category})
-    tags = sorted({tag for case in bench.suite for tag in case.tags} - set(categories))
-    names = [model.name for model in bench.models]
-    return Controls(names, list(dict.fromkeys(guards)), [*categories, *tags][:_MOST_CLASSES], told)
 
 
 def _footer(bench: Bench, seed: int) -> str:

@@ -9,19 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from routebench.dash.tuning.setting import EVERY, MIX, Setting, check
+from routebench.dash.tuning.past import Past
+from routebench.dash.tuning.setting import MIX, Setting, check
+from routebench.dash.tuning.stakes import staked
 from routebench.dash.tuning.standing import Flips, Standing
 from routebench.errors import InputError
 from routebench.evaluate import Choices, Outcomes
-from routebench.evaluate.choices import FloatArray
 from routebench.rules import RuleSet
 from routebench.tune import Closest, Constraints, Curve, Found, Point, Study, Tuned
 from routebench.tune.constraints import shortfalls
-
-STEPS = 20
-"""How many changes can be undone."""
-_GESTURE_S = 2.0
-"""Changes of one control that follow each other so closely are one step: somebody drags."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +68,7 @@ class Tuning:
         self.versions: list[Version] = []
         self._first = self.setting
         self._taught = (self.setting.stakes, self.setting.max_rules)
-        self._clock = clock
-        self._past: list[Setting] = []
-        self._latest: tuple[str, float] | None = None
+        self._past = Past(clock)
         self._before: Standing | None = None
         self._now: Standing | None = None
         self._kept: dict[tuple[str, int], Standing] = {}
@@ -151,34 +145,26 @@ class Tuning:
             InputError: there is no such field, form, point, model or guard.
         """
         check(fields, self.setting, self.learned)
-        control = ",".join(fields)
         if all(getattr(self.setting, name) == value for name, value in fields.items()):
             return False
-        asked = {"place": None, **fields} if "place" not in fields else fields
-        setting = replace(self.setting, **asked)
-        before, at = self.setting, self._clock()
-        goes_on = self._latest is not None and self._latest[0] == control and at - self._latest[1] < _GESTURE_S
-        if not goes_on:
+        if self._past.leave(self.setting, ",".join(fields)):
             self._before = self.now
-            self._past = [*self._past, before][-STEPS:]
-        self._latest = control, at
-        return self._go(setting)
+        return self._go(replace(self.setting, **{"place": None, **fields}))
 
     def undo(self) -> bool:
         """Takes the latest change back; returns whether guards must be caught up with."""
-        if not self._past:
+        setting = self._past.back()
+        if setting is None:
             return False
         self._before = self.now
-        self._latest = None
-        return self._go(self._past.pop())
+        return self._go(setting)
 
     def reset(self) -> bool:
         """Goes back to the beginning, as a change that can be undone."""
         if self.setting == self._first:
             return False
+        self._past.leave(self.setting)
         self._before = self.now
-        self._past = [*self._past, self.setting][-STEPS:]
-        self._latest = None
         return self._go(self._first)
 
     @property
@@ -332,22 +318,6 @@ class Tuning:
         version = Version(name or f"version {len(self.versions) + 1}", self.setting, self.now, ruleset, tuned)
         self.versions.append(version)
         return version
-
-
-def staked(outcomes: Outcomes, stakes_usd: Mapping[str, float]) -> FloatArray:
-    """Returns the stakes of every case where some are set by hand; of several classes the highest count.
-
-    What is said of a class replaces what its cases say; what is said of every request only fills what is unknown.
-    """
-    cases = outcomes.cases
-    found: FloatArray = np.full(len(cases), np.nan)
-    for label, usd in stakes_usd.items():
-        if label != EVERY:
-            tagged = np.fromiter((label in tags for tags in cases.tags), dtype=bool, count=len(cases))
-            inside = tagged | (cases.category == label)
-            found[inside] = np.fmax(found[inside], usd)
-    found = np.where(np.isnan(found), cases.stakes_usd, found)
-    return np.where(np.isnan(found), stakes_usd.get(EVERY, np.nan), found)
 
 
 def _middle_cost(study: Study) -> float:
