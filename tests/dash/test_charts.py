@@ -6,6 +6,7 @@ import re
 from itertools import combinations
 
 import altair as alt
+import numpy as np
 import pytest
 
 from routebench.dash.charts import cost_quality, model_mix, scatter
@@ -47,6 +48,9 @@ def test_other_pictures_are_valid_too(comparison: Comparison) -> None:
 @pytest.mark.parametrize("width", [640, 800, 1100])
 def test_names_hide_neither_each_other_nor_leave_the_picture(comparison: Comparison, width: int) -> None:
     points, _ = chart_points(comparison, RULES)
+    # All marks but the last in one corner, so that names have to make room.
+    points.loc[points.index[:-1], "quality"] = 0.5 + 0.01 * np.arange(len(points) - 1)
+    points.loc[points.index[:-1], ["cost", "cost_low", "cost_high"]] = points["cost"].min()
     rows = placed(points, chart_hull(comparison), "cost", log=True, width=width)["points"]
     assert rows.loc[rows["is_pick"], "place"].iloc[0] >= 0
     boxes = [(row.left, row.top) for row in rows.itertuples()]

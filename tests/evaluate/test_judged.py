@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from routebench.evaluate.choices import Choices
 from routebench.evaluate.intervals import mean_interval
-from routebench.evaluate.judged import MIN_LABELS, complete_chance, prediction_powered
+from routebench.evaluate.judged import MIN_LABELS, Judged, complete_chance, prediction_powered
+from routebench.evaluate.paired import paired
+from tests.evaluate.matrices import matrix
 
 N, LABELS, TRUTH, BIAS = 400, 80, 0.6, 0.12
 
@@ -121,3 +126,42 @@ def test_cases_of_an_unknown_chance_count_as_a_random_part_and_nothing_open_is_n
     assert told[:2] == pytest.approx([0.25, 0.2])
     nothing = np.zeros(4, dtype=bool)
     assert complete_chance(chance, nothing, nothing, np.ones(4)).tolist() == [1.0] * 4
+
+
+def test_a_difference_needs_no_two_answers_to_one_case_to_be_drawn_together() -> None:
+    # As systematic sampling in the order of the cases does: of one case never both, so their joint chance is 0.
+    rng = np.random.default_rng(7)
+    human = {name: (rng.random(N) < share).astype(float) for name, share in (("a", 0.7), ("b", 0.5))}
+    truth = human["a"].mean() - human["b"].mean()
+    judge = {"a": np.where(human["a"] == 1, 0.8, 0.3), "b": np.where(human["b"] == 1, 0.9, 0.5)}
+    groups, weight, nobody = np.arange(N), np.ones(N), np.zeros(N, dtype=bool)
+    by = {name: np.tile(np.eye(2)[place], (N, 1)) for place, name in enumerate("ab")}
+    plain = paired(judge["a"], judge["b"], groups, weight, 0.01)
+    found, covered = [], 0
+    for _ in range(60):
+        drawn = rng.integers(0, 5, N)
+        told = {name: np.where(drawn == place, human[name], np.nan) for place, name in enumerate("ab")}
+        chance = dict.fromkeys("ab", np.full(N, 0.2))
+        judged = Judged(judge, told, chance, dict.fromkeys("ab", nobody), ~nobody, by, groups, weight)
+        one = judged.widened(plain, "a", "b")
+        assert one.estimate is not None
+        assert one.delta is not None
+        found.append(one.delta)
+        low, high = one.estimate.interval()
+        covered += low <= truth <= high
+    assert abs(plain.delta - truth) > 0.1  # type: ignore[operator]
+    assert np.mean(found) == pytest.approx(truth, abs=0.01)
+    assert covered / 60 > 0.88
+
+
+def test_a_mix_of_drawn_answers_is_left_to_the_judge() -> None:
+    n = 80
+    score = np.full((n, 2), 0.5)
+    test = matrix(score, score, models=("a", "b"), grader=["judge"] * n)
+    test = replace(test, human=test.score + 0.2)
+    mix = Choices.mix([0.5, 0.5], [Choices.same(("a", "b"), (name,), n) for name in ("a", "b")])
+    chosen = {"a": Choices.same(("a", "b"), ("a",), n), "mix": mix}
+    for drawn, moved in ((None, ["a", "mix"]), (np.full((n, 2, 1), 0.4), ["a"])):
+        judged = Judged.of(replace(test, human_chance=drawn), chosen)
+        assert judged is not None
+        assert [name for name in chosen if judged.interval(name) is not None] == moved

@@ -14,9 +14,21 @@ import pandas as pd
 import pytest
 
 from routebench.errors import ConfigError
-from routebench.grade.blind import Units, draw, draw_batch, find_units, grade_of, mirrored, score_on, words_of
+from routebench.grade.blind import (
+    Against,
+    Kind,
+    Units,
+    draw,
+    draw_batch,
+    find_units,
+    grade_of,
+    mirrored,
+    score_on,
+    words_of,
+)
 from routebench.grade.blind.units import NEAR
-from routebench.store import BlindAnswer, read_batch
+from routebench.store import BlindAnswer, BlindBatch, read_batch
+from routebench.suites import Suite
 from tests.conftest import make_case
 from tests.grade.blinded import answered, suite_of
 
@@ -64,7 +76,7 @@ def test_pairs_are_of_two_models_on_one_case_and_equal_answers_are_none() -> Non
     assert "c000" not in set(found.table["case_id"])
 
 
-def test_a_suite_with_a_pairwise_judge_pairs_answers_with_the_reference() -> None:
+def test_answers_are_paired_with_the_reference_unless_they_are_equal() -> None:
     frame = showable(3, ("small",), grader="pairwise")
     cases = [
         make_case("c000", target="the incumbent's"),
@@ -72,12 +84,11 @@ def test_a_suite_with_a_pairwise_judge_pairs_answers_with_the_reference() -> Non
         make_case("c002", target=None),
     ]
     frame.loc[frame["case_id"] == "c001", "mark"] = hashlib.md5(b"its own", usedforsecurity=False).hexdigest()
-    found = find_units(frame, "pairwise", ("small",), cases)
+    found = find_units(frame, "pairwise", ("small",), cases, "reference")
     assert found.opponent == "reference"
     left_out = {"no_answer": 0, "no_text": 0, "no_reference": 1, "identical": 1}
     assert found.counts == left_out | {"drawable": 1, "doubtful": 0}
-    assert find_units(frame, "pairwise", ("small",), cases, "model").opponent == "model"
-    assert find_units(showable(3), "pairwise", MODELS, cases, "reference").opponent == "reference"
+    assert find_units(frame, "pairwise", ("small",), cases).opponent == "model"
 
 
 def test_a_judge_is_in_doubt_where_it_says_neither_or_contradicts_itself() -> None:
@@ -91,7 +102,8 @@ def test_a_judge_is_in_doubt_where_it_says_neither_or_contradicts_itself() -> No
         [None, None, "1 of 1 pairs changed when flipped", "0 of 1 pa"],
     )
     cases = [make_case(case_id, target="t") for case_id in frame["case_id"]]
-    assert find_units(frame, "pairwise", MODELS, cases).table["doubtful"].tolist() == [False, True, True, False]
+    found = find_units(frame, "pairwise", MODELS, cases, "reference")
+    assert found.table["doubtful"].tolist() == [False, True, True, False]
     # Of two models: where their scores are equal, or a point of ten apart.
     frame = showable(3, ("small", "large"), grader="judge")
     frame["score"] = [0.4, 0.4 + NEAR, 0.1, 0.9, np.nan, 0.9]
@@ -177,7 +189,7 @@ def test_a_batch_is_stored_once_and_opened_again(tmp_path: Path, at: Callable[[]
     assert read_batch(store, batch.batch_id) == batch
     assert draw_batch(store, suite, ("large", "small"), **settings) == batch
     assert draw_batch(store, suite, ("small", "large"), **{**settings, "seed": 1}) != batch
-    for wrong in ({"kind": "pairs"}, {"scale": "1-10"}, {"n": 0}, {"against": "judge"}):
+    for wrong in ({"kind": "pairs"}, {"scale": "1-10"}, {"n": 0}, {"seed": -1}, {"against": "judge"}):
         with pytest.raises(ConfigError):
             draw_batch(store, suite, ("small", "large"), **{**settings, **wrong})
     assert read_batch(store, "nothing") is None
@@ -241,3 +253,21 @@ def test_a_pair_is_a_grade_only_against_the_reference_of_a_pairwise_judge(
     again = next(item for item in scores.items if item.first_place is not None)
     assert grade_of(scores, again, "4", plain) is None
     assert words_of(scores) == ("1", "2", "3", "4", "5", "skip")
+
+
+def test_settings_that_mean_the_same_are_one_batch_and_others_are_drawn_apart(
+    tmp_path: Path, at: Callable[[], datetime]
+) -> None:
+    models = ("small", "large")
+    suite = suite_of(60)
+    store = answered(tmp_path, models, suite=suite)
+
+    def batch(of: Suite = suite, kind: Kind = "score", scale: str = "1-5", against: Against | None = None) -> BlindBatch:
+        return draw_batch(store, of, models, kind=kind, n=20, seed=0, scale=scale, at=at(), against=against)
+
+    assert batch() == batch(against="reference")
+    assert batch(kind="pairwise") == batch(kind="pairwise", scale="0-9", against="model")
+    judged = suite_of(60, "pairwise")
+    assert batch(judged, "pairwise") == batch(judged, "pairwise", against="reference")
+    # Who was told the names of one must not find the same answers in the same order in the next.
+    assert [item.left for item in batch().items] != [item.left for item in batch(scale="0-9").items]

@@ -16,7 +16,7 @@ from tests.serving.visitor import Channel, channel, fetch, kernel_of
 
 pytest.importorskip("voila")
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 240.0
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from websockets.sync.client import ClientConnection, connect
 
 V1 = "v1.kernel.websocket.jupyter.org"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 
 
 def fetch(

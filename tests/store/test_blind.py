@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
 
+from routebench.errors import InputError
 from routebench.grade.blind import draw_batch
 from routebench.matrix import open_outcomes
 from routebench.store import (
     BlindBatch,
     BlindVerdict,
     Store,
+    add_batch,
     add_reveal,
     add_verdict,
     open_store,
     pack_suite,
     purge,
+    read_batch,
     read_blind_verdicts,
     read_reveals,
     read_scores_of,
@@ -29,6 +33,7 @@ from routebench.store import (
     sql,
 )
 from routebench.store.migrations import MIGRATIONS
+from routebench.suites import Suite
 from tests.grade.blinded import AT, answered, suite_of
 
 
@@ -207,3 +212,60 @@ def test_verdicts_of_an_item_can_be_replaced(store: Store, batch: BlindBatch) ->
     say(store, batch, "ann", 2, "1", 0.0)
     say(store, batch, "ann", 2, "5", 1.0)
     assert grades(store) == [("human", 1.0, "ann"), ("human#ann", 1.0, "ann")]
+
+
+def test_a_batch_that_is_there_already_is_left_whole(store: Store, batch: BlindBatch) -> None:
+    # Somebody else drew under the same name when there were fewer answers, or more.
+    add_batch(store, replace(batch, items=(*batch.items[:3], replace(batch.items[3], place=99))))
+    assert read_batch(store, batch.batch_id) == batch
+
+
+def test_nothing_is_added_behind_a_reveal(store: Store, batch: BlindBatch) -> None:
+    say(store, batch, "ann", 0, "2", 0.25)
+    add_reveal(store, batch.batch_id, "ann", AT)
+    for word, score in (("5", 1.0), ("", None)):
+        with pytest.raises(InputError, match="the batch is closed: its names were revealed"):
+            say(store, batch, "ann", 0, word, score)
+    assert [one.verdict for one in read_blind_verdicts(store, batch.batch_id)] == ["2"]
+    assert grades(store) == [("human", 0.25, "ann"), ("human#ann", 0.25, "ann")]
+    say(store, batch, "bob", 0, "4", 0.75)
+
+
+def test_a_skip_takes_no_grade_of_another_batch(store: Store, batch: BlindBatch) -> None:
+    other = draw_batch(store, suite_of(12), ("small", "large"), kind="score", n=26, seed=1, scale="1-5", at=AT)
+    say(store, batch, "ann", 0, "4", 0.75)
+    again = next(item.place for item in other.items if item.left == batch.items[0].left)
+    say(store, other, "ann", again, "skip", None)
+    assert grades(store) == [("human", 0.75, "ann"), ("human#ann", 0.75, "ann")]
+
+
+def test_a_word_that_was_taken_back_is_no_way_that_was_come(store: Store, batch: BlindBatch) -> None:
+    for place, word in ((0, "3"), (1, "3"), (1, "")):
+        say(store, batch, "ann", place, word, 0.5 if word else None)
+    n_first = sum(item.first_place is None for item in batch.items)
+    chances = sql(store, "SELECT chance FROM blind_chances")["chance"]
+    assert chances.tolist() == [pytest.approx(batch.items[0].chance / n_first)] * n_first
+
+
+def test_pairs_with_a_reference_are_drawn_for_a_grade_only_where_a_judge_of_pairs_grades(tmp_path: Path) -> None:
+    pairwise = [*suite_of(6, "pairwise")]
+    suite = Suite("s", (*pairwise, *(replace(case, id=f"d{case.id}") for case in suite_of(6))))
+    store = answered(tmp_path, suite=suite)
+    pairs = draw_batch(store, suite, ("small", "large"), kind="pairwise", n=26, seed=0, scale="1-5", at=AT)
+    assert pairs.opponent == "reference"
+    add_verdict(store, pairs, BlindVerdict("ann", 0, 0, "tie", None, None, AT))
+    drawn = {item.case_id for item in pairs.items}
+    told = set(sql(store, "SELECT case_id FROM blind_chances")["case_id"])
+    assert told == drawn & {case.id for case in pairwise} != drawn
+
+
+def test_purging_old_answers_takes_the_notes_on_them(store: Store, batch: BlindBatch) -> None:
+    with store.connect() as con:
+        con.execute("UPDATE completions SET started_at = '2020-01-01' WHERE ends_with(request_key, '-small')")
+    for place in range(4):
+        say(store, batch, "ann", place, "2", 0.25, "about it")
+    purge(store, before=datetime(2021, 1, 1, tzinfo=UTC))
+    for one in read_blind_verdicts(store, batch.batch_id):
+        small = batch.items[one.place].left.model == "small"
+        assert one.note == (None if small else "about it")
+    assert {batch.items[place].left.model for place in range(4)} == {"small", "large"}

@@ -263,6 +263,14 @@ def test_a_snapshot_of_an_older_store_leaves_it_at_its_version(tmp_path: Path) -
     assert (tmp_path / "old.duckdb").read_bytes() == before
 
 
+def test_a_snapshot_through_a_symlink_is_of_the_file_that_it_means(tmp_path: Path) -> None:
+    store = filled(tmp_path / "s.duckdb")
+    (tmp_path / "current.duckdb").symlink_to(store.path)
+    (tmp_path / "copy").mkdir()
+    copy = Store.snapshot(tmp_path / "current.duckdb", tmp_path / "copy")
+    assert read_outcomes(copy, "s").equals(read_outcomes(store, "s"))
+
+
 def test_a_snapshot_of_what_is_no_store_or_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
     (tmp_path / "text.duckdb").write_text("no store")

@@ -12,6 +12,9 @@ MODEL, STRATEGY, TODAY, REFERENCE = "model", "strategy", "today", "reference"
 Along = Literal["cost", "p50", "p95"]
 """What quality is drawn against: cost, or a quantile of the time to the answer."""
 
+Box = tuple[float, ...]
+"""Left, top, right and bottom in pixels."""
+
 WIDTH, HEIGHT = 880, 400
 PADDING_PX, PADDING_UPRIGHT_PX = 28, 18
 TEXT_PX = 13
@@ -100,8 +103,8 @@ def free_places(
     *,
     across: float,
     height: float,
-    taken: Sequence[tuple[float, ...]] = (),
-) -> tuple[list[int], list[tuple[float, ...]]]:
+    taken: Sequence[Box] = (),
+) -> tuple[list[int], list[Box]]:
     """Finds a free place beside its mark for every name.
 
     Args:
@@ -111,7 +114,7 @@ def free_places(
         order: rows, those that choose first first.
         across: pixels that there are to the right.
         height: likewise downwards.
-        taken: boxes that are taken by others: left, top, right and bottom.
+        taken: what others take.
 
     Returns:
         Of every name its number in PLACES, -1 where all are taken; and all boxes that are taken now.
@@ -126,7 +129,7 @@ def free_places(
             box = (left, middle - _LINE_PX / 2, left + length, middle + _LINE_PX / 2)
             inside = box[0] >= 0 and box[2] <= across and box[1] >= 0 and box[3] <= height
             others = (one for number, one in enumerate(boxes) if number != row)
-            if inside and not any(_overlap(box, one) for one in others):
+            if inside and not any(overlap(box, one) for one in others):
                 places[row] = place
                 boxes.append(box)
                 break
@@ -146,5 +149,6 @@ def pixels(values: Any, bounds: tuple[Any, ...], length: float, padding: float, 
     return padding + (length - 2 * padding) * (turned(np.asarray(values, dtype=float)) - low) / (high - low)
 
 
-def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+def overlap(one: Box, other: Box) -> bool:
+    """Whether two boxes have more than an edge in common."""
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

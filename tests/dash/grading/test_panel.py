@@ -137,6 +137,20 @@ def test_the_reveal_asks_once_more_and_then_shows_the_names(panel: GraderPanel) 
     assert "the batch is closed" in panel.refusal
 
 
+def test_a_reveal_in_one_window_closes_the_batch_in_the_other(panel: GraderPanel) -> None:
+    assert panel.sitting is not None
+    other = opened(Store(panel.sitting._store.path))
+    for _ in range(20):
+        panel.grade("tie")
+    panel.reveal()
+    for message in ({"do": "say", "word": "left", "place": 0}, {"do": "undo"}):
+        other._pad._pressed(other._pad, message, None)
+        assert "the batch is closed" in other.refusal
+    assert other.sitting is not None
+    assert {one.verdict for one in other.sitting.mine.values()} == {"tie"}
+    assert (other._pad.shown, other._pad.says) == ({}, False)
+
+
 def test_results_stand_in_tables_and_a_picture_and_can_be_saved(panel: GraderPanel, tmp_path: Path) -> None:
     assert [table.caption for table in panel.numbers()] == ["Progress"]
     assert panel.pictures() == ()

@@ -183,6 +183,8 @@ class GraderPanel(Panel):
         try:
             does()
         except RoutebenchError as error:
+            if self.sitting is not None and self.sitting.revealed_at is not None:
+                self._draw()
             self.refuse(error)
 
     def _pressed_reveal(self) -> None:

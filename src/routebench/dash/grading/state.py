@@ -19,6 +19,7 @@ from routebench.grade.blind import SKIP, Against, Kind, draw_batch, grade_of, wo
 from routebench.grade.judge import JUDGING, as_text, prompt_of
 from routebench.store import (
     BlindAnswer,
+    BlindBatch,
     BlindItem,
     BlindVerdict,
     Store,
@@ -85,7 +86,7 @@ class Sitting:
         n: how many are shown, silent repeats among them.
         seed: of the draw; with the same one everybody is shown the same.
         scale: of scores, `1-5` or `0-9`.
-        against: what an answer is paired with, `model` or `reference`; see `find_units`.
+        against: what an answer is paired with, `model` or `reference`; see `draw_batch`.
         now: the wall clock.
         clock: seconds, for what a verdict takes.
 
@@ -130,7 +131,7 @@ class Sitting:
         if not self.batch.items:
             raise OutcomesError(_nothing(self.batch.counts, suite.name, kind, models))
         self._texts = read_shown_texts(store, self.batch.batch_id)
-        self._codes = _codes(self.batch.models, seed)
+        self._codes = _codes(self.batch)
         self._scored: pd.DataFrame | None = None
         self._verdicts: list[BlindVerdict] = []
         self.revealed_at: datetime | None = None
@@ -244,7 +245,12 @@ class Sitting:
         case = self._cases.get(item.case_id)
         graded = None if case is None else grade_of(self.batch, item, word, case)
         answer, score = graded or (None, None)
-        number = add_verdict(self._store, self.batch, said, graded=answer, score=score)
+        try:
+            number = add_verdict(self._store, self.batch, said, graded=answer, score=score)
+        except InputError:
+            # Closed in another window, so it is closed in this one too.
+            self.refresh()
+            raise
         kept = [one for one in self._verdicts if (one.rater, one.place) != (self.rater, place)]
         if word:
             kept.append(BlindVerdict(self.rater, place, number, word, note, taken_s, said.given_at))
@@ -323,9 +329,10 @@ class Sitting:
         return f"grader {graders[0]}" if len(graders) == 1 else "the suite's graders"
 
 
-def _codes(models: Sequence[str], seed: int) -> dict[str, str]:
-    order = np.random.default_rng([seed, 1]).permutation(len(models))
-    return {name: f"model {place + 1}" for name, place in zip(models, order.tolist(), strict=True)}
+def _codes(batch: BlindBatch) -> dict[str, str]:
+    # Of every batch others: who was told the names of one must not know those of the next.
+    order = np.random.default_rng(int(batch.batch_id, 16)).permutation(len(batch.models))
+    return {name: f"model {place + 1}" for name, place in zip(batch.models, order.tolist(), strict=True)}
 
 
 def _nothing(counts: Mapping[str, int], suite: str, kind: str, models: Sequence[str]) -> str:

@@ -279,5 +279,7 @@ def _quality(one: Evaluation) -> str:
 
 def _share(change: Interval) -> str:
     """`-7% [-19, +5]`, a change of cost as a share."""
-    text = f"{change.mean:+.0%}"
-    return text if change.ci95 is None else f"{text} [{100 * change.ci95[0]:+.0f}, {100 * change.ci95[1]:+.0f}]"
+    # Whole numbers, so that what rounds to nothing is not written as -0.
+    mean, *bounds = (round(100 * value) for value in (change.mean, *(change.ci95 or ())))
+    text = f"{mean:+d}%"
+    return f"{text} [{bounds[0]:+d}, {bounds[1]:+d}]" if bounds else text

@@ -74,13 +74,12 @@ class Board:
         if self._names is None or (self._drawn, self._log, self._width) != (state.bare, log, width):
             still = field_frames(state.bare)
             self._names = Names(still, log=log, width=width)
-            still["models"] = self._names.models
         moving = moving_frames(state)
-        moving["you"] = self._names.beside(moving["you"])
+        moving["models"], moving["you"] = self._names.among(moving["you"])
         if log != self._log:
             self.chart.show(scatter(log=log), described(state), {**still, **moving})
         else:
-            self.chart.feed(described(state), **still, **moving)
+            self.chart.feed(described(state), **{**still, **moving})
         self._drawn, self._log, self._width = state.bare, log, width
         # A click on the very point that was left must count too.
         now = state.now

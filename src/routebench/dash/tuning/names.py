@@ -7,47 +7,70 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from routebench.dash.placing import BESIDE_PLOT_PX, PLACES, WIDTH, free_places, pixels
+from routebench.dash.placing import BESIDE_PLOT_PX, PLACES, WIDTH, Box, free_places, overlap, pixels
+from routebench.evaluate.choices import FloatArray
 
 HEIGHT_PX = 360
 PADDING_PX, PADDING_UPRIGHT_PX = 24, 16
+_DOT_PX, _YOU_PX = 4, 12
 _COSTS, _SHARES = ("cost", "cost_low", "cost_high"), ("quality", "low", "high")
 
 
 class Names:
-    """The names of models, which keep their places, and that of the setting, which finds a free one among them.
+    """The names of models, which keep their places as far as they can, and that of the setting among them.
 
     Args:
         still: the rows of `field_frames`.
         log: whether costs are drawn on a logarithmic axis.
         width: of the whole picture in pixels; 0 where nobody knows it yet.
-
-    Attributes:
-        models: the rows of the models, with the place of each name: columns align, dx and dy.
     """
 
     def __init__(self, still: Mapping[str, pd.DataFrame], *, log: bool, width: int) -> None:
-        self._still, self._log = list(still.values()), log
+        self._still, self._models, self._log = list(still.values()), still["models"], log
         self._across = max(200, (width or WIDTH) - BESIDE_PLOT_PX)
-        models = still["models"]
-        x, y = self._pixels(models, self._still)
+        self._places, self._names = self._found([], _boxes(*self._pixels(still["points"], []), _DOT_PX))
+
+    def among(self, you: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Returns the rows of models and of the setting with the places of their names: columns align, dx and dy.
+
+        The setting's name stands over another where all places are taken.
+
+        Args:
+            you: the row of the setting, none where it cannot be drawn.
+        """
+        x, y = self._pixels(you, [you])
+        here = _boxes(x, y, _YOU_PX)
+        places, names = self._places, self._names
+        if any(overlap(one, other) for one in here for other in names):
+            places, names = self._found(here, [])
+        found, _ = free_places(
+            x, y, list(you["name"]), range(len(you)), across=self._across, height=HEIGHT_PX, taken=names
+        )
+        return _placed(self._models, places), _placed(you, [max(0, place) for place in found])
+
+    def _found(self, taken: list[Box], dots: list[Box]) -> tuple[list[int], list[Box]]:
+        """Places for the names of models, over dots only where there is no other; and what names and marks take."""
+        x, y = self._pixels(self._models, [])
+        labels, n = list(self._models["label"]), len(self._models)
         # From the top: who stands above another has more places to choose from.
         order = [int(row) for row in np.argsort(y)]
-        found, self._taken = free_places(x, y, list(models["label"]), order, across=self._across, height=HEIGHT_PX)
-        self.models = _placed(models, found)
+        room = {"across": self._across, "height": float(HEIGHT_PX)}
+        places, boxes = free_places(x, y, labels, order, taken=[*taken, *dots], **room)
+        names = [*taken, *boxes[n + len(taken) + len(dots) :]]
+        left = [row for row in order if places[row] < 0]
+        over, boxes = free_places(x, y, labels, left, taken=names, **room)
+        return [max(pair) for pair in zip(places, over, strict=True)], boxes
 
-    def beside(self, you: pd.DataFrame) -> pd.DataFrame:
-        """Returns the row of the setting with a place for its name; over another name where all are taken."""
-        x, y = self._pixels(you, [*self._still, you])
-        names, rows = list(you["name"]), range(len(you))
-        found, _ = free_places(x, y, names, rows, across=self._across, height=HEIGHT_PX, taken=self._taken)
-        return _placed(you, [max(0, place) for place in found])
-
-    def _pixels(self, rows: pd.DataFrame, drawn: list[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
+    def _pixels(self, rows: pd.DataFrame, beside: list[pd.DataFrame]) -> tuple[FloatArray, FloatArray]:
+        drawn = [*self._still, *beside]
         costs = tuple(one[name] for one in drawn for name in _COSTS if name in one)
         shares = tuple(one[name] for one in drawn for name in _SHARES if name in one)
         x = pixels(rows["cost"], costs, self._across, PADDING_PX, log=self._log)
         return x, HEIGHT_PX - pixels(rows["quality"], shares, HEIGHT_PX, PADDING_UPRIGHT_PX, log=False)
+
+
+def _boxes(x: FloatArray, y: FloatArray, half: float) -> list[Box]:
+    return [(left - half, top - half, left + half, top + half) for left, top in zip(x, y, strict=True)]
 
 
 def _placed(rows: pd.DataFrame, found: list[int]) -> pd.DataFrame:

@@ -57,7 +57,7 @@ class Seal:
     def told(self) -> str:
         """How often, and what follows."""
         if not self.looks:
-            return "Held-out test: sealed, nobody has looked."
+            return "Held-out test: sealed, no look is counted."
         where = "" if self._writes else f" ({self._here} of them counted here only: this store cannot be written)"
         if self.looks == 1:
             return f"Held-out test: looked at once{where}. Whatever is chosen after a look is no longer a fair test."

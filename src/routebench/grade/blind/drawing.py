@@ -17,6 +17,7 @@ import numpy as np
 from routebench.errors import ConfigError, nearest
 from routebench.grade.blind.units import Against, Kind, Units, find_units
 from routebench.grade.blind.words import SCALES
+from routebench.grade.judge import PAIRWISE
 from routebench.store import BlindAnswer, BlindBatch, BlindItem, Store, add_batch, read_batch, read_showable
 from routebench.suites import Suite
 
@@ -52,10 +53,11 @@ def draw_batch(
         models: whose answers may be drawn.
         kind: single answers or pairs.
         n: how many are shown, silent repeats among them.
-        seed: of the draw.
+        seed: of the draw, 0 or more; together with the other settings, so that no two batches are drawn alike.
         scale: of scores, `1-5` or `0-9`.
         at: when.
-        against: what an answer is paired with, see `find_units`.
+        against: what an answer is paired with, another `model` or the case's `reference`; left out, the reference where
+            a `pairwise` judge grades, else a model.
 
     Raises:
         ConfigError: a setting cannot be.
@@ -68,7 +70,11 @@ def draw_batch(
         raise ConfigError(f"n is {n}: at least one item has to be shown")
     if against not in (None, "model", "reference"):
         raise ConfigError(f"against {against!r} is unknown; say model or reference")
-    told = [suite.name, kind, n, seed, sorted(models), scale if kind == "score" else None, against]
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}: it has to be 0 or more")
+    if against is None:
+        against = "reference" if any(case.grader.name == PAIRWISE for case in suite) else "model"
+    told = [suite.name, kind, n, seed, sorted(models), scale if kind == "score" else against]
     batch_id = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     known = read_batch(store, batch_id)
     if known is not None and known.items:
@@ -84,7 +90,7 @@ def draw_batch(
         tuple(models),
         units.counts,
         at,
-        draw(units, n, seed),
+        draw(units, n, [seed, int(batch_id, 16)]),
     )
     # An empty one is no batch: answers may come.
     if not batch.items:
@@ -94,7 +100,7 @@ def draw_batch(
     return read_batch(store, batch_id) or batch
 
 
-def draw(units: Units, n: int, seed: int) -> tuple[BlindItem, ...]:
+def draw(units: Units, n: int, seed: int | Sequence[int]) -> tuple[BlindItem, ...]:
     """Draws what is shown, in order.
 
     Args:

@@ -51,7 +51,7 @@ def find_units(
     kind: Kind,
     models: Sequence[str],
     cases: Iterable[Case],
-    against: Against | None = None,
+    against: Against = "model",
 ) -> Units:
     """Finds what a person could be shown.
 
@@ -63,17 +63,16 @@ def find_units(
         models: in their order.
         cases: of the suite.
         against: what an answer is paired with: the case's `reference`, which is what a `pairwise` judge compares, or
-            another `model`; where the suite has such a judge the reference when left out.
+            another `model`.
     """
     there = showable["status"] == "ok"
     kept = showable["mark"].notna()
     counts = {"no_answer": int((~there).sum()), "no_text": int((there & ~kept).sum())}
     rows = showable[there & kept].reset_index(drop=True)
-    referred = (rows["grader"] == PAIRWISE).any() if against is None else against == "reference"
     if kind == "score":
         table = _single(rows)
         opponent, same = None, np.zeros(len(table), dtype=bool)
-    elif referred:
+    elif against == "reference":
         marks = {case.id: _mark(as_text(case.target)) for case in cases if case.target is not None}
         with_target = rows["case_id"].isin(list(marks))
         counts["no_reference"] = int((~with_target).sum())
