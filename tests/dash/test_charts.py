@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from routebench.dash.charts import cost_quality, model_mix, scatter
+from routebench.dash.parts.chart import PAPER
 from routebench.dash.placing import HEIGHT, PLACES, Along, arrow, placed
 from routebench.dash.tables import chart_hull, chart_points, is_logarithmic, mix_frame, shown_name
 from routebench.evaluate import Comparison
@@ -43,6 +44,14 @@ def test_other_pictures_are_valid_too(comparison: Comparison) -> None:
     alt.LayerChart.from_dict(alone.chart.to_dict(), validate=True)
     assert "cost per 1,000" not in str(alone.chart.spec)
     assert alone.data["points"]["quality"].is_monotonic_decreasing
+
+
+def test_requests_without_an_answer_are_an_empty_part_of_a_bar(comparison: Comparison) -> None:
+    spec = model_mix(mix_frame(comparison, [RULES, "always:odd<b"]), reading="shares").chart.spec
+    scale = spec["encoding"]["color"]["scale"]
+    shades = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert shades["no answer"] == PAPER
+    assert PAPER not in {shade for name, shade in shades.items() if name != "no answer"}
 
 
 @pytest.mark.parametrize("width", [640, 800, 1100])

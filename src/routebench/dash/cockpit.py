@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -15,7 +16,7 @@ from routebench.dash.browsing import browse
 from routebench.dash.comparing import ComparePanel
 from routebench.dash.grading import grader
 from routebench.dash.parts import ChartView, Numbers, Panel
-from routebench.dash.today import today as show_today
+from routebench.dash.today import TodayPanel, stand
 from routebench.dash.tuning import tuner
 from routebench.dash.watching import live
 from routebench.errors import InputError, RoutebenchError
@@ -23,11 +24,11 @@ from routebench.evaluate.protocol import Strategy
 from routebench.strategies import Decisions, RulesFile
 
 _SEED = 42
-_SLOW = ("Compare", "Today")
-"""Made on a thread of their own, so that the kernel stays free; the others do their slow work so by themselves."""
 _RATES = {"which of two answers is better": "pairwise", "how good one answer is": "score"}
 
-Make = Callable[[], Panel]
+Make = Callable[[], Callable[[], Panel]]
+"""Does what takes its time, on a thread, and returns what makes the panel, on the kernel's own: a browser that asks for
+all widgets while another thread makes one gets no answer."""
 
 
 class Cockpit(Panel):
@@ -116,8 +117,8 @@ class Cockpit(Panel):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if loop is None or name not in _SLOW:
-            made: Future[Panel] = Future()
+        if loop is None:
+            made: Future[Callable[[], Panel]] = Future()
             try:
                 made.set_result(self._makers[name]())
             except RoutebenchError as error:
@@ -127,9 +128,9 @@ class Cockpit(Panel):
             future = self._making.submit(self._makers[name])
             future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._put, name, done))
 
-    def _put(self, name: str, made: Future[Panel]) -> None:
+    def _put(self, name: str, made: Future[Callable[[], Panel]]) -> None:
         try:
-            panel = made.result()
+            panel = made.result()()
         except RoutebenchError as error:
             again = widgets.Button(description="Try again", tooltip="after the mend")
             again.on_click(lambda _button: self._make(name))
@@ -190,21 +191,21 @@ def _makers(
     read_only: bool,
     cap_usd: float | None,
 ) -> dict[str, Make]:
-    def compared() -> Panel:
+    def compared() -> Callable[[], Panel]:
         chosen = strategies
         if chosen is None:
             router = [] if today is None else [Decisions(today)]
             chosen = [*router, "rules" if rules is None else RulesFile(rules)]
-        return ComparePanel(bench.compare(chosen, seeds=(_SEED,)))
+        return partial(ComparePanel, bench.compare(chosen, seeds=(_SEED,)))
 
     makers: dict[str, Make] = {"Compare": compared}
     if today is not None:
-        makers["Today"] = lambda: show_today(bench, today, rules=rules)
-    makers["Tune"] = lambda: tuner(bench, read_only=read_only, folder=bench.config.path.parent)
-    makers["Run"] = lambda: live(bench, read_only=read_only, cap_usd=cap_usd)
-    makers["Browse"] = lambda: browse(bench, rules)
+        makers["Today"] = lambda: partial(TodayPanel, stand(bench, today, rules=rules))
+    makers["Tune"] = lambda: partial(tuner, bench, read_only=read_only)
+    makers["Run"] = lambda: partial(live, bench, read_only=read_only, cap_usd=cap_usd)
+    makers["Browse"] = lambda: partial(browse, bench, rules)
     if not read_only:
-        makers["Grade"] = lambda: _Reception(bench)
+        makers["Grade"] = lambda: partial(_Reception, bench)
     return makers
 
 

@@ -32,7 +32,12 @@ def test_the_sentence_has_quality_and_money_with_intervals(standing: Standing, c
     assert "▲ better" in reading
     cost = 1e6 * (comparison[RULES].first.cost_usd or 0) - 1e6 * (comparison[TODAY].first.cost_usd or 0)
     assert cost > 0
-    assert f"${cost:,.0f} [" in reading
+    saving = standing.own.saving_usd
+    assert saving is not None
+    assert saving.ci95 is not None
+    # What is lost is told as more, and its interval likewise.
+    low, high = sorted(-1e6 * bound for bound in saving.ci95)
+    assert f"${cost:,.0f} [{low:,.0f}, {high:,.0f}] more" in reading
     assert "more a month at 1,000,000 requests" in reading
 
 

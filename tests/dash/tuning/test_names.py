@@ -17,7 +17,7 @@ FOUR = ["north-model", "south-model", "east-model", "west-model"]
 
 def still(points: int = 0) -> dict[str, pd.DataFrame]:
     """Four models close to each other among points, in a picture that is much wider."""
-    models = pd.DataFrame({"label": FOUR, "cost": [1.0, 1.0, 1.03, 0.97], "quality": [0.52, 0.48, 0.5, 0.5]})
+    models = pd.DataFrame({"label": FOUR, "cost": [1.0, 1.0, 1.25, 0.8], "quality": [0.56, 0.44, 0.5, 0.5]})
     rng = np.random.default_rng(0)
     dots = pd.DataFrame({"cost": rng.uniform(0.9, 1.1, points), "quality": rng.uniform(0.4, 0.6, points)})
     hull = pd.DataFrame({"cost": [0.1, 10.0], "quality": [0.1, 0.9], "low": [0.0, 0.8], "high": [0.2, 1.0]})

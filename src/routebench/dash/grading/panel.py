@@ -255,12 +255,15 @@ class GraderPanel(Panel):
         if rows.empty:
             self._picture = None
             return
-        chart = standing_chart(result, len(rows))
         data = {"sides": rows} | ({"middle": middle_rows()} if result.kind == "pairwise" else {})
         if self._picture is None:
+            chart = standing_chart(result, len(rows))
             self._picture = ChartView(chart, name="grades", description=self.reading, data=data)
+        elif len(rows) == len(self._picture.frames["sides"]):
+            # A verdict moves points; a chart is built anew only when there are more of them.
+            self._picture.feed(self.reading, **data)
         else:
-            self._picture.show(chart, self.reading, data)
+            self._picture.show(standing_chart(result, len(rows)), self.reading, data)
 
 
 def grader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.dash.today.opening import today
+from routebench.dash.today.opening import stand, today
 from routebench.dash.today.panel import TodayPanel
 
-__all__ = ["TodayPanel", "today"]
+__all__ = ["TodayPanel", "stand", "today"]

@@ -43,6 +43,17 @@ def today(
     Raises:
         OutcomesError: the decisions are of another suite or other models.
     """
+    return TodayPanel(stand(bench, decisions, rules=rules, requests_per_month=requests_per_month))
+
+
+def stand(
+    bench: Bench,
+    decisions: str | Path | Decisions,
+    *,
+    rules: str | Path | RuleSet | Tuned | None = None,
+    requests_per_month: float | None = None,
+) -> Standing:
+    """Returns what the panel shows, which takes its time: `today` without a widget."""
     from routebench.strategies import Decisions, RulesFile
     from routebench.tune import Tuned
 
@@ -50,10 +61,10 @@ def today(
     if rules is None:
         with waiting("Tuning rules for what the router of today costs: some seconds …"):
             tuned = bench.tune(seed=_SEED, beside=[router], max_cost_usd_per_1k=_cost_of(bench, router))
-        return TodayPanel(Standing(tuned.comparison, tuned.own.name, requests_per_month=requests_per_month))
+        return Standing(tuned.comparison, tuned.own.name, requests_per_month=requests_per_month)
     own = RulesFile(rules.ruleset if isinstance(rules, Tuned) else rules)
     comparison = bench.compare([router, own], seeds=(_SEED,))
-    return TodayPanel(Standing(comparison, own.name, requests_per_month=requests_per_month))
+    return Standing(comparison, own.name, requests_per_month=requests_per_month)
 
 
 def _cost_of(bench: Bench, router: Decisions) -> float | None:

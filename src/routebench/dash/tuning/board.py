@@ -11,7 +11,7 @@ from routebench.dash.parts import ChartView, Grid, Numbers
 from routebench.dash.tuning.frames import can_be_log, field_frames, hidden, moving_frames
 from routebench.dash.tuning.names import Names
 from routebench.dash.tuning.pictures import described, scatter
-from routebench.dash.tuning.state import Tuning, Version
+from routebench.dash.tuning.state import Tuning
 from routebench.dash.tuning.tables import (
     FIGURE_COLUMNS,
     FLIP_COLUMNS,
@@ -20,6 +20,7 @@ from routebench.dash.tuning.tables import (
     shares_told,
     version_frame,
 )
+from routebench.dash.tuning.version import Version
 from routebench.tune import Study, Tuned
 
 

@@ -49,20 +49,10 @@ class Controls:
         self._form_of_places = ""
         self.form = _dropdown("form", [BEST, MIX], "which forms of a rules.yaml are chosen among")
         self.goal = _dropdown("goal", _GOALS, "what is wanted")
-        self.floor = widgets.BoundedFloatText(
-            value=1.0, min=-100, max=100, step=0.1, description="floor", layout=widgets.Layout(width="9em"), **_LABELLED
-        )
+        self.floor = _number("floor", 1.0, (-100, 100), 0.1, width="9em")
         units = [DROP, BEST_SINGLE, SCORE, *((f"% of {name}", name) for name in models)]
         self.floor_in = _dropdown("in", units, "what the floor is given in")
-        self.cap = widgets.BoundedFloatText(
-            value=1.0,
-            min=0,
-            max=1e6,
-            step=0.001,
-            description="USD per 1,000 at most",
-            layout=widgets.Layout(width="17em"),
-            **_LABELLED,
-        )
+        self.cap = _number("USD per 1,000 at most", 1.0, (0, 1e6), 0.001, width="17em")
         self.slice = widgets.FloatSlider(
             value=5,
             min=0,
@@ -73,15 +63,7 @@ class Controls:
             layout=widgets.Layout(width="27em"),
             **_LABELLED,
         )
-        self.latency = widgets.BoundedFloatText(
-            value=0,
-            min=0,
-            max=3600,
-            step=0.1,
-            description="p95 latency cap, s (0: none)",
-            layout=widgets.Layout(width="18em"),
-            **_LABELLED,
-        )
+        self.latency = _number("p95 latency cap, s (0: none)", 0, (0, 3600), 0.1, width="18em")
         self.rules = widgets.IntSlider(
             value=MAX_RULES,
             min=1,
@@ -106,15 +88,7 @@ class Controls:
             for name in guards
         ]
         self.stakes_of = _dropdown("a wrong answer to", [EVERY, *classes], "which requests these stakes are of")
-        self.stakes = widgets.BoundedFloatText(
-            value=0,
-            min=0,
-            max=1e9,
-            step=0.01,
-            description="costs, USD (0: as the suite says)",
-            layout=widgets.Layout(width="21em"),
-            **_LABELLED,
-        )
+        self.stakes = _number("costs, USD (0: as the suite says)", 0, (0, 1e9), 0.01, width="21em")
         self.stakes_told = widgets.Label()
         self.asked = widgets.VBox(
             [
@@ -281,4 +255,12 @@ def _dropdown(label: str, options: Any, help_text: str) -> widgets.Dropdown:
         tooltip=help_text,
         layout=widgets.Layout(width="auto", max_width="26em"),
         **_LABELLED,
+    )
+
+
+def _number(label: str, value: float, bounds: tuple[float, float], step: float, *, width: str) -> Any:
+    low, high = bounds
+    layout = widgets.Layout(width=width)
+    return widgets.BoundedFloatText(
+        value=value, min=low, max=high, step=step, description=label, layout=layout, **_LABELLED
     )

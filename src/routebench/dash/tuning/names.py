@@ -12,7 +12,7 @@ from routebench.evaluate.choices import FloatArray
 
 HEIGHT_PX = 360
 PADDING_PX, PADDING_UPRIGHT_PX = 24, 16
-_DOT_PX, _YOU_PX = 4, 12
+_DOT_PX, _MARK_PX, _YOU_PX = 4, 8, 12
 _COSTS, _SHARES = ("cost", "cost_low", "cost_high"), ("quality", "low", "high")
 
 
@@ -27,7 +27,7 @@ class Names:
 
     def __init__(self, still: Mapping[str, pd.DataFrame], *, log: bool, width: int) -> None:
         self._still, self._models, self._log = list(still.values()), still["models"], log
-        self._across = max(200, (width or WIDTH) - BESIDE_PLOT_PX)
+        self._room = {"across": max(200.0, (width or WIDTH) - BESIDE_PLOT_PX), "height": float(HEIGHT_PX)}
         self._places, self._names = self._found([], _boxes(*self._pixels(still["points"], []), _DOT_PX))
 
     def among(self, you: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -39,13 +39,14 @@ class Names:
             you: the row of the setting, none where it cannot be drawn.
         """
         x, y = self._pixels(you, [you])
-        here = _boxes(x, y, _YOU_PX)
+        here, labels, room = _boxes(x, y, _YOU_PX), list(you["name"]), self._room
         places, names = self._places, self._names
-        if any(overlap(one, other) for one in here for other in names):
-            places, names = self._found(here, [])
-        found, _ = free_places(
-            x, y, list(you["name"]), range(len(you)), across=self._across, height=HEIGHT_PX, taken=names
-        )
+        found, _ = free_places(x, y, labels, range(len(you)), taken=names, **room)
+        if -1 in found or any(overlap(one, other) for one in here for other in names):
+            # It chooses first, and the models around it.
+            marks = _boxes(*self._pixels(self._models, []), _MARK_PX)
+            found, taken = free_places(x, y, labels, range(len(you)), taken=marks, **room)
+            places, _ = self._found([*here, *taken[len(you) + len(marks) :]], [])
         return _placed(self._models, places), _placed(you, [max(0, place) for place in found])
 
     def _found(self, taken: list[Box], dots: list[Box]) -> tuple[list[int], list[Box]]:
@@ -54,18 +55,17 @@ class Names:
         labels, n = list(self._models["label"]), len(self._models)
         # From the top: who stands above another has more places to choose from.
         order = [int(row) for row in np.argsort(y)]
-        room = {"across": self._across, "height": float(HEIGHT_PX)}
-        places, boxes = free_places(x, y, labels, order, taken=[*taken, *dots], **room)
+        places, boxes = free_places(x, y, labels, order, taken=[*taken, *dots], **self._room)
         names = [*taken, *boxes[n + len(taken) + len(dots) :]]
         left = [row for row in order if places[row] < 0]
-        over, boxes = free_places(x, y, labels, left, taken=names, **room)
+        over, boxes = free_places(x, y, labels, left, taken=names, **self._room)
         return [max(pair) for pair in zip(places, over, strict=True)], boxes
 
     def _pixels(self, rows: pd.DataFrame, beside: list[pd.DataFrame]) -> tuple[FloatArray, FloatArray]:
         drawn = [*self._still, *beside]
         costs = tuple(one[name] for one in drawn for name in _COSTS if name in one)
         shares = tuple(one[name] for one in drawn for name in _SHARES if name in one)
-        x = pixels(rows["cost"], costs, self._across, PADDING_PX, log=self._log)
+        x = pixels(rows["cost"], costs, self._room["across"], PADDING_PX, log=self._log)
         return x, HEIGHT_PX - pixels(rows["quality"], shares, HEIGHT_PX, PADDING_UPRIGHT_PX, log=False)
 
 

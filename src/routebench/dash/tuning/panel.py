@@ -22,7 +22,8 @@ from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.seal import Seal
 from routebench.dash.tuning.setting import BEST, Setting
-from routebench.dash.tuning.state import Tuning, Version
+from routebench.dash.tuning.state import Tuning
+from routebench.dash.tuning.version import Version
 from routebench.dash.tuning.versions import compare_versions
 from routebench.dash.tuning.why import Why
 from routebench.dash.tuning.work import Start, Work, in_sight, in_thread

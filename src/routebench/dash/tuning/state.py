@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,30 +13,11 @@ from routebench.dash.tuning.past import Past
 from routebench.dash.tuning.setting import MIX, Setting, check
 from routebench.dash.tuning.stakes import staked
 from routebench.dash.tuning.standing import Flips, Standing
+from routebench.dash.tuning.version import Version
 from routebench.errors import InputError
 from routebench.evaluate import Choices, Outcomes
-from routebench.rules import RuleSet
 from routebench.tune import Closest, Constraints, Curve, Found, Point, Study, Tuned
 from routebench.tune.constraints import shortfalls
-
-
-@dataclass(frozen=True, eq=False)
-class Version:
-    """A setting that was kept.
-
-    Attributes:
-        name: what it is called.
-        setting: what was asked.
-        standing: on the training half, out of fold.
-        ruleset: what it comes to, before its files are written.
-        tuned: with the test half looked at; None while that is sealed.
-    """
-
-    name: str
-    setting: Setting
-    standing: Standing
-    ruleset: RuleSet
-    tuned: Tuned | None = None
 
 
 class Tuning:

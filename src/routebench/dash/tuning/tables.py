@@ -9,7 +9,8 @@ import pandas as pd
 from routebench.dash.format import UNKNOWN, money, percent, points, seconds
 from routebench.dash.parts import Column
 from routebench.dash.tuning.standing import Standing
-from routebench.dash.tuning.state import Tuning, Version
+from routebench.dash.tuning.state import Tuning
+from routebench.dash.tuning.version import Version
 from routebench.tune import Tuned
 from routebench.tune.trials import Trial
 

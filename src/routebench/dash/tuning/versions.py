@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from routebench.dash.tuning.state import Tuning, Version
+from routebench.dash.tuning.state import Tuning
+from routebench.dash.tuning.version import Version
 from routebench.errors import InputError
 from routebench.evaluate import Choices, Comparison, Outcomes, compare
 from routebench.strategies import RulesFile, with_baselines
