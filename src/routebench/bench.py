@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from routebench.classes import check_classes
 from routebench.config import BenchConfig, load_config
-from routebench.errors import ConfigError, RulesError, StoreError, nearest
+from routebench.errors import ConfigError, InputError, RulesError, StoreError, nearest
 from routebench.grade import (
     Filing,
     Judging,
@@ -419,6 +419,20 @@ class Bench:
     def __repr__(self) -> str:
         names = ", ".join(model.name for model in self.models)
         return f"Bench({self.suite!r}, models {names}, store {str(self.store.path)!r})"
+
+
+def opened(what: Bench | str | Path) -> Bench:
+    """Returns a bench as it is, or the one that a path of a bench.yaml names: what every panel of a bench takes.
+
+    Raises:
+        InputError: it is neither.
+        ConfigError, SuiteError, StoreError: as `Bench`.
+    """
+    if isinstance(what, Bench):
+        return what
+    if isinstance(what, str | Path):
+        return Bench(what)
+    raise InputError(f"this takes a bench, not a {type(what).__name__}; give rb.Bench('bench.yaml') or the file's path")
 
 
 def cache_mode(environment: Mapping[str, str]) -> CacheMode:

@@ -158,8 +158,8 @@ def starter(folder: str | Path | None = None, *, live: bool | None = None) -> Be
 
     Args:
         folder: where it is laid out; a new temporary one when left out.
-        live: whether the embedded models themselves answer, which takes minutes, and not their recording; when left out,
-            where the environment variable ROUTEBENCH_LIVE is set.
+        live: whether the embedded models themselves answer, which takes minutes, and not their recording; when left
+            out, where the environment variable ROUTEBENCH_LIVE is set.
 
     Raises:
         InputError: the folder cannot be written.

@@ -46,7 +46,7 @@ def _look(page: Page, served: Served, out: Path) -> None:
         case = compared.locator(".rb-grid").nth(1).locator("tbody tr").first
         case.click()
         _still(compared)
-        _take(page, compared, out / "compare.png", height=1640)
+        _take(page, compared, out / "compare.png", height=1612)
         today = _tab(page, "Today")
         _still(today)
         _take(page, today, out / "today.png", height=800)

@@ -110,4 +110,3 @@ def test_from_prompts_to_a_rule_set(watched: Watched, lab: Lab) -> None:
     expect(cell(page, place["the last"])).to_contain_text("guards legal hold")
     assert main(["check", str(folder / "rules.yaml")]) == 0
     watched.check()
-

@@ -262,7 +262,9 @@ def test_settings_that_mean_the_same_are_one_batch_and_others_are_drawn_apart(
     suite = suite_of(60)
     store = answered(tmp_path, models, suite=suite)
 
-    def batch(of: Suite = suite, kind: Kind = "score", scale: str = "1-5", against: Against | None = None) -> BlindBatch:
+    def batch(
+        of: Suite = suite, kind: Kind = "score", scale: str = "1-5", against: Against | None = None
+    ) -> BlindBatch:
         return draw_batch(store, of, models, kind=kind, n=20, seed=0, scale=scale, at=at(), against=against)
 
     assert batch() == batch(against="reference")

@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> Store:
             completion("b-small-0", text=None, tool_calls=CALLS, finish_reason="tool_calls"),
             completion("b-small-1", text=None, tool_calls=[]),
             completion("c-small-0", text=""),
-            completion("c-small-1", status="error", error_kind="server", text=None),
+            completion("c-small-1", status="error", error_kind="server", text="cut o"),
             completion("a-large-0", text="large"),
         ],
     )
@@ -142,7 +142,12 @@ def test_one_case_is_read_with_grades_and_failures(store: Store, tmp_path: Path)
                 "rater": "anna",
                 "graded_at": EARLY,
             }
-            for grader, score, detail in ((grader_of(store, "c"), 0.5, "half"), ("human", 1.0, "never looked at"))
+            # Others before and after it, in whatever order they are read.
+            for grader, score, detail in (
+                ("human", 1.0, "never looked at"),
+                (grader_of(store, "c"), 0.5, "half"),
+                ("another", 1.0, "nor this"),
+            )
         ],
     )
     told = read_case_answers(store, "s", "c")

@@ -13,7 +13,7 @@ from tests.run.test_runner import Scripted, ok, start
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 
 
-def test_cells_are_counted_as_answered_failed_and_missing(tmp_path: Path) -> None:
+def test_cells_are_counted_as_answered_abstained_failed_and_missing(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.duckdb")
 
     def answer(_call: object, number: int) -> Completion:
@@ -21,7 +21,7 @@ def test_cells_are_counted_as_answered_failed_and_missing(tmp_path: Path) -> Non
 
     start(store, Scripted(answer), max_calls=4).wait(20)
     (one,) = count_cells(store, "s")
-    assert (one.model, one.cells, one.ok, one.failed, one.missing) == ("small", 6, 3, 1, 2)
+    assert (one.model, one.cells, one.ok, one.failed, one.abstained, one.missing) == ("small", 6, 3, 0, 1, 2)
     assert one.billed_usd == pytest.approx(0.006)
     assert one.latency_p50_s == pytest.approx(0.1)
     assert count_cells(store, "unknown") == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from routebench import __version__
-from routebench.bench import Bench
+from routebench.bench import Bench, opened
 from routebench.dash.browsing import browse
 from routebench.dash.comparing import ComparePanel
 from routebench.dash.grading import grader
@@ -35,7 +35,7 @@ class Cockpit(Panel):
     """The panels of a bench, one at a time.
 
     Args:
-        bench: whose.
+        bench: whose; or the path of a bench.yaml.
         strategies: what is compared, besides the baselines; the rules, the router of today and tuned-by-hand `rules`
             when left out.
         rules: a rules.yaml: compared, put beside the router of today, and its coverage shown.
@@ -161,7 +161,7 @@ _TOLD = {
 
 
 def cockpit(
-    bench: Bench,
+    bench: Bench | str | Path,
     *,
     strategies: Sequence[str | Strategy] | None = None,
     rules: str | Path | None = None,
@@ -179,7 +179,7 @@ def cockpit(
         read_only: whether nothing may be sent, written or exported.
         cap_usd: the most that all runs from here may cost together, in US dollars.
     """
-    return Cockpit(bench, strategies=strategies, rules=rules, today=today, read_only=read_only, cap_usd=cap_usd)
+    return Cockpit(opened(bench), strategies=strategies, rules=rules, today=today, read_only=read_only, cap_usd=cap_usd)
 
 
 def _makers(

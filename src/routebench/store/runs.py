@@ -36,7 +36,8 @@ class CellCounts:
     """How far one model's cells of a suite have come.
 
     Attributes:
-        failed: cells with an error in place of an answer.
+        failed: cells with an error in place of an answer, abstentions aside.
+        abstained: cells whose model refused to answer.
         billed_usd: the known bills of the completions that count, None where none is known.
         n_unbilled: of how many the bill is unknown.
         latency_p50_s: of the answers, None where none is known.
@@ -47,6 +48,7 @@ class CellCounts:
     cells: int
     ok: int
     failed: int
+    abstained: int
     billed_usd: float | None
     n_unbilled: int
     latency_p50_s: float | None
@@ -56,7 +58,7 @@ class CellCounts:
     @property
     def missing(self) -> int:
         """Cells with neither an answer nor an error."""
-        return self.cells - self.ok - self.failed
+        return self.cells - self.ok - self.failed - self.abstained
 
 
 def read_runs(store: Store, suite: str, *, last: int = 20) -> list[RunRecord]:
@@ -78,8 +80,9 @@ def read_runs(store: Store, suite: str, *, last: int = 20) -> list[RunRecord]:
 _COUNTS = """
     WITH cell AS (SELECT hash(request_key) AS h, model FROM cells WHERE suite = $suite),
     done AS (
-        SELECT hash(request_key) AS h, status, billed_cost_usd, latency_s, started_at FROM {counted})
-    SELECT cell.model, count(*), count(*) FILTER (status = 'ok'), count(*) FILTER (status = 'error'),
+        SELECT hash(request_key) AS h, status, error_kind, billed_cost_usd, latency_s, started_at FROM {counted})
+    SELECT cell.model, count(*), count(*) FILTER (status = 'ok'), count(*) FILTER (status = 'error' AND error_kind IS DISTINCT FROM 'abstained'),
+        count(*) FILTER (status = 'error' AND error_kind = 'abstained'),
         sum(billed_cost_usd), count(status) - count(billed_cost_usd),
         quantile_cont(latency_s, 0.5) FILTER (status = 'ok'), quantile_cont(latency_s, 0.95) FILTER (status = 'ok'),
         max(started_at)

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 import routebench as rb
+from routebench.dash.grading.opening import grader
 from routebench.dash.grading.pad import buttons_of
-from routebench.dash.grading.panel import GraderPanel, grader
-from routebench.dash.grading.state import SHOWN_CHARACTERS, Sitting
+from routebench.dash.grading.panel import GraderPanel
+from routebench.dash.grading.shown import SHOWN_CHARACTERS
+from routebench.dash.grading.state import Sitting
 from routebench.errors import ConfigError, InputError
 from routebench.grade.blind import PAIR_WORDS
 from routebench.store import Store, purge

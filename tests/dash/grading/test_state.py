@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from routebench.dash.grading.state import UNLOCKED_AT, Shown, Sitting
+from routebench.dash.grading.shown import Shown
+from routebench.dash.grading.state import UNLOCKED_AT, Sitting
 from routebench.errors import ConfigError, InputError, OutcomesError, StoreError
 from routebench.packing import pack
 from routebench.store import Store, add_completions, open_store, purge, sql

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ import routebench as rb
 from routebench.dash.today import TodayPanel
 from routebench.dash.today.state import Standing
 from routebench.demonstration import TODAY as RECORDED
-from routebench.demonstration import starter
+from routebench.demonstration import lay_out, recording
+from routebench.evaluate import replay
 from tests.dash.comparing.test_panel import states
 from tests.dash.comparisons import RULES, TODAY, compared, outcomes
 
@@ -55,13 +57,27 @@ def test_it_is_saved_with_both_pictures(panel: TodayPanel, tmp_path: Path) -> No
     assert panel.save(tmp_path / "today.html").read_text(encoding="utf-8").count("<svg") == 2
 
 
+class Asked(rb.Bench):
+    """A bench that keeps what it was asked to tune for."""
+
+    def tune(self, **asked: Any) -> rb.Tuned:
+        """Tunes as ever."""
+        self.asked = asked
+        return super().tune(**asked)
+
+
 def test_rules_are_tuned_for_the_money_that_today_costs(tmp_path: Path) -> None:
-    bench = starter(tmp_path, live=False)
+    lay_out(tmp_path)
+    bench = Asked(tmp_path / "bench.yaml", recorded=recording())
     bench.run().wait()
     panel = rb.today(bench, tmp_path / RECORDED, requests_per_month=1e6)
     assert panel.result.today is not None
     assert panel.selection[1].startswith("rules:")
     assert "less a month" in panel.reading
+    router = rb.Decisions(tmp_path / RECORDED)
+    router.fit(train := panel.result.half.train)
+    cost = 1000 * float(np.mean(replay(train, router.peek(train)[0]).cost_usd))
+    assert bench.asked["max_cost_usd_per_1k"] == pytest.approx(cost)
     written = tmp_path / "rules.yaml"
     bench.tune(max_quality_drop=0.05).export(written)
     again = rb.today(bench, tmp_path / RECORDED, rules=written)

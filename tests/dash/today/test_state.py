@@ -69,6 +69,9 @@ def test_categories_are_judged_together_and_small_ones_not_at_all(standing: Stan
     assert set(frame.index) == {"sum", "word"}
     assert frame.loc["sum", "verdict"] == "▲ better"
     assert frame.loc["sum", "n"] == int((standing.against.half.test.cases.category == "sum").sum())
+    assert frame.loc["word", "verdict"] not in ("▲ better", "▼ worse")
+    dear = Standing(standing.comparison, "always:large").by_category()
+    assert (dear.loc["sum", "verdict"], dear.loc["word", "verdict"]) == ("▲ better", "▼ worse")
     small = Standing(compared(outcomes(90)))
     assert set(small.by_category()["verdict"]) == {TOO_FEW}
     assert any("2 of 2 categories have fewer than 30 held-out cases (" in text for text in small.doubts)

@@ -175,7 +175,7 @@ def test_what_became_of_the_last_run_is_told(tmp_path: Path) -> None:
         alive = Stored.read(store, "s")
         assert alive.is_alive
         assert "goes on in another process" in alive.story
-    assert stored.rows()[0][:4] == ("small", "2/6", "0", "4")
+    assert stored.rows()[0][:5] == ("small", "2/6", "0", "0", "4")
 
 
 def test_scores_are_hidden_until_there_are_enough_of_them(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from routebench.dash.comparing.state import EVERYTHING, Compared
 from routebench.dash.comparing.summary import COLUMNS
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel, numbers_of
 from routebench.dash.placing import WIDTH, placed, placed_alone
-from routebench.errors import RoutebenchError
+from routebench.errors import InputError, RoutebenchError
 from routebench.evaluate import Comparison
 
 _LISTED = 20
@@ -274,5 +274,14 @@ class ComparePanel(Panel):
 
 
 def compare(comparison: Comparison) -> ComparePanel:
-    """Returns the panel of a comparison; the last expression of a cell displays it."""
+    """Returns the panel of a comparison; the last expression of a cell displays it.
+
+    Args:
+        comparison: what `bench.compare()` gave.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(comparison, Comparison):
+        raise InputError(f"rb.compare shows a comparison, not a {type(comparison).__name__}; give bench.compare()")
     return ComparePanel(comparison)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.dash.grading.panel import GraderPanel, grader
+from routebench.dash.grading.opening import grader
+from routebench.dash.grading.panel import GraderPanel
 
 __all__ = ["GraderPanel", "grader"]

@@ -9,7 +9,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from routebench.dash.grading.state import SHOWN_CHARACTERS, Shown
+from routebench.dash.grading.shown import SHOWN_CHARACTERS, Shown
 from routebench.grade.blind import SCALES, SKIP
 
 Button = Mapping[str, str]
@@ -103,13 +103,16 @@ class Pad(anywidget.AnyWidget):
             self.undoes = undoes
 
     def _pressed(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
-        if content.get("do") == "undo":
-            self._undone()
-        # A second press that was meant for the item before is no verdict on this one.
-        elif content.get("place") == self.shown.get("place", -1):
-            self._said(str(content.get("word")), str(content.get("note") or ""), float(content.get("taken_s") or 0.0))
-        # Whatever came of it: the page waits for an answer before it takes the next press.
-        self.send({"kind": "heard"})
+        try:
+            if content.get("do") == "undo":
+                self._undone()
+            # A second press that was meant for the item before is no verdict on this one.
+            elif content.get("place") == self.shown.get("place", -1):
+                note, taken_s = str(content.get("note") or ""), float(content.get("taken_s") or 0.0)
+                self._said(str(content.get("word")), note, taken_s)
+        finally:
+            # Whatever came of it: the page waits for an answer before it takes the next press.
+            self.send({"kind": "heard"})
 
 
 def _sent(shown: Shown) -> dict[str, Any]:

@@ -11,20 +11,15 @@ import ipywidgets as widgets
 from routebench.dash.grading.pad import Pad
 from routebench.dash.grading.pictures import middle_rows, picture_rows, standing_chart
 from routebench.dash.grading.result import Graded
-from routebench.dash.grading.state import Shown, Sitting
+from routebench.dash.grading.shown import Shown
+from routebench.dash.grading.state import Sitting
 from routebench.dash.grading.tables import footer_of, head_of, reading_of, tables_of, waiting_of
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, Panel
-from routebench.errors import ConfigError, RoutebenchError, nearest
-from routebench.grade.blind import Against, Kind
-from routebench.store import Store
+from routebench.errors import ConfigError, RoutebenchError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from routebench.bench import Bench
-
-_LOCK_TIMEOUT_S = 2.0
-"""A key that waits longer for another process would seem dead; nothing is lost, it can be pressed again."""
 _PAIR_COLUMNS = (Column("left", "left"), Column("right", "right"))
 _ANSWER_COLUMNS = (Column("left", "answer of"),)
 _NUMBER_COLUMNS = (
@@ -264,58 +259,3 @@ class GraderPanel(Panel):
             self._picture.feed(self.reading, **data)
         else:
             self._picture.show(standing_chart(result, len(rows)), self.reading, data)
-
-
-def grader(
-    bench: Bench,
-    grader: str = "me",
-    *,
-    kind: Kind = "pairwise",
-    n: int = 60,
-    seed: int = 0,
-    models: Sequence[str] | None = None,
-    scale: str = "1-5",
-    against: Against | None = None,
-) -> GraderPanel:
-    """Returns the panel that grades a bench's answers blindly; the last expression of a cell displays it.
-
-    The same call goes on where it was left. Somebody else with the same seed is shown the same.
-
-    Args:
-        bench: whose answers.
-        grader: who grades.
-        kind: `pairwise`, which of two answers is better, or `score`.
-        n: how many are shown; a tenth of them are silent repeats.
-        seed: of the draw.
-        models: whose answers; all when left out.
-        scale: of scores, `1-5` or `0-9`; its ends are 0 and 1.
-        against: what an answer is paired with, another `model` or the case's `reference`; left out, the reference where
-            a `pairwise` judge grades, else a model.
-    """
-
-    def sit() -> Sitting:
-        known = [model.name for model in bench.models]
-        for name in models or ():
-            if name not in known:
-                raise ConfigError(f"there is no model {name!r}{nearest(name, known)}; the bench has {', '.join(known)}")
-        store = bench.store
-        if store.pack is None:
-            store = Store(store.path, lock_timeout_s=_LOCK_TIMEOUT_S)
-            # What judges have said is read first: it decides what they are in doubt about.
-            bench.grade()
-        return Sitting(
-            store,
-            bench.suite,
-            [name for name in known if models is None or name in models],
-            rater=grader,
-            kind=kind,
-            n=n,
-            seed=seed,
-            scale=scale,
-            against=against,
-        )
-
-    given = {"kind": kind, "n": n, "seed": seed, "models": models, "scale": scale, "against": against}
-    usual = {"kind": "pairwise", "n": 60, "seed": 0, "models": None, "scale": "1-5", "against": None}
-    told = "".join(f", {name}={value!r}" for name, value in given.items() if value != usual[name])
-    return GraderPanel(sit, told=f"rb.grader(bench, {grader!r}{told})")

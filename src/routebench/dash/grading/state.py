@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from routebench.bench import utc_now
 from routebench.dash.grading.result import Graded, amount_to, items_of
+from routebench.dash.grading.shown import Progress, Shown, why_nothing
 from routebench.errors import ConfigError, InputError, OutcomesError, StoreError, nearest
 from routebench.grade.blind import SKIP, Against, Kind, draw_batch, grade_of, words_of
 from routebench.grade.judge import JUDGING, as_text, prompt_of
@@ -34,42 +34,9 @@ from routebench.suites import Suite
 
 UNLOCKED_AT = 20
 """Results are shown from so many verdicts on, or at the end of a smaller batch: earlier ones would lead the next."""
-SHOWN_CHARACTERS = 20_000
 _RATER = re.compile(r"[^\s#,][^#,\x00-\x1f]{0,63}")
 _RECENT = 15
 """Verdicts from which the time that is left is guessed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What stands before the person: nothing here tells whose answer it is, what it cost, or what a judge said.
-
-    Attributes:
-        place: from 0 on.
-        reference: None where there is none, or where it is one of the two sides.
-        right: None where single answers are scored.
-    """
-
-    place: int
-    prompt: str
-    left: str
-    right: str | None
-    reference: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the person is.
-
-    Attributes:
-        left_s: seconds that the rest will take at the recent pace; None while unknown.
-    """
-
-    total: int
-    done: int
-    ties: int
-    skipped: int
-    left_s: float | None
 
 
 class Sitting:
@@ -129,7 +96,7 @@ class Sitting:
         self.rater = rater
         self.batch = draw_batch(store, suite, models, kind=kind, n=n, seed=seed, scale=scale, against=against, at=now())
         if not self.batch.items:
-            raise OutcomesError(_nothing(self.batch.counts, suite.name, kind, models))
+            raise OutcomesError(why_nothing(self.batch.counts, suite.name, kind, models))
         self._texts = read_shown_texts(store, self.batch.batch_id)
         self._codes = _codes(self.batch)
         self._scored: pd.DataFrame | None = None
@@ -333,19 +300,3 @@ def _codes(batch: BlindBatch) -> dict[str, str]:
     # Of every batch others: who was told the names of one must not know those of the next.
     order = np.random.default_rng(int(batch.batch_id, 16)).permutation(len(batch.models))
     return {name: f"model {place + 1}" for name, place in zip(batch.models, order.tolist(), strict=True)}
-
-
-def _nothing(counts: Mapping[str, int], suite: str, kind: str, models: Sequence[str]) -> str:
-    """Why there is nothing to show, and what helps."""
-    if counts.get("no_text"):
-        return (
-            f"of {counts['no_text']} answers of suite {suite!r} no text is kept, and blind grading shows texts; keep "
-            "them (`store: {text: redacted}`) and ask again with cache='refresh', or import the column `response` too"
-        )
-    if counts.get("identical"):
-        return f"no pairs with different answers (identical {counts['identical']}); give other models, or kind='score'"
-    if kind == "pairwise" and len(models) < 2 and not counts.get("no_reference"):
-        return "pairs take two models, and here is one; add a second model, or grade with kind='score'"
-    if counts.get("no_reference"):
-        return "no case has a reference to compare with; give against='model', or kind='score'"
-    return f"suite {suite!r} has no answers yet; run it first: bench.run().wait()"

@@ -25,7 +25,7 @@ _SEED = 42
 
 
 def today(
-    bench: Bench,
+    bench: Bench | str | Path,
     decisions: str | Path | Decisions,
     *,
     rules: str | Path | RuleSet | Tuned | None = None,
@@ -34,7 +34,7 @@ def today(
     """Returns the panel of the router of today beside a rule set; the last expression of a cell displays it.
 
     Args:
-        bench: whose outcomes both are replayed on.
+        bench: whose outcomes both are replayed on; or the path of a bench.yaml.
         decisions: what the router of today decided for the suite's cases, as `routebench decisions` records it.
         rules: a rules.yaml, a rule set or what `bench.tune` gave; when left out one is tuned for the best quality at no
             more than the router of today costs.
@@ -43,7 +43,9 @@ def today(
     Raises:
         OutcomesError: the decisions are of another suite or other models.
     """
-    return TodayPanel(stand(bench, decisions, rules=rules, requests_per_month=requests_per_month))
+    from routebench.bench import opened
+
+    return TodayPanel(stand(opened(bench), decisions, rules=rules, requests_per_month=requests_per_month))
 
 
 def stand(

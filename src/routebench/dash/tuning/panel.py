@@ -378,19 +378,21 @@ class TunerPanel(Panel):
         return script(self.state, config=str(self._bench.config.path), seed=self._seed, path=path)
 
 
-def tuner(bench: Bench, *, seed: int = 42, read_only: bool = False, folder: str | Path | None = None) -> TunerPanel:
+def tuner(
+    bench: Bench | str | Path, *, seed: int = 42, read_only: bool = False, folder: str | Path | None = None
+) -> TunerPanel:
     """Returns the tuner of a bench; the last expression of a cell displays it.
 
     Args:
-        bench: whose outcomes.
+        bench: whose outcomes; or the path of a bench.yaml.
         seed: of the split.
         read_only: whether nothing may be written.
         folder: the only one that the page may write into; None where any path will do.
     """
-    from routebench.bench import utc_now
+    from routebench.bench import opened, utc_now
 
     into = None if folder is None else Path(folder)
-    return TunerPanel(bench, seed=seed, read_only=read_only, folder=into, now=utc_now)
+    return TunerPanel(opened(bench), seed=seed, read_only=read_only, folder=into, now=utc_now)
 
 
 def _footer(bench: Bench, seed: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from routebench.dash.format import money
@@ -135,6 +136,9 @@ class RunPanel(Panel):
         self.say("Starting: the cells are noted in the store.")
         try:
             self.watch.start(controls.cap_usd(), controls.max_calls())
+        except RoutebenchError as error:
+            self.say(f"Not started: {error}")
+            raise
         finally:
             controls.start.disabled = False
         self.result = None
@@ -284,17 +288,19 @@ class RunPanel(Panel):
         return () if what is None else tuple(model.name for model in what.models)
 
 
-def live(what: Run | Bench, *, cap_usd: float | None = None, read_only: bool = False) -> RunPanel:
+def live(what: Run | Bench | str | Path, *, cap_usd: float | None = None, read_only: bool = False) -> RunPanel:
     """Returns the panel of a run, or of a bench; the last expression of a cell displays it.
 
     Of a bench it opens with the priced plan. A run of the same suite that goes on already, in this kernel or in another
     process, is followed instead.
 
     Args:
-        what: a run, or a bench.
+        what: a run, a bench, or the path of a bench.yaml.
         cap_usd: the most that all runs of this panel may be billed together.
         read_only: whether nothing can be begun, paused or stopped.
     """
     if isinstance(what, Run):
         return RunPanel(Watch(run=what, read_only=read_only))
-    return RunPanel(Watch(what, cap_usd=cap_usd, read_only=read_only))
+    from routebench.bench import opened
+
+    return RunPanel(Watch(opened(what), cap_usd=cap_usd, read_only=read_only))

@@ -15,11 +15,16 @@ SCORED_FROM = 30
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The mean score of a model's graded answers so far, with its 95 % interval; None below `SCORED_FROM` of them."""
+    """The mean score of a model's graded answers so far, with its 95 % interval; None below `SCORED_FROM` of them.
+
+    Attributes:
+        of_few: the mean of fewer than that, for when no more will come.
+    """
 
     n: int
     mean: float | None = None
     ci95: tuple[float, float] | None = None
+    of_few: float | None = None
 
 
 def mean_scores(store: Store, suite: str, models: Sequence[str]) -> dict[str, Score]:
@@ -43,5 +48,6 @@ def mean_scores(store: Store, suite: str, models: Sequence[str]) -> dict[str, Sc
         at = case[mine].astype(int)
         interval = mean_interval(score[mine], groups[at], weights[at], share=True) if n >= SCORED_FROM else None
         if n:
-            told[name] = Score(n) if interval is None else Score(n, interval.mean, interval.ci95)
+            few = float(np.average(score[mine], weights=weights[at]))
+            told[name] = Score(n, of_few=few) if interval is None else Score(n, interval.mean, interval.ci95)
     return told

@@ -9,7 +9,7 @@ from routebench.dash.format import UNKNOWN, money
 from routebench.run import is_alive
 from routebench.store import CellCounts, RunRecord, Store, count_cells, read_runs
 
-STORED_COLUMNS = ("model", "answered", "failed", "missing", "p50", "p95", "spent", "latest")
+STORED_COLUMNS = ("model", "answered", "failed", "abstained", "missing", "p50", "p95", "spent", "latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Stored:
     @property
     def n_done(self) -> int:
         """Of these, how many have an answer or an error."""
-        return sum(one.ok + one.failed for one in self.cells)
+        return sum(one.cells - one.missing for one in self.cells)
 
     @property
     def story(self) -> str:
@@ -70,6 +70,7 @@ class Stored:
                 one.model,
                 f"{one.ok:,}/{one.cells:,}",
                 f"{one.failed:,}",
+                f"{one.abstained:,}",
                 f"{one.missing:,}",
                 one.latency_p50_s,
                 one.latency_p95_s,

@@ -34,6 +34,7 @@ PROBLEM_COLUMNS = (
 
 def model_frame(look: Look, scores: Mapping[str, Score]) -> pd.DataFrame:
     """Returns a row of MODEL_COLUMNS a model."""
+    ended = look.progress.status not in ("pending", "running", "paused")
     rows = [
         (
             model.name,
@@ -46,7 +47,7 @@ def model_frame(look: Look, scores: Mapping[str, Score]) -> pd.DataFrame:
             model.latency_p95_s,
             model.billed_usd if model.n_billed else None,
             model.done - model.n_billed,
-            score_text(scores.get(model.name)),
+            score_text(scores.get(model.name), ended=ended),
         )
         for model in look.progress.models
     ]
@@ -54,10 +55,12 @@ def model_frame(look: Look, scores: Mapping[str, Score]) -> pd.DataFrame:
     return frame.astype({"p50_s": float, "p95_s": float, "spent_usd": float}).set_index(frame["name"])
 
 
-def score_text(score: Score | None) -> str | None:
-    """A mean score as it may be shown while a run goes; None where nothing is graded."""
+def score_text(score: Score | None, *, ended: bool) -> str | None:
+    """A mean score as it may be shown while a run goes, or after it; None where nothing is graded."""
     if score is None:
         return None
+    if score.mean is None and ended:
+        return f"{percent(score.of_few)} of {score.n}: too few to decide"
     if score.mean is None:
         return f"hidden until {SCORED_FROM} ({score.n})"
     return percent(score.mean, score.ci95)
