@@ -273,3 +273,15 @@ def test_settings_that_mean_the_same_are_one_batch_and_others_are_drawn_apart(
     assert batch(judged, "pairwise") == batch(judged, "pairwise", against="reference")
     # Who was told the names of one must not find the same answers in the same order in the next.
     assert [item.left for item in batch().items] != [item.left for item in batch(scale="0-9").items]
+
+
+def test_neither_order_nor_sides_tell_what_is_shown() -> None:
+    pool = units(300, np.arange(300) < 150)
+    doubtful_early, left = [], np.zeros(60)
+    for seed in range(200):
+        items = draw(pool, 60, seed)
+        doubtful_early.append(np.mean([item.doubtful for item in items[:20]]))
+        left += [item.left.model == "small" for item in items]
+    # Two thirds at any place, and each model on each side half of the time.
+    assert np.mean(doubtful_early) == pytest.approx(2 / 3, abs=0.03)
+    assert (np.abs(left / 200 - 0.5) < 0.18).all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from routebench.serving import Page
 
 _GENERATED = ""
+_BY_SIGNAL = 128
+"""What a shell adds to the number of the signal that ended a command."""
 
 
 def _dashboard(arguments: argparse.Namespace) -> int:
@@ -33,7 +37,11 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         token=new_token() if arguments.token == _GENERATED else arguments.token,
         cap_usd=arguments.cap_usd,
     )
-    with _page(arguments) as page, open_dashboard(page, access, keys=page.key_names()) as dashboard:
+    access.check_free()
+    # Not to stdout, which is for the JSON.
+    what = "the demonstration" if arguments.config is None else arguments.config
+    print(f"opening {what}, one moment …", file=sys.stderr, flush=True)
+    with _ended_in_order(), _page(arguments) as page, open_dashboard(page, access, keys=page.key_names()) as dashboard:
         if arguments.json:
             print_json({"url": dashboard.url, "read_only": page.read_only, "cap_usd": page.cap_usd})
         else:
@@ -44,6 +52,26 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             code = 0
     return DONE if code == 0 else BAD
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Turns the signals that end a service into an exit that shuts down and tidies up, as Ctrl-C does."""
+
+    def end(number: int, _frame: object) -> None:
+        for one in before:
+            # A second one must not interrupt the tidying.
+            signal.signal(one, signal.SIG_IGN)
+        sys.exit(_BY_SIGNAL + number)
+
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    for one in before:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextmanager

@@ -24,6 +24,11 @@ from routebench.evaluate.protocol import Strategy
 from routebench.strategies import Decisions, RulesFile
 
 _SEED = 42
+_DEMO = "DEMO: recorded answers of embedded models. "
+_PLAYED = (
+    "DEMO: this is no run of today. The calls below were played from a recording; no model was asked, and nothing was "
+    "paid."
+)
 _RATES = {"which of two answers is better": "pairwise", "how good one answer is": "score"}
 
 Make = Callable[[], Callable[[], Panel]]
@@ -42,6 +47,8 @@ class Cockpit(Panel):
         today: decisions of the router that runs today.
         read_only: whether nothing may be sent, written or exported.
         cap_usd: the most that all runs from here may cost together, in US dollars.
+        folder: the only one that the page may export into; None where any path will do.
+        demo: whether it is marked DEMO: its answers were recorded.
 
     Attributes:
         panels: those that were opened so far, by name.
@@ -60,10 +67,15 @@ class Cockpit(Panel):
         today: str | Path | None = None,
         read_only: bool = False,
         cap_usd: float | None = None,
+        folder: str | Path | None = None,
+        demo: bool = False,
     ) -> None:
         self.bench = bench
+        self.demo = demo
         self.panels: dict[str, Panel] = {}
-        self._makers = _makers(bench, strategies, rules, today, read_only=read_only, cap_usd=cap_usd)
+        self._makers = _makers(
+            bench, strategies, rules, today, read_only=read_only, cap_usd=cap_usd, folder=folder, demo=demo
+        )
         # One at a time: two that read everything at once take twice as long, and the kernel stays free meanwhile.
         self._making = ThreadPoolExecutor(1, thread_name_prefix="routebench-cockpit")
         self._asked: set[str] = set()
@@ -72,13 +84,13 @@ class Cockpit(Panel):
         )
         self._places = {name: widgets.VBox(layout=widgets.Layout(width="100%")) for name in self._makers}
         super().__init__(
-            title=f"Cockpit: {bench.suite.name}",
+            title=f"Cockpit: {bench.suite.name}{' (DEMO)' if demo else ''}",
             children=[self._tabs, *self._places.values()],
             footer=f"suite {bench.suite.name}; routebench {__version__}",
             css=Path(__file__).parent / "cockpit.css",
         )
         self.widget.add_class("rb-cockpit")
-        self.reading = _reading(bench, read_only=read_only, cap_usd=cap_usd)
+        self.reading = (_DEMO if demo else "") + _reading(bench, read_only=read_only, cap_usd=cap_usd)
         self._tabs.observe(lambda change: self.show(change["new"]), "value")
         self.show(self._tabs.value)
 
@@ -141,7 +153,8 @@ class Cockpit(Panel):
         self.panels[name] = panel
         if self.selection == name:
             self.result = panel
-        self._places[name].children = (panel.inside(),)
+        played = widgets.HTML(f"<p class='rb-played'>{_PLAYED}</p>")
+        self._places[name].children = (*([played] if self.demo and name == "Run" else []), panel.inside())
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -168,6 +181,8 @@ def cockpit(
     today: str | Path | None = None,
     read_only: bool = False,
     cap_usd: float | None = None,
+    folder: str | Path | None = None,
+    demo: bool = False,
 ) -> Cockpit:
     """Returns all panels of a bench on one page; the last expression of a cell displays it.
 
@@ -178,8 +193,19 @@ def cockpit(
         today: decisions of the router that runs today, as `routebench decisions` records them.
         read_only: whether nothing may be sent, written or exported.
         cap_usd: the most that all runs from here may cost together, in US dollars.
+        folder: the only one that the page may export into; None where any path will do.
+        demo: whether it is marked DEMO: its answers were recorded.
     """
-    return Cockpit(opened(bench), strategies=strategies, rules=rules, today=today, read_only=read_only, cap_usd=cap_usd)
+    return Cockpit(
+        opened(bench),
+        strategies=strategies,
+        rules=rules,
+        today=today,
+        read_only=read_only,
+        cap_usd=cap_usd,
+        folder=folder,
+        demo=demo,
+    )
 
 
 def _makers(
@@ -190,18 +216,20 @@ def _makers(
     *,
     read_only: bool,
     cap_usd: float | None,
+    folder: str | Path | None,
+    demo: bool,
 ) -> dict[str, Make]:
     def compared() -> Callable[[], Panel]:
         chosen = strategies
         if chosen is None:
             router = [] if today is None else [Decisions(today)]
             chosen = [*router, "rules" if rules is None else RulesFile(rules)]
-        return partial(ComparePanel, bench.compare(chosen, seeds=(_SEED,)))
+        return partial(ComparePanel, bench.compare(chosen, seeds=(_SEED,)), demo=demo)
 
     makers: dict[str, Make] = {"Compare": compared}
     if today is not None:
         makers["Today"] = lambda: partial(TodayPanel, stand(bench, today, rules=rules))
-    makers["Tune"] = lambda: partial(tuner, bench, read_only=read_only)
+    makers["Tune"] = lambda: partial(tuner, bench, read_only=read_only, folder=folder)
     makers["Run"] = lambda: partial(live, bench, read_only=read_only, cap_usd=cap_usd)
     makers["Browse"] = lambda: partial(browse, bench, rules)
     if not read_only:
@@ -220,6 +248,7 @@ class _Reception(Panel):
         begin.on_click(lambda _button: self._begin())
         super().__init__(title=f"Grade: {bench.suite.name}", children=[self.row(self._who, self._what, begin)])
         self.reading = "People grade answers without knowing whose they are; the same name goes on where it left off."
+        self._box = widgets.VBox([self.widget], layout=widgets.Layout(width="100%"))
 
     def code(self) -> str:
         """The Python that gives the same."""
@@ -227,8 +256,8 @@ class _Reception(Panel):
         return f"rb.grader(bench, {who!r}, kind={_RATES[self._what.value]!r})"
 
     def inside(self) -> widgets.Box:
-        """Returns the questions, in whose place the grader comes."""
-        return self.widget
+        """Returns the questions, in whose place the grader comes whole."""
+        return self._box
 
     def _begin(self) -> None:
         self.clear()
@@ -241,7 +270,7 @@ class _Reception(Panel):
         except RoutebenchError as error:
             self.refuse(error)
             return
-        self.widget.children = (self.result.inside(),)
+        self._box.children = (self.result.inside(),)
 
 
 def _reading(bench: Bench, *, read_only: bool, cap_usd: float | None) -> str:

@@ -33,7 +33,7 @@ class Damage:
             return "What wrong answers cost is unknown: no case has stakes."
         unknown = f"; of {self.n_unknown:,} others the stakes are unknown" if self.n_unknown else ""
         return (
-            f"Expected damage by wrong answers: ${self.usd_per_1k:,.3g} per 1,000 requests, over the {self.n:,} cases "
+            f"Expected damage by wrong answers: ${_dollars(self.usd_per_1k)} per 1,000 requests, over the {self.n:,} cases "
             f"whose stakes are known{unknown}."
         )
 
@@ -77,3 +77,8 @@ def with_stakes(outcomes: Outcomes, stakes_usd: Mapping[str, float]) -> Outcomes
         filled[inside] = np.fmax(filled[inside], usd)
     known = ~np.isnan(cases.stakes_usd)
     return replace(outcomes, cases=replace(cases, stakes_usd=np.where(known, cases.stakes_usd, filled)))
+
+
+def _dollars(value: float) -> str:
+    """Three digits, and no exponent that people take for a small sum."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -115,9 +115,7 @@ def _port(process: subprocess.Popen[str], access: Access) -> int:
         raise ConfigError("the dashboard's server ended before it listened; its own lines above say why")
     told = json.loads(line)
     if "error" in told:
-        raise ConfigError(
-            f"{access.host}:{access.port}: {told['error']}; choose another --port (0 for any that is free) or --host"
-        )
+        raise access.refusal(str(told["error"]))
     return int(told["port"])
 
 

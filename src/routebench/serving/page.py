@@ -32,6 +32,7 @@ class Page:
         today: decisions of the router that runs today.
         recorded: a recording that answers in place of every provider.
         cap_usd: the most that all runs may cost together, in US dollars; None where nothing is sent.
+        demo: whether it is marked DEMO: its answers were recorded.
     """
 
     config: str
@@ -39,6 +40,7 @@ class Page:
     today: str | None = None
     recorded: str | None = None
     cap_usd: float | None = None
+    demo: bool = False
 
     @classmethod
     def of(
@@ -108,7 +110,7 @@ class Page:
         """
         store = load_config(self.config).store_path
         if self.read_only and not is_pack(store):
-            store = Store.snapshot(store, tempfile.mkdtemp(prefix="store-", dir=folder)).path
+            store = Store.snapshot(store, tempfile.mkdtemp(prefix=_copy_prefix(_kernel()), dir=folder)).path
         return Bench(
             self.config, store=store, recorded=self.recorded, purse=Purse(folder / _PURSE, self.cap_usd or 0.0)
         )
@@ -119,7 +121,25 @@ def demonstration_page(folder: Path) -> Page:
     lay_out(folder)
     bench = Bench(folder / "bench.yaml", recorded=recording())
     bench.run().wait()
-    return Page(str(bench.config.path), today=str(folder / TODAY))
+    return Page(str(bench.config.path), today=str(folder / TODAY), demo=True)
+
+
+def copies_of(folder: Path, kernel: str) -> list[Path]:
+    """The folders of what a kernel has copied to work on."""
+    return list(folder.glob(f"{_copy_prefix(kernel)}*"))
+
+
+def _copy_prefix(kernel: str) -> str:
+    return f"store-{kernel}-"
+
+
+def _kernel() -> str:
+    """The id of the kernel that this is; an empty string where it is none."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    if not IPKernelApp.initialized():
+        return ""
+    return Path(IPKernelApp.instance().connection_file).stem.removeprefix("kernel-")
 
 
 def open_page(settings: str) -> Any:
@@ -130,7 +150,15 @@ def open_page(settings: str) -> Any:
     page = Page(**json.loads(path.read_text(encoding="utf-8")))
     try:
         bench = page.open(path.parent)
-        return cockpit(bench, rules=page.rules, today=page.today, read_only=page.read_only, cap_usd=page.cap_usd)
+        return cockpit(
+            bench,
+            rules=page.rules,
+            today=page.today,
+            read_only=page.read_only,
+            cap_usd=page.cap_usd,
+            folder=None if page.read_only else Path(page.config).parent,
+            demo=page.demo,
+        )
     except RoutebenchError as error:
         return _Refusal(str(error))
 

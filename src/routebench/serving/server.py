@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import signal
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import RequestHandler
+from traitlets import Unicode
 from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from routebench.serving.gate import MAX_PAGES, TO_KERNEL, Doorkeeper, Gate, PageHandler
-from routebench.serving.page import NOTEBOOK
+from routebench.serving.page import NOTEBOOK, copies_of
 
 _MAX_SOCKET_PATH = 100
 """Bytes that the path of a socket may have on every system, less a few."""
 _IDLE_S = 600
 """A kernel whose page is gone, without a word of goodbye, goes after so long."""
+
+
+class Kernels(AsyncMappingKernelManager):  # type: ignore[misc]
+    """The kernels of the pages; what a page has copied goes with its kernel."""
+
+    folder = Unicode(config=True, help="where the copies lie")
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forgets a kernel that has ended, and what it worked on."""
+        for copy in copies_of(Path(self.folder), kernel_id):
+            shutil.rmtree(copy, ignore_errors=True)
+        return super().remove_kernel(kernel_id)
 
 
 class Server(Voila):  # type: ignore[misc]
@@ -60,6 +76,9 @@ class Server(Voila):  # type: ignore[misc]
         print(json.dumps({"port": self.port}), flush=True)  # noqa: T201 - read by the parent
         self.ioloop = IOLoop.current()
         threading.Thread(target=self._outlive_nobody, daemon=True).start()
+        # Who ends a service tells every process of it at once; kernels and files should go in order all the same.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: self.ioloop.add_callback_from_signal(self.ioloop.stop))
         try:
             self.ioloop.start()
         finally:
@@ -99,6 +118,7 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
         theme=theme,
         strip_sources=True,
         show_tracebacks=False,
+        multi_kernel_manager_class=Kernels,
         allow_template_override="NO",
         allow_theme_override="NO",
         # No file of the folder is served.
@@ -107,6 +127,7 @@ def serve(folder: Path, *, host: str, port: int, theme: str, token: str | None, 
     )
     config.Doorkeeper.cookie_options = {"samesite": "Lax"}
     config.MappingKernelManager = Config(cull_idle_timeout=_IDLE_S, cull_interval=60, cull_connected=False)
+    config.Kernels.folder = str(folder)
     config.NotebookNotary.db_file = ":memory:"
     if len(f"{folder}/voila_12345678/kernel-{'0' * 36}.json-ipc-1".encode()) <= _MAX_SOCKET_PATH:
         # Sockets in our own folder: no port to which another user of this machine could speak.

@@ -13,7 +13,7 @@ import pytest
 
 import routebench as rb
 from routebench.dash.grading.opening import grader
-from routebench.dash.grading.pad import buttons_of
+from routebench.dash.grading.pad import Pad, buttons_of
 from routebench.dash.grading.panel import GraderPanel
 from routebench.dash.grading.shown import SHOWN_CHARACTERS
 from routebench.dash.grading.state import Sitting
@@ -151,6 +151,34 @@ def test_a_reveal_in_one_window_closes_the_batch_in_the_other(panel: GraderPanel
     assert other.sitting is not None
     assert {one.verdict for one in other.sitting.mine.values()} == {"tie"}
     assert (other._pad.shown, other._pad.says) == ({}, False)
+
+
+def test_an_open_picture_follows_every_verdict(panel: GraderPanel) -> None:
+    for _ in range(20):
+        panel.grade("tie")
+    panel._look.value = True
+    assert panel._picture is not None
+    spec, before = panel._picture.spec, panel._picture.frames["sides"]
+    panel.grade("left")
+    assert panel._picture.frames["sides"] != before
+    assert panel._picture.spec == spec
+
+
+class Heard(Pad):
+    """A pad that keeps what it sends to the page."""
+
+    def send(self, content: Any, buffers: Any = None) -> None:
+        self.sent = [*getattr(self, "sent", []), content]
+
+
+def test_the_page_hears_of_every_press_even_of_one_that_is_none() -> None:
+    said: list[str] = []
+    pad = Heard(None, said=lambda word, _note, _taken_s: said.append(word), undone=lambda: None)
+    pad._pressed(pad, {"do": "say", "word": "skip", "place": -1, "taken_s": 1}, None)
+    with pytest.raises(ValueError, match="soon"):
+        pad._pressed(pad, {"do": "say", "word": "skip", "place": -1, "taken_s": "soon"}, None)
+    assert said == ["skip"]
+    assert pad.sent == [{"kind": "heard"}] * 2
 
 
 def test_results_stand_in_tables_and_a_picture_and_can_be_saved(panel: GraderPanel, tmp_path: Path) -> None:

@@ -358,3 +358,22 @@ def test_silent_repeats_are_in_no_estimate(store: Store) -> None:
     assert result is not None
     assert result.standings[0].ties == 0
     assert (result.repeats.same, result.repeats.n, result.n_both_bad) == (0, 6, 6)
+
+
+def test_names_told_of_one_batch_are_not_those_of_another(store: Store) -> None:
+    told = {tuple(sit(store, n=n).names.items()) for n in range(20, 30)}
+    assert len(told) == 2
+
+
+def test_what_was_drawn_more_often_counts_less(tmp_path: Path) -> None:
+    # Of 80 pairs the judge is in doubt about 40, and two thirds of what is shown come from them.
+    scores: dict[tuple[str, int], float | None] = {(model, i): 0.5 for model in ("small", "large") for i in range(40)}
+    sitting = sit(answered(tmp_path, n=N, scores=scores), n=40)
+    for shown in places(sitting):
+        doubtful = sitting.batch.items[shown.place].doubtful
+        sitting.say("tie" if doubtful else right_side(shown))
+    result = sitting.result
+    assert result is not None
+    (one,) = result.standings
+    assert one.ties == 2 * one.n / 3
+    assert one.tied.mean == pytest.approx(0.5)

@@ -204,6 +204,16 @@ def test_a_control_moves_the_point_and_the_point_moves_the_slider(panel: TunerPa
     assert panel.constraints.max_cost_usd_per_1k != 0.0083
 
 
+def test_every_unit_of_the_floor_can_be_picked(panel: TunerPanel) -> None:
+    floor_in = panel._controls.floor_in
+    for label, unit in list(floor_in.options):
+        assert isinstance(label, str)
+        floor_in.value = unit
+        assert panel.refusal == ""
+        assert panel.selection["floor_in"] == unit
+    assert ("% of smollm2-few", "smollm2-few") in floor_in.options
+
+
 def test_a_guard_and_stakes_by_their_controls(panel: TunerPanel) -> None:
     controls = panel._controls
     (legal,) = [box for box in controls._guards if box.description == "legal"]

@@ -50,7 +50,7 @@ class Controls:
         self.form = _dropdown("form", [BEST, MIX], "which forms of a rules.yaml are chosen among")
         self.goal = _dropdown("goal", _GOALS, "what is wanted")
         self.floor = _number("floor", 1.0, (-100, 100), 0.1, width="9em")
-        units = [DROP, BEST_SINGLE, SCORE, *((f"% of {name}", name) for name in models)]
+        units = [*((unit, unit) for unit in (DROP, BEST_SINGLE, SCORE)), *((f"% of {name}", name) for name in models)]
         self.floor_in = _dropdown("in", units, "what the floor is given in")
         self.cap = _number("USD per 1,000 at most", 1.0, (0, 1e6), 0.001, width="17em")
         self.slice = widgets.FloatSlider(
