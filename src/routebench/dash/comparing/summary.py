@@ -14,12 +14,13 @@ from routebench.evaluate import Comparison, Evaluation
 from routebench.evaluate.paired import Difference
 from routebench.evaluate.protocol import Kind
 
+_CHOSEN = ("best_single", "cheapest")
 _MIX_SHOWN, _MIX_LEAST = 3, 0.005
 _ORDER: tuple[Kind, ...] = ("strategy", "today", "reference", "model")
 """What a reader came for stands first, and the pick before all."""
 
 COLUMNS = (
-    Column("name", "name"),
+    Column("name", "name", help="best_single and cheapest are chosen on the training half, as every strategy is"),
     Column(
         "verdict",
         "verdict",
@@ -63,7 +64,9 @@ def _row(one: Evaluation, comparison: Comparison, *, adjusted: bool, pick: str |
     cost_bounds = None if one.cost_ci95 is None else one.cost_ci95.ci95
     around = None if cost_bounds is None else (1000 * cost_bounds[0], 1000 * cost_bounds[1])
     quality = percent(one.shown_quality, None if one.quality_ci95 is None else one.quality_ci95.ci95)
-    mark = " (pick)" if one.name == pick else ""
+    # Which model that is was chosen on train; on the held-out half another may score higher.
+    mark = f" ({one.most_sent(comparison.models)})" if one.name in _CHOSEN else ""
+    mark += " (pick)" if one.name == pick else ""
     mark += " (upper bound)" if one.name == "oracle" else " (abstained)" if one.abstained else ""
     return (
         shown_name(one.name) + mark,

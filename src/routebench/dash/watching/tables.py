@@ -14,6 +14,7 @@ from routebench.dash.watching.scores import SCORED_FROM, Score
 MODEL_COLUMNS = (
     Column("name", "model"),
     Column("done", "done", "right", help="calls that have ended, of those that were planned"),
+    Column("score", "mean score", "right", help=f"hidden until {SCORED_FROM} answers are graded"),
     Column("ok", "ok", "right", lambda value: f"{value:,}", "answers"),
     Column("errors", "failed", "right", lambda value: f"{value:,}", "calls that ended without an answer"),
     Column("abstained", "abstained", "right", lambda value: f"{value:,}", "refusals to answer"),
@@ -22,7 +23,6 @@ MODEL_COLUMNS = (
     Column("p95_s", "p95", "right", seconds, "latency that 19 of 20 answers stay below"),
     Column("spent_usd", "spent", "right", money, "the bills that are known, retries included"),
     Column("unknown", "bills unknown", "right", lambda value: f"{value:,}", "calls that may have been billed"),
-    Column("score", "mean score", "right", help=f"hidden until {SCORED_FROM} answers are graded"),
 )
 PROBLEM_COLUMNS = (
     Column("at_s", "at", "right", duration, "time since the run began"),
@@ -39,6 +39,7 @@ def model_frame(look: Look, scores: Mapping[str, Score]) -> pd.DataFrame:
         (
             model.name,
             f"{model.done:,}/{model.calls:,}",
+            score_text(scores.get(model.name), ended=ended),
             model.ok,
             model.errors,
             model.abstained,
@@ -47,7 +48,6 @@ def model_frame(look: Look, scores: Mapping[str, Score]) -> pd.DataFrame:
             model.latency_p95_s,
             model.billed_usd if model.n_billed else None,
             model.done - model.n_billed,
-            score_text(scores.get(model.name), ended=ended),
         )
         for model in look.progress.models
     ]
