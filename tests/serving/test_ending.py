@@ -77,7 +77,7 @@ def test_it_ends_as_a_service_does_and_leaves_nothing(answered: Path, tmp_path: 
         for pid in (process.pid, *(below if everybody else ())):
             os.kill(pid, signal.SIGTERM)
         assert process.wait(_PATIENCE_S) in (0, 143)
-        told = process.stderr.read(); print(told); assert "Traceback" not in told; assert "RM" not in told
+        told = process.stderr.read(); print(told); assert "Traceback" not in told; assert "RM" not in told and "AFTER" not in told
     assert not [pid for pid in below if is_there(pid)]
     assert not list(tmp_path.iterdir())
 

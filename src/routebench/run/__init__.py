@@ -6,12 +6,11 @@ from routebench.run.journal import is_alive, recover
 from routebench.run.limits import Limits, ProviderLimit
 from routebench.run.plan import CacheMode, Plan, PlanLine, PlannedCall
 from routebench.run.planning import in_shard, make_plan, plan_calls, read_shard
-from routebench.run.present import going_on
 from routebench.run.progress import LaneProgress, ModelProgress, Progress, RunStatus
 from routebench.run.purging import purge_all
 from routebench.run.purse import Purse
 from routebench.run.recent import RecentCall
-from routebench.run.runner import Run
+from routebench.run.runner import Run, going_on
 
 __all__ = [
     "CacheMode",

@@ -7,6 +7,7 @@ import contextlib
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, replace
@@ -24,7 +25,6 @@ from routebench.run.journal import Journal
 from routebench.run.lane import Lane, make_lanes
 from routebench.run.limits import Limits
 from routebench.run.plan import Plan, PlannedCall
-from routebench.run.present import announce
 from routebench.run.progress import Progress, RunStatus, Tally
 from routebench.run.purse import Share
 from routebench.run.recent import Recent, RecentCall
@@ -34,6 +34,9 @@ from routebench.store import Store, write_run
 from routebench.types import Completion
 
 _STORE_EVERY_S = 2.0
+# A run that goes on is held by its own thread; one that has ended may go.
+_begun: weakref.WeakValueDictionary[str, Run] = weakref.WeakValueDictionary()
+_begun_guard = threading.Lock()
 
 File = Callable[[str, Completion], tuple[Completion, Sequence[Mapping[str, Any]]]]
 """(request key, answer) -> what of the answer is written, and rows of table `grades` without request_key and run_id."""
@@ -112,7 +115,8 @@ class Run:
         self._status = "running"
         self._started_at = self._now()
         self._start_s = time.monotonic()
-        announce(self)
+        with _begun_guard:
+            _begun[self.run_id] = self
         threading.Thread(target=self._main, name=f"routebench-run-{self.run_id}", daemon=True).start()
         return self
 
@@ -482,3 +486,14 @@ class Run:
                 "spend_usd": self._budget.spent_usd,
             },
         )
+
+
+def going_on(store: Store, suite: str) -> Run | None:
+    """Returns the run of this process that is sending a suite to a store, the newest of several; None for none.
+
+    Who looks again finds it, whatever became of the name that it had.
+    """
+    with _begun_guard:
+        runs = list(_begun.values())
+    mine = [run for run in runs if run.running and run.sends(store, suite)]
+    return max(mine, key=lambda run: run.run_id, default=None)
