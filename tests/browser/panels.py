@@ -1,8 +1,8 @@
-"""What a hand does with a panel, and what an eye waits for."""
+"""What a hand does with a notebook and its panels, and what an eye waits for."""
 
 from __future__ import annotations
 
-from playwright.sync_api import ElementHandle, Locator, Page
+from playwright.sync_api import ElementHandle, Locator, Page, expect
 
 # Resolves once a chart has been drawn and has not been drawn again for a while: labels find their places in a second go.
 _QUIET = """
@@ -43,3 +43,31 @@ def slider(panel: Locator, name: str) -> Locator:
 def handle(locator: Locator) -> ElementHandle:
     """The element itself, for a function in the page."""
     return locator.element_handle()
+
+
+def open_notebook(page: Page, address: str) -> None:
+    """Opens a notebook and waits for its kernel."""
+    page.goto(address)
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
+    # What is run before the kernel is there is forgotten.
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible()
+
+
+def run_all(page: Page) -> None:
+    """Runs every cell by the menu, and waits until the first has begun."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    expect(cell(page, 0).locator(".jp-InputArea-prompt")).not_to_have_text("[ ]:")
+
+
+def cell(page: Page, number: int) -> Locator:
+    """A cell of the notebook by its place."""
+    return page.locator(".jp-Notebook .jp-Cell").nth(number)
+
+
+def panel_of(page: Page, number: int) -> Locator:
+    """The panel that a cell displays, or what went wrong in the cell instead."""
+    output = cell(page, number).locator(".rb-panel, [data-mime-type='application/vnd.jupyter.error']").first
+    output.wait_for()
+    assert "rb-panel" in (output.get_attribute("class") or ""), output.inner_text()
+    return output

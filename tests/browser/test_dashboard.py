@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, expect
 from routebench.demonstration import TODAY
 from routebench.serving import Access, Dashboard, Page, open_dashboard
 from routebench.serving.access import Theme
+from routebench.store import Store
 from tests.browser.conftest import Watched
 from tests.browser.panels import brush, settle, slider
 
@@ -106,6 +107,17 @@ def test_with_a_token_people_run_and_grade(watched: Watched, tmp_path: Path) -> 
         grade.get_by_label("Who grades").fill("anna")
         grade.get_by_label("Who grades").press("Enter")
         grade.get_by_role("button", name="Begin").click()
-        expect(grade.locator(".rb-panel")).to_be_visible()
+        expect(grade).to_contain_text("pair 1 / 60")
+        pad = grade.locator(".rb-pad")
+        pad.focus()
+        for key, place in (("ArrowLeft", 2), ("t", 3), ("z", 2)):
+            # A second key within a fifth of a second would be the same press.
+            page.wait_for_timeout(300)
+            page.keyboard.press(key)
+            expect(pad).to_contain_text(f"pair {place} / 60")
         watched.picture("dashboard-grade")
+    # The tie was taken back, which is kept too.
+    with Store(folder / "demo.duckdb").connect() as con:
+        kept = con.execute("SELECT rater, verdict FROM blind_verdicts ORDER BY number").fetchall()
+    assert kept == [("anna", "left"), ("anna", "tie"), ("anna", None)]
     watched.check()

@@ -10,9 +10,8 @@ from playwright.sync_api import Page, expect
 
 from routebench.cli import main
 from tests.browser.conftest import Watched
-from tests.browser.panels import brush, handle, settle, slider
+from tests.browser.panels import brush, cell, handle, open_notebook, panel_of, settle, slider
 from tests.browser.servers import Lab
-from tests.browser.test_lab import cell, open_notebook, panel_of
 from tests.browser.workspace import answered_workspace
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01-first-run.ipynb"

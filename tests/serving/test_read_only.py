@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import routebench as rb
 from routebench.demonstration import TODAY, lay_out, recording
 from routebench.serving import Access, Page, open_dashboard
-from tests.serving.visitor import Channel, channel, fetch, kernel_of
+from tests.serving.visitor import channel, fetch, kernel_of, press, states, until, update
 
 pytest.importorskip("voila")
-
-_PATIENCE_S = 240.0
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -26,30 +22,6 @@ def contents(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def states(visitor: Channel) -> dict[str, dict[str, Any]]:
-    """The state of every widget by its id."""
-    told: dict[str, Any] = visitor.ask_for_widgets()
-    return {name: one["state"] for name, one in told.items()}
-
-
-def update(visitor: Channel, name: str, **state: Any) -> None:
-    visitor.send("comm_msg", {"comm_id": name, "data": {"method": "update", "state": state, "buffer_paths": []}})
-
-
-def press(visitor: Channel, name: str) -> None:
-    visitor.send("comm_msg", {"comm_id": name, "data": {"method": "custom", "content": {"event": "click"}}})
-
-
-def until(visitor: Channel, what: str, *, there: bool) -> dict[str, dict[str, Any]]:
-    """Asks until a text is, or is no more, in some widget."""
-    give_up = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < give_up:
-        found = states(visitor)
-        if any(what in str(state.get("value", "")) for state in found.values()) == there:
-            return found
-    raise AssertionError(f"{what!r} {'never came' if there else 'never went'}")
 
 
 def test_no_button_of_a_page_that_only_shows_writes_sends_or_unseals(tmp_path: Path) -> None:

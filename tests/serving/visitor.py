@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 V1 = "v1.kernel.websocket.jupyter.org"
 _PATIENCE_S = 120.0
+_LEARNING_S = 240.0
 
 
 def fetch(
@@ -137,3 +139,29 @@ def channel(
         max_size=None,
     ) as socket:
         yield Channel(socket)
+
+
+def states(visitor: Channel) -> dict[str, dict[str, Any]]:
+    """The state of every widget by its id."""
+    told: dict[str, Any] = visitor.ask_for_widgets()
+    return {name: one["state"] for name, one in told.items()}
+
+
+def update(visitor: Channel, name: str, **state: Any) -> None:
+    """Sets what a widget holds."""
+    visitor.send("comm_msg", {"comm_id": name, "data": {"method": "update", "state": state, "buffer_paths": []}})
+
+
+def press(visitor: Channel, name: str) -> None:
+    """Clicks a button, whether it can be clicked in a page or not."""
+    visitor.send("comm_msg", {"comm_id": name, "data": {"method": "custom", "content": {"event": "click"}}})
+
+
+def until(visitor: Channel, what: str, *, there: bool) -> dict[str, dict[str, Any]]:
+    """Asks until a text is, or is no more, in some widget."""
+    give_up = time.monotonic() + _LEARNING_S
+    while time.monotonic() < give_up:
+        found = states(visitor)
+        if any(what in str(state.get("value", "")) for state in found.values()) == there:
+            return found
+    raise AssertionError(f"{what!r} {'never came' if there else 'never went'}")

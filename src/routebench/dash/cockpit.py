@@ -90,6 +90,8 @@ class Cockpit(Panel):
             css=Path(__file__).parent / "cockpit.css",
         )
         self.widget.add_class("rb-cockpit")
+        # Every panel brings its own footer, with the code that gives it.
+        self.widget.children = self.widget.children[:-1]
         self.reading = (_DEMO if demo else "") + _reading(bench, read_only=read_only, cap_usd=cap_usd)
         self._tabs.observe(lambda change: self.show(change["new"]), "value")
         self.show(self._tabs.value)

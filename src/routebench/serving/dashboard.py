@@ -74,8 +74,7 @@ def open_dashboard(
                 _stop(process)
     finally:
         if folder is None:
-            shutil.rmtree(own, onerror=lambda f,p,e: print("RM", f, p, e[1], os.listdir(p) if os.path.isdir(p) else "", flush=True, file=sys.stderr))
-            print('AFTER', own.exists(), process.returncode, flush=True, file=sys.stderr)
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _start(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 _NAMES = frozenset(
-    "PATH HOME USER LOGNAME LANG LANGUAGE TZ TMPDIR TMP TEMP VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH PYTHONPATH "
+    "PATH HOME USER LOGNAME LANG LANGUAGE TZ VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH PYTHONPATH "
     "PYTHONHASHSEED PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS OMP_WAIT_POLICY "
     "SYSTEMROOT USERPROFILE APPDATA LOCALAPPDATA PATHEXT COMSPEC SSL_CERT_FILE SSL_CERT_DIR".split()
 )
@@ -28,6 +28,7 @@ def clean_environment(environment: Mapping[str, str], folder: Path, keys: Collec
     }
     return {
         **kept,
+        # A visitor's page must not leave the past of another in a history file.
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),
@@ -35,6 +36,7 @@ def clean_environment(environment: Mapping[str, str], folder: Path, keys: Collec
         "JUPYTER_PLATFORM_DIRS": "1",
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        # A visitor's page must not leave the past of another in a history file.
         "PYTHONUNBUFFERED": "1",
+        # What a kernel leaves behind, however it ends, goes with the folder.
+        "TMPDIR": str(folder),
     }

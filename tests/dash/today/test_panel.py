@@ -31,6 +31,17 @@ def test_it_shows_two_marks_an_arrow_and_both_mixes(panel: TodayPanel) -> None:
     assert "requests" in panel._mix.description
 
 
+def test_the_money_of_a_month_is_of_as_many_requests_as_somebody_says() -> None:
+    panel = TodayPanel(Standing(compared()))
+    assert "a month" not in panel.reading
+    assert "how many requests a month" in panel._notices.value
+    panel._requests.value = 2_000_000
+    assert "a month at 2,000,000 requests" in panel.reading
+    assert "how many requests a month" not in panel._notices.value
+    panel._requests.value = 0
+    assert "a month" not in panel.reading
+
+
 def test_opening_in_one_list_closes_the_other(panel: TodayPanel) -> None:
     panel._won.opened = str(panel.state.won().index[0])
     assert "rb-sides" in panel._answers.value

@@ -35,6 +35,7 @@ RIVALS = (
     Column("change", "cost vs today", "right", figure_text, "change of cost, paired, with its 95% interval"),
 )
 _LISTED = 20
+_MOST_REQUESTS = 1e12
 
 
 def _categories(own: str) -> tuple[Column, ...]:
@@ -75,6 +76,16 @@ class TodayPanel(Panel):
         by_category.show(standing.by_category())
         won, lost = standing.won(), standing.lost()
         self._won, self._lost = self._listing(won, "won"), self._listing(lost, "lost")
+        self._notices = widgets.HTML(_listed(standing.notices))
+        self._requests = widgets.BoundedFloatText(
+            value=standing.requests_per_month or 0,
+            min=0,
+            max=_MOST_REQUESTS,
+            description="requests a month (0: unknown)",
+            style={"description_width": "initial"},
+            layout=widgets.Layout(width="24em"),
+        )
+        self._requests.observe(lambda change: self.expect(change["new"] or None), "value")
         self._answers = widgets.HTML("<div class='rb-remark'>Open a case to read both answers.</div>")
         for grid in (rivals, by_category):
             grid.add_class("rb-figures")
@@ -82,7 +93,8 @@ class TodayPanel(Panel):
         super().__init__(
             title=f"Today's router beside {own}: {suite}",
             children=[
-                _listed(standing.notices),
+                self.row(self._requests),
+                self._notices,
                 self.columns((self._chart, "58%"), (self._mix, "40%")),
                 widgets.HTML(f"<div class='rb-remark'>{html.escape(self._remark())}</div>"),
                 rivals,
@@ -94,7 +106,7 @@ class TodayPanel(Panel):
                 ),
                 self._answers,
                 _heading("What would change this reading"),
-                _listed(standing.doubts),
+                widgets.HTML(_listed(standing.doubts)),
             ],
             footer=_footer(standing),
             css=CSS,
@@ -103,6 +115,14 @@ class TodayPanel(Panel):
         self._chart.observe(lambda _change: self._place(), "width_px")
         self._won.observe(lambda change: self._open(self._won, change["new"]), "opened")
         self._lost.observe(lambda change: self._open(self._lost, change["new"]), "opened")
+
+    def expect(self, requests_per_month: float | None) -> None:
+        """Tells the money of a month of so many requests; None leaves it out."""
+        self.state.requests_per_month = requests_per_month
+        self._requests.value = requests_per_month or 0
+        self.reading = self.state.reading
+        self._notices.value = _listed(self.state.notices)
+        self.settled()
 
     @property
     def cases(self) -> pd.DataFrame:
@@ -206,9 +226,9 @@ def _mix_reading(state: Standing) -> str:
     return f"Which share of the requests each model answers. {'; '.join(told)}."
 
 
-def _listed(sentences: Sequence[str]) -> widgets.HTML:
+def _listed(sentences: Sequence[str]) -> str:
     items = "".join(f"<li>{html.escape(text)}</li>" for text in sentences)
-    return widgets.HTML(f"<ul class='rb-notices'>{items}</ul>" if items else "")
+    return f"<ul class='rb-notices'>{items}</ul>" if items else ""
 
 
 def _heading(text: str) -> widgets.HTML:

@@ -113,7 +113,7 @@ class Standing:
         told = [one.text for one in self.comparison.readings if one.topic == "today"]
         told += [one.text for one in self.comparison.readings if one.grave and not one.is_finding]
         if self.requests_per_month is None:
-            told.append("Give requests_per_month for the money of a month.")
+            told.append("Say how many requests a month come, for the money of a month.")
         return told
 
     @property
