@@ -13,6 +13,7 @@ from routebench.serving.access import Theme
 from routebench.store import Store
 from tests.browser.conftest import Watched
 from tests.browser.panels import brush, settle, slider
+from tests.browser.workspace import answered_workspace
 
 TOKEN = "a-token-that-nobody-guesses"
 _MINUTES_MS = 150_000
@@ -87,8 +88,6 @@ def look_at_every_panel(watched: Watched, theme: Theme, served: Dashboard) -> No
 
 
 def test_with_a_token_people_run_and_grade(watched: Watched, tmp_path: Path) -> None:
-    from tests.browser.workspace import answered_workspace
-
     folder = answered_workspace(tmp_path / "bench", left=1)
     served_page = Page(str(folder / "bench.yaml"), cap_usd=0.01)
     page = watched.page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from routebench.serving.environment import clean_environment
         ({"cap_usd": float("nan"), "token": "a" * 32}, ["--cap-usd"]),
         ({"token": "short"}, ["5 characters", "16"]),
         ({"token": ""}, ["0 characters"]),
+        ({"port": -1}, ["--port -1", "65535"]),
+        ({"port": 65_536}, ["--port 65536", "0 takes any"]),
     ],
 )
 def test_what_would_let_others_in_is_refused(settings: dict[str, Any], words: list[str]) -> None:
@@ -38,6 +41,14 @@ def test_this_machine_may_look_without_a_token(host: str) -> None:
     access = Access(host=host)
     assert access.is_local
     assert not access.allows_runs
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: .*choose another --port"):
+            Access(port=port).check_free()
+    Access(port=port).check_free()
 
 
 def test_tokens_are_long_and_new() -> None:

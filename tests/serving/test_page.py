@@ -12,7 +12,7 @@ from routebench.dash.cockpit import Cockpit
 from routebench.demonstration import TODAY, lay_out, recording
 from routebench.errors import ConfigError, InputError, StoreError
 from routebench.serving import Page, demonstration_page
-from routebench.serving.page import open_page
+from routebench.serving.page import copies_of, open_page
 
 KEYED = """\
 schema: routebench/bench/v1
@@ -96,3 +96,25 @@ def test_the_demonstration_has_every_answer(tmp_path: Path) -> None:
     bench = page.open(tmp_path / "own")
     assert bench.outcomes().n == 150
     assert page.today is not None
+    assert page.demo
+
+
+def test_the_demonstration_says_that_it_is_one(answered: Path, tmp_path: Path) -> None:
+    Page(str(answered / "bench.yaml"), demo=True).write(tmp_path)
+    opened = open_page(str(tmp_path / "page.json"))
+    assert opened.reading.startswith("DEMO: recorded answers of embedded models.")
+    assert opened.title == "Cockpit: starter (DEMO)"
+    assert opened.panels["Compare"].reading.startswith("DEMO")
+    opened.show("Run")
+    note, _ = opened._places["Run"].children
+    assert "no run of today" in note.value
+    # A bench of somebody's own is none.
+    (tmp_path / "own").mkdir()
+    Page(str(answered / "bench.yaml")).write(tmp_path / "own")
+    assert "DEMO" not in open_page(str(tmp_path / "own" / "page.json")).reading
+
+
+def test_copies_of_a_page_are_found_by_its_kernel(answered: Path, tmp_path: Path) -> None:
+    Page(str(answered / "bench.yaml")).open(tmp_path)
+    assert len(copies_of(tmp_path, "")) == 1
+    assert not copies_of(tmp_path, "another")

@@ -44,7 +44,7 @@ def test_the_sentence_has_quality_and_money_with_intervals(standing: Standing, c
 def test_without_requests_there_is_no_month_and_that_is_said(comparison: Comparison) -> None:
     bare = Standing(comparison)
     assert "a month" not in bare.reading
-    assert any("requests_per_month" in text for text in bare.notices)
+    assert any("how many requests a month" in text for text in bare.notices)
 
 
 def test_unknown_costs_are_said_and_no_money_is_told() -> None:
