@@ -168,6 +168,7 @@ def test_the_guards_of_a_rule_set_in_a_file_are_told_of(bench: Bench, tmp_path: 
         guards=(Guard("legal", {"tag": "legal"}, at_least="smollm2-few"),),
     )
     (tmp_path / "rules.yaml").write_text(ruleset.to_yaml())
+    bench.grade()
     for strategies, there in ((f"rules:{tmp_path / 'rules.yaml'}", True), ("similarity", False)):
         out = tmp_path / "r.md"
         arguments = ["--store", str(bench.store.path), "--suite", bench.suite.name, "--strategies", strategies]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from playwright.sync_api import ElementHandle, Locator, Page, expect
 
 # Resolves once a chart has been drawn and has not been drawn again for a while: labels find their places in a second go.
@@ -22,16 +25,21 @@ def settle(chart: Locator) -> int:
     return int(chart.get_attribute("data-drawn") or 0)
 
 
-def brush(page: Page, chart: Locator) -> None:
-    """Drags over the whole plot of a chart that stands still."""
+def begin_brush(page: Page, chart: Locator) -> Callable[[], None]:
+    """Presses in a corner of a chart that stands still, and returns what drags over the whole plot."""
     chart.scroll_into_view_if_needed()
     settle(chart)
     box = chart.locator("svg g.mark-group.role-frame.root path.background").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 4, box["y"] + 4)
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
-    page.mouse.move(box["x"] + box["width"] - 4, box["y"] + box["height"] - 4, steps=4)
+    page.mouse.move(box["x"] + 6, box["y"] + 6)
+    return partial(page.mouse.move, box["x"] + box["width"] - 4, box["y"] + box["height"] - 4)
+
+
+def brush(page: Page, chart: Locator) -> None:
+    """Drags over the whole plot of a chart that stands still."""
+    begin_brush(page, chart)()
     page.mouse.up()
 
 

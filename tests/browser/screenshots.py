@@ -31,9 +31,13 @@ def main(out: Path) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.set_default_timeout(_LONG_MS)
         answered = answered_workspace(Path(name) / "answered")
-        _look(page, Served(str(answered / "bench.yaml"), today=str(answered / TODAY)), out)
+        _look(page, Served(str(answered / "bench.yaml"), today=str(answered / TODAY), demo=True), out)
         lay_out(Path(name) / "fresh")
-        _do(page, Served(str(Path(name) / "fresh" / "bench.yaml"), recorded=str(recording()), cap_usd=1.0), out)
+        _do(
+            page,
+            Served(str(Path(name) / "fresh" / "bench.yaml"), recorded=str(recording()), cap_usd=1.0, demo=True),
+            out,
+        )
         browser.close()
 
 

@@ -35,7 +35,14 @@ def test_files_go_into_the_folder_of_the_bench_and_nowhere_else(tmp_path: Path) 
             found = until(visitor, "learning:", there=False)
             (field,) = [name for name, state in found.items() if state.get("value") == "rules.yaml"]
             (write,) = [name for name, state in found.items() if state.get("description") == "Write rules.yaml"]
-            elsewhere = [str(tmp_path / "absolute.yaml"), "../above.yaml", "below/file.yaml", "..", "startup.py", ".yaml"]
+            elsewhere = [
+                str(tmp_path / "absolute.yaml"),
+                "../above.yaml",
+                "below/file.yaml",
+                "..",
+                "startup.py",
+                ".yaml",
+            ]
             for path in elsewhere:
                 update(visitor, field, value=path)
                 press(visitor, write)

@@ -57,6 +57,7 @@ def _dashboard(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Turns the signals that end a service into an exit that shuts down and tidies up, as Ctrl-C does."""
+    from routebench.serving import ENDING
 
     def end(number: int, _frame: object) -> None:
         for one in before:
@@ -64,7 +65,7 @@ def _ended_in_order() -> Iterator[None]:
             signal.signal(one, signal.SIG_IGN)
         sys.exit(_BY_SIGNAL + number)
 
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    before = {one: signal.getsignal(one) for one in ENDING}
     for one in before:
         signal.signal(one, end)
     try:

@@ -26,8 +26,8 @@ from routebench.strategies import Decisions, RulesFile
 _SEED = 42
 _DEMO = "DEMO: recorded answers of embedded models. "
 _PLAYED = (
-    "DEMO: this is no run of today. The calls below were played from a recording; no model was asked, and nothing was "
-    "paid."
+    "DEMO: this is no run of today. When the demonstration was opened, the calls below were played from a recording; "
+    "no model was asked, and nothing was paid."
 )
 _RATES = {"which of two answers is better": "pairwise", "how good one answer is": "score"}
 

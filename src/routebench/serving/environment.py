@@ -1,7 +1,8 @@
-"""What the server's process may know of ours: named variables and no others, so that no key slips through."""
+"""What reaches the server from our process: named variables, so that no key slips through; and signals that end it."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ _NAMES = frozenset(
     "SYSTEMROOT USERPROFILE APPDATA LOCALAPPDATA PATHEXT COMSPEC SSL_CERT_FILE SSL_CERT_DIR".split()
 )
 _PREFIX = "LC_"
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals by which a service is ended; not every system has both."""
 
 
 def clean_environment(environment: Mapping[str, str], folder: Path, keys: Collection[str] = ()) -> dict[str, str]:

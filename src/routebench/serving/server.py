@@ -22,6 +22,7 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
+from routebench.serving.environment import ENDING
 from routebench.serving.gate import MAX_PAGES, TO_KERNEL, Doorkeeper, Gate, PageHandler
 from routebench.serving.page import NOTEBOOK, copies_of
 
@@ -31,7 +32,7 @@ _IDLE_S = 600
 """A kernel whose page is gone, without a word of goodbye, goes after so long."""
 
 
-class Kernels(AsyncMappingKernelManager):  # type: ignore[misc]
+class Kernels(AsyncMappingKernelManager):
     """The kernels of the pages; what a page has copied goes with its kernel."""
 
     folder = Unicode(config=True, help="where the copies lie")
@@ -77,8 +78,8 @@ class Server(Voila):  # type: ignore[misc]
         self.ioloop = IOLoop.current()
         threading.Thread(target=self._outlive_nobody, daemon=True).start()
         # Who ends a service tells every process of it at once; kernels and files should go in order all the same.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.ioloop.add_callback_from_signal(self.ioloop.stop))
+        for one in ENDING:
+            signal.signal(one, lambda *_: self.ioloop.add_callback(self.ioloop.stop))
         try:
             self.ioloop.start()
         finally:
