@@ -33,8 +33,8 @@ class Damage:
             return "What wrong answers cost is unknown: no case has stakes."
         unknown = f"; of {self.n_unknown:,} others the stakes are unknown" if self.n_unknown else ""
         return (
-            f"Expected damage by wrong answers: ${_dollars(self.usd_per_1k)} per 1,000 requests, over the {self.n:,} cases "
-            f"whose stakes are known{unknown}."
+            f"Expected damage by wrong answers: ${_dollars(self.usd_per_1k)} per 1,000 requests, over the {self.n:,} "
+            f"cases whose stakes are known{unknown}."
         )
 
     def as_dict(self) -> dict[str, Any]:

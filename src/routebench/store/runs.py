@@ -81,7 +81,8 @@ _COUNTS = """
     WITH cell AS (SELECT hash(request_key) AS h, model FROM cells WHERE suite = $suite),
     done AS (
         SELECT hash(request_key) AS h, status, error_kind, billed_cost_usd, latency_s, started_at FROM {counted})
-    SELECT cell.model, count(*), count(*) FILTER (status = 'ok'), count(*) FILTER (status = 'error' AND error_kind IS DISTINCT FROM 'abstained'),
+    SELECT cell.model, count(*), count(*) FILTER (status = 'ok'),
+        count(*) FILTER (status = 'error' AND error_kind IS DISTINCT FROM 'abstained'),
         count(*) FILTER (status = 'error' AND error_kind = 'abstained'),
         sum(billed_cost_usd), count(status) - count(billed_cost_usd),
         quantile_cont(latency_s, 0.5) FILTER (status = 'ok'), quantile_cont(latency_s, 0.95) FILTER (status = 'ok'),
