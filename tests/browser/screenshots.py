@@ -18,7 +18,7 @@ from tests.browser.workspace import answered_workspace
 TOKEN = "only-for-these-pictures"
 WIDTH, HEIGHT = 1280, 2400
 _LONG_MS = 150_000
-_MARGIN = 12
+_MARGIN = 6
 
 
 def main(out: Path) -> None:
@@ -47,10 +47,7 @@ def _look(page: Page, served: Served, out: Path) -> None:
         compared = _tab(page, "Compare")
         _still(compared)
         _take(page, page.locator(".rb-cockpit"), out / "cockpit.png", height=960)
-        case = compared.locator(".rb-grid").nth(1).locator("tbody tr").first
-        case.click()
-        _still(compared)
-        _take(page, compared, out / "compare.png", height=1612)
+        _take(page, compared, out / "compare.png", height=1412)
         today = _tab(page, "Today")
         _still(today)
         _take(page, today, out / "today.png", height=800)
@@ -68,13 +65,14 @@ def _do(page: Page, served: Served, out: Path) -> None:
         run.get_by_role("button", name="Start").click()
         run.get_by_text("600 / 600").first.wait_for()
         _still(run)
-        _take(page, run, out / "live.png", height=930)
+        # With the line above it that says that it is no real one.
+        _take(page, page.locator(".rb-cockpit > .widget-vbox:has(.rb-played)"), out / "live.png", height=940)
         grade = _tab(page, "Grade")
         grade.get_by_label("Who grades").fill("anna")
         grade.get_by_label("Who grades").press("Enter")
         grade.get_by_role("button", name="Begin").click()
         grade.get_by_text("pair 1 / 60").first.wait_for()
-        _take(page, grade, out / "grader.png", height=560)
+        _take(page, grade, out / "grader.png", height=536)
 
 
 def _tab(page: Page, name: str) -> Locator:
