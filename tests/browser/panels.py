@@ -9,7 +9,8 @@ from playwright.sync_api import ElementHandle, Locator, Page, expect
 
 # Resolves once a chart has been drawn and has not been drawn again for a while: labels find their places in a second go.
 _QUIET = """
-(chart) => new Promise((resolve) => {
+(chart) => new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error("the chart was never drawn, or never stood still")), 60000);
   let timer = chart.dataset.drawn ? setTimeout(resolve, 500) : null;
   new MutationObserver((_, observer) => {
     clearTimeout(timer);

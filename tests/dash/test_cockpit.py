@@ -9,6 +9,7 @@ import pytest
 
 import routebench as rb
 from routebench.dash.cockpit import Cockpit, cockpit
+from routebench.dash.parts import Panel
 from routebench.demonstration import TODAY, lay_out, recording
 from routebench.errors import InputError
 
@@ -93,3 +94,16 @@ def test_who_grades_is_asked_first(bench: rb.Bench, answered: Path, tmp_path: Pa
     reception._begin()
     assert reception.result is not None
     assert "anna" in reception.code()
+
+
+def test_a_defect_is_told_on_the_page_and_goes_on_to_the_log(bench: rb.Bench) -> None:
+    page = cockpit(bench)
+
+    def broken() -> Panel:
+        raise ZeroDivisionError
+
+    page._makers["Browse"] = lambda: broken
+    with pytest.raises(ZeroDivisionError):
+        page.show("Browse")
+    (told,) = page._places["Browse"].children
+    assert "role='alert'" in told.value

@@ -152,6 +152,10 @@ class Cockpit(Panel):
             panel.refuse(error)
             self._places[name].children = (panel.widget,)
             return
+        except Exception:
+            # A defect of ours goes on to the log; whoever looks at the page must not wait for ever.
+            self._places[name].children = (widgets.HTML(f"<p role='alert'>{name} broke; the log says how.</p>"),)
+            raise
         self.panels[name] = panel
         if self.selection == name:
             self.result = panel

@@ -18,7 +18,8 @@ from routebench.serving.access import Access
 from routebench.serving.environment import clean_environment
 from routebench.serving.page import Page
 
-_STOP_S = 10.0
+_STOP_S = 20.0
+"""Kernels that are at work get five seconds, and are killed then."""
 
 
 class Dashboard:
@@ -125,5 +126,6 @@ def _stop(process: subprocess.Popen[str]) -> None:
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
-        process.terminate()
+        # It takes SIGTERM for a wish; kernels end by themselves when it is gone.
+        process.kill()
         process.wait()
