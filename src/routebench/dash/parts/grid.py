@@ -194,7 +194,8 @@ class Grid(widgets.VBox):
         if not n:
             return "no rows" if not of else f"none of {of:,} rows has that; clear the search"
         last = min(first + self._page_size, n)
-        whole = f"{n:,} rows" if n == of else f"{n:,} of {of:,} rows"
+        unit = "row" if of == 1 else "rows"
+        whole = f"{n:,} {unit}" if n == of else f"{n:,} of {of:,} {unit}"
         return whole if n <= self._page_size else f"{first + 1:,} to {last:,} of {whole}"
 
 
