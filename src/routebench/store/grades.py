@@ -67,11 +67,14 @@ def read_places(store: Store, suite: str) -> pd.DataFrame:
 
 
 def read_ratings(store: Store, suite: str) -> pd.DataFrame:
-    """Returns what single people said: rater, score, and `answer`, equal for grades of the same answer."""
+    """Returns what single people said: rater, score, and `answer`, the number of the answer that a grade is of.
+
+    Numbers follow cases and requests, so that a bootstrap over answers is the same for every run of them.
+    """
     return sql(
         store,
         f"""
-        SELECT rater, score, hash(case_id, request_key, run_id) AS answer
+        SELECT rater, score, dense_rank() OVER (ORDER BY case_id, request_key, run_id) AS answer
         FROM grades WHERE suite = ? AND starts_with(grader, '{PEOPLE}#') AND score IS NOT NULL
         ORDER BY ALL""",  # noqa: S608 - a constant
         [suite],
