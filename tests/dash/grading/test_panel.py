@@ -171,6 +171,13 @@ class Heard(Pad):
         self.sent = [*getattr(self, "sent", []), content]
 
 
+def test_a_press_without_its_time_is_timed_here(panel: GraderPanel) -> None:
+    place = panel._pad.shown["place"]
+    panel.sitting._clock.s += 4.0
+    panel._pad._pressed(panel._pad, {"do": "say", "word": "left", "place": place}, None)
+    assert panel.sitting.mine[place].taken_s == 4.0
+
+
 def test_the_page_hears_of_every_press_even_of_one_that_is_none() -> None:
     said: list[str] = []
     pad = Heard(None, said=lambda word, _note, _taken_s: said.append(word), undone=lambda: None)

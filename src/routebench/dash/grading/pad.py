@@ -78,7 +78,7 @@ class Pad(anywidget.AnyWidget):
     undoes = traitlets.Bool().tag(sync=True)
 
     def __init__(
-        self, scale: str | None, *, said: Callable[[str, str, float], None], undone: Callable[[], None]
+        self, scale: str | None, *, said: Callable[[str, str, float | None], None], undone: Callable[[], None]
     ) -> None:
         super().__init__(scale=scale or "", buttons=[dict(one) for one in buttons_of(scale)])
         self._said = said
@@ -108,8 +108,10 @@ class Pad(anywidget.AnyWidget):
                 self._undone()
             # A second press that was meant for the item before is no verdict on this one.
             elif content.get("place") == self.shown.get("place", -1):
-                note, taken_s = str(content.get("note") or ""), float(content.get("taken_s") or 0.0)
-                self._said(str(content.get("word")), note, taken_s)
+                taken_s = content.get("taken_s")
+                # A page that does not say how long it took leaves that to our own clock.
+                told_s = None if taken_s is None else float(taken_s)
+                self._said(str(content.get("word")), str(content.get("note") or ""), told_s)
         finally:
             # Whatever came of it: the page waits for an answer before it takes the next press.
             self.send({"kind": "heard"})

@@ -170,7 +170,7 @@ class GraderPanel(Panel):
             raise ConfigError("there is nothing to grade here; the panel says why")
         return self.sitting
 
-    def _pressed(self, word: str, note: str, taken_s: float) -> None:
+    def _pressed(self, word: str, note: str, taken_s: float | None) -> None:
         self._tried(lambda: self.grade(word, note, taken_s=taken_s))
 
     def _tried(self, does: Callable[[], Any]) -> None:
