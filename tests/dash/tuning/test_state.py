@@ -13,7 +13,7 @@ from routebench.dash.tuning.reading import read
 from routebench.dash.tuning.script import script
 from routebench.dash.tuning.setting import BEST, BEST_SINGLE, DROP, EVERY, MIX, SCORE, Setting, keywords
 from routebench.dash.tuning.stakes import staked
-from routebench.dash.tuning.state import Tuning
+from routebench.dash.tuning.state import Tuning, _first_setting
 from routebench.dash.tuning.tables import figure_frame, shares_told, version_frame
 from routebench.dash.tuning.versions import compare_versions
 from routebench.errors import InputError
@@ -62,6 +62,14 @@ def test_a_setting_says_what_tuning_takes() -> None:
     assert keywords(capped) == {"max_cost_usd_per_1k": 0.4}
     charged = Setting(goal="charge", floor=3.0).constraints(OWN)
     assert keywords(charged) == {"max_quality_drop": 0.03, "count_damage": True}
+
+
+def test_without_a_known_cost_no_cap_is_guessed(study: Study) -> None:
+    train = study.ground.train
+    unpriced = replace(train, cost_usd=np.full_like(train.cost_usd, np.nan))
+    bare = replace(study, ground=replace(study.ground, train=unpriced))
+    assert _first_setting(bare) == Setting()
+    assert _first_setting(study).max_cost_usd_per_1k != Setting().max_cost_usd_per_1k
 
 
 def test_it_begins_at_what_tuning_would_write(tuning: Tuning, study: Study) -> None:

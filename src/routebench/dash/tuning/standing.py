@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import pandas as pd
 
 from routebench.evaluate import Choices, Damage, Replayed, damage_of, replay
 from routebench.evaluate.choices import FloatArray
-from routebench.evaluate.frontier import weighted_mean
 from routebench.evaluate.intervals import Interval, mean_interval
 from routebench.evaluate.paired import Difference
 from routebench.tune.ground import Ground
@@ -70,9 +69,6 @@ class Standing:
         train, held = ground.train, ground.held(choices)
         replayed = replay(train, held)
         groups, weight = train.cases.cluster, train.weight
-        share = weight @ replayed.answered_by / weight.sum()
-        shares = {name: float(part) for name, part in zip(train.models, share, strict=True) if part > _SAME}
-        failed = weighted_mean(replayed.failed, weight) or 0.0
         return cls(
             form if place is None else f"{form} {place}",
             form,
@@ -87,8 +83,18 @@ class Standing:
             damage_of(replayed.score, train.cases.stakes_usd, weight),
             replayed.latency_quantile(0.95),
             ground.slices.worst(replayed.score - ground.bar),
-            {**shares, NO_ANSWER: failed} if failed > _SAME else shares,
+            _shares(replayed, train.models, weight),
         )
+
+
+def _shares(replayed: Replayed, models: Sequence[str], weight: FloatArray) -> dict[str, float]:
+    """Which share of the requests goes where; of those of which that is known, and empty where it is of none."""
+    known = ~np.isnan(replayed.failed)
+    if not weight[known].sum() > 0:
+        return {}
+    parts = np.column_stack([replayed.answered_by, replayed.failed])[known]
+    shares = np.average(parts, axis=0, weights=weight[known])
+    return {name: float(part) for name, part in zip((*models, NO_ANSWER), shares, strict=True) if part > _SAME}
 
 
 @dataclass(frozen=True, eq=False)

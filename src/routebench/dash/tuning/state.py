@@ -45,7 +45,7 @@ class Tuning:
         self._own = study.outcomes
         self.bare = study
         self._replayed: dict[tuple[str, ...], Study] = {}
-        self.setting = setting or Setting(max_cost_usd_per_1k=_middle_cost(study))
+        self.setting = setting or _first_setting(study)
         self.versions: list[Version] = []
         self._first = self.setting
         self._taught = (self.setting.stakes, self.setting.max_rules)
@@ -301,8 +301,7 @@ class Tuning:
         return version
 
 
-def _middle_cost(study: Study) -> float:
-    """A cap to begin with: half of what the best single model costs, with two digits."""
+def _first_setting(study: Study) -> Setting:
+    """What the controls begin with: as a cap half of what the best single model costs, where that is known."""
     best = max(study.ground.singles, key=lambda single: single.quality)
-    half = 500 * (best.cost_usd or 0.002)
-    return float(f"{half:.2g}")
+    return Setting(max_cost_usd_per_1k=float(f"{500 * best.cost_usd:.2g}")) if best.cost_usd else Setting()
