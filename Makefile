@@ -73,7 +73,7 @@ dashboard: install
 
 lock: install
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --python-version 3.11 \
-		--extra lab --extra dashboard --extra minilm --group embedded --group browser --group dev \
+		--extra lab --extra gateway --extra otel --extra dashboard --extra minilm --group embedded --group browser --group dev \
 		--output-file requirements.lock --quiet
 
 wheel: install
