@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from routebench.cli import main
-from tests.gateway import NOTHING, Said, gateway, litellm
+from tests.foreign_gateway import NOTHING, Said, gateway, litellm
 
 PROMPTS = {"a": "hi", "b": "a rather long and winding request", "c": "ho"}
 BENCH = """\

@@ -10,7 +10,7 @@ import pytest
 from routebench.errors import ConfigError, ProviderError
 from routebench.providers import Gateway, Told, find_gateway
 from routebench.types import Request
-from tests.gateway import NOTHING, ROUTER, Answer, Said, gateway, litellm
+from tests.foreign_gateway import NOTHING, ROUTER, Answer, Said, gateway, litellm
 
 KEY = "sk-very-secret-key"
 

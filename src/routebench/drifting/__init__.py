@@ -1,0 +1,1 @@
+"""What production did, beside the evidence that the rules were chosen by."""
