@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from routebench.providers.faults import from_exception, from_status
+from routebench.providers.transport import BrokenError, NotReachedError, TooSlowError
 from routebench.providers.waits import asked_wait_s, exhausted_s, reset_s
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -82,18 +82,17 @@ def test_what_was_refused_is_not_charged_and_what_broke_may_have_been() -> None:
     refused = [from_status(status, {}, "").billed_cost_usd for status in (400, 401, 404, 429, 503, 529)]
     assert refused == [0.0] * 6
     assert [from_status(status, {}, "").billed_cost_usd for status in (408, 500, 502, 504)] == [None] * 4
-    assert from_exception(httpx.ConnectError("refused"), timeout_s=1, started=False).billed_cost_usd == 0.0
-    assert from_exception(httpx.ReadError("reset"), timeout_s=1, started=False).billed_cost_usd is None
+    assert from_exception(NotReachedError("refused"), timeout_s=1, started=False).billed_cost_usd == 0.0
+    assert from_exception(BrokenError("reset"), timeout_s=1, started=False).billed_cost_usd is None
 
 
 @pytest.mark.parametrize(
     ("error", "started", "kind"),
     [
-        (httpx.ConnectError("refused"), False, "connection"),
-        (httpx.ConnectTimeout("slow"), False, "connection"),
-        (httpx.ReadError("reset"), False, "connection"),
-        (httpx.ReadError("reset"), True, "incomplete"),
-        (httpx.ReadTimeout("slow"), False, "timeout"),
+        (NotReachedError("refused"), False, "connection"),
+        (BrokenError("reset"), False, "connection"),
+        (BrokenError("reset"), True, "incomplete"),
+        (TooSlowError("slow"), False, "timeout"),
         (TimeoutError(), True, "timeout"),
     ],
 )

@@ -14,9 +14,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from routebench.errors import ConfigError, ProviderError, nearest
 from routebench.messages import last_user_text
@@ -24,6 +22,9 @@ from routebench.providers.answer import cost, mapping, sequence
 from routebench.providers.base import failed
 from routebench.providers.exchange import Client, Heard
 from routebench.types import Completion, ErrorKind, Request
+
+if TYPE_CHECKING:
+    from routebench.providers.transport import Carrier
 
 _CAPS: Sequence[Mapping[str, int]] = ({"max_tokens": 1}, {"max_tokens": 16}, {"max_completion_tokens": 16})
 """How short an answer is asked for; a server that refuses one gets the next."""
@@ -93,7 +94,7 @@ class Gateway(abc.ABC):
 
 
 async def find_gateway(
-    url: str, model: str, *, key: str | None, timeout_s: float, transport: httpx.AsyncBaseTransport | None = None
+    url: str, model: str, *, key: str | None, timeout_s: float, transport: Carrier | None = None
 ) -> Gateway:
     """Looks what kind of gateway is at an address; asks nothing that is paid for.
 

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from routebench.embedding import unit_rows
 from routebench.errors import ConfigError, ProviderError
 from routebench.pricing import list_cost_usd
@@ -25,6 +23,8 @@ from routebench.types import TRANSIENT_KINDS, Model, Usage
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from routebench.providers.transport import Carrier
 
 _FIRST_WAIT_S = 0.5
 _MAX_WAIT_S = 120.0
@@ -91,7 +91,7 @@ class Embeddings:
         batch: int = 128,
         timeout_s: float = 60.0,
         attempts: int = 4,
-        transport: Callable[[], httpx.AsyncBaseTransport] = open_transport,
+        transport: Callable[[], Carrier] = open_transport,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         kind = provider_kind(model.provider)

@@ -7,18 +7,20 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from routebench.errors import ConfigError
 from routebench.providers.answer import read_json
 from routebench.providers.base import failed
 from routebench.providers.faults import from_exception, from_status
 from routebench.providers.http import MAX_ANSWER_BYTES
-from routebench.providers.transport import WHOLE, open_transport
+from routebench.providers.transport import TransportError, as_transport, open_transport
 from routebench.redact import Secrets
 from routebench.types import Completion
+
+if TYPE_CHECKING:
+    from routebench.providers.transport import Carrier
 
 _MAX_ERROR_CHARACTERS = 300
 
@@ -58,22 +60,21 @@ class Client:
         ConfigError: the address is not one of HTTP, or holds a password.
     """
 
-    def __init__(
-        self, url: str, key: str | None, *, timeout_s: float, transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, url: str, key: str | None, *, timeout_s: float, transport: Carrier | None = None) -> None:
         try:
-            address = httpx.URL(url)
-        except (httpx.InvalidURL, TypeError):
-            address = httpx.URL("")
-        if address.scheme not in ("http", "https") or not address.host:
+            address = urlsplit(url)
+            there = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+        except (ValueError, AttributeError, TypeError):
+            there = False
+        if not there:
             raise ConfigError(f"{url!r} is not the address of a gateway; write it as http://127.0.0.1:4000")
-        if address.userinfo or address.query:
+        if "@" in address.netloc or address.query:
             raise ConfigError("the address holds a user or a query; name the key's environment variable with --key-env")
-        self.root = str(address).rstrip("/").removesuffix("/v1")
+        self.root = url.strip().rstrip("/").removesuffix("/v1")
         self._headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._mask = Secrets([] if key is None else [key])
         self._timeout_s = timeout_s
-        self._transport = transport or open_transport()
+        self._transport = open_transport() if transport is None else as_transport(transport)
 
     async def get(self, path: str) -> Heard:
         """Asks for a document."""
@@ -89,43 +90,41 @@ class Client:
 
     async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> Heard:
         typed = {"content-type": "application/json"} if body is not None else {}
-        request = httpx.Request(
-            method,
-            self.root + path,
-            headers={**self._headers, **typed},
-            content=b"" if body is None else json.dumps(body, ensure_ascii=False).encode(),
-            extensions={"timeout": {"read": self._timeout_s + 1.0}, WHOLE: True},
-        )
+        content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, headers, content = await self._send(request)
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+                status, headers, told = await self._send(method, path, {**self._headers, **typed}, content)
+        except (TransportError, TimeoutError) as error:
             fault = from_exception(error, timeout_s=self._timeout_s, started=False)
             return Heard(None, {}, None, time.perf_counter() - start, self._clean(fault))
         latency_s = time.perf_counter() - start
         if status >= 300:
-            fault = from_status(status, headers, content.decode(errors="replace"))
+            fault = from_status(status, headers, told.decode(errors="replace"))
             return Heard(status, headers, None, latency_s, self._clean(fault))
         try:
-            return Heard(status, headers, read_json(content), latency_s)
+            return Heard(status, headers, read_json(told), latency_s)
         except ValueError as error:
             fault = failed("malformed", f"not JSON: {error}")
             return Heard(status, headers, None, latency_s, self._clean(fault))
 
-    async def _send(self, request: httpx.Request) -> tuple[int, Mapping[str, str], bytes]:
-        response = await self._transport.handle_async_request(request)
+    async def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        response = await self._transport.send(
+            method, self.root + path, headers, body, timeout_s=self._timeout_s + 1.0, whole=True
+        )
         parts: list[bytes] = []
         size = 0
         try:
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.chunks:
                 parts.append(chunk)
                 size += len(chunk)
                 if size > MAX_ANSWER_BYTES:
                     break
         finally:
             await response.aclose()
-        return response.status_code, dict(response.headers.items()), b"".join(parts)
+        return response.status, response.headers, b"".join(parts)
 
     def _clean(self, fault: Completion) -> Completion:
         # Blanked before it is shortened: a key that is cut in two would not be found any more.

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-
 from routebench.providers.base import failed
+from routebench.providers.transport import NotReachedError, TooSlowError
 from routebench.providers.waits import asked_wait_s
 from routebench.types import Completion, ErrorKind
 
@@ -121,10 +120,10 @@ def from_exception(error: Exception, *, timeout_s: float, started: bool) -> Comp
         timeout_s: the longest time that the attempt had.
         started: whether a part of the answer had come.
     """
-    if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+    if isinstance(error, NotReachedError):
         # Nobody was reached, so nothing was charged.
         return failed("connection", f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS], billed_cost_usd=0.0)
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+    if isinstance(error, (TooSlowError, TimeoutError)):
         when = "the answer began, but was not whole" if started else "no answer"
         return failed("timeout", f"{when} within {timeout_s:g} s")
     sentence = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]

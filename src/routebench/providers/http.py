@@ -9,20 +9,21 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from routebench.providers.answer import Answer, read_json
 from routebench.providers.base import Call, failed, now, requested_output_cap
 from routebench.providers.events import Done, Event
 from routebench.providers.faults import from_exception, from_status, request_id
 from routebench.providers.sse import Decoder
-from routebench.providers.transport import WHOLE
+from routebench.providers.transport import Response, Transport, TransportError, as_transport
 from routebench.providers.waits import exhausted_s
 from routebench.redact import Secrets
 from routebench.types import Completion, Model, Request
+
+if TYPE_CHECKING:
+    from routebench.providers.transport import Carrier
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """More than any model writes: what is longer is not an answer, and would fill the memory."""
@@ -30,6 +31,7 @@ _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ERROR_CHARACTERS = 600
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 _END: Any = object()
+_JSON = {"content-type": "application/json"}
 _STREAM_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
@@ -83,15 +85,13 @@ class HttpProvider:
 
     Args:
         wire: the format.
-        transport: carries the requests; a test injects an `httpx.MockTransport`.
+        transport: carries the requests; a test injects one, an `httpx.MockTransport` will do.
         secrets: environment variable name -> secret value.
     """
 
-    def __init__(
-        self, wire: Wire, transport: httpx.AsyncBaseTransport, secrets: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, wire: Wire, transport: Carrier, secrets: Mapping[str, str] | None = None) -> None:
         self._wire = wire
-        self._transport = transport
+        self._transport = as_transport(transport)
         self._secrets = dict(secrets or {})
         self._mask = Secrets(self._secrets.values())
 
@@ -127,7 +127,7 @@ class HttpProvider:
         streamed = call.request.params.get("stream", True) is not False
         try:
             wired = self._wire.request(call, self._secrets, stream=streamed)
-            request = _httpx_request(wired, call.timeout_s, whole=not streamed)
+            body = _write(wired.body)
         except _UNREADABLE as error:
             return failed(
                 "bad_request", f"the case cannot be written in this provider's format: {error!r}", billed_cost_usd=0.0
@@ -135,14 +135,15 @@ class HttpProvider:
         exchange = _Exchange(self._wire, self._transport, answer)
         try:
             async with asyncio.timeout(call.timeout_s):
-                refused = await exchange.run(request)
-        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+                refused = await exchange.run(wired, body, call.timeout_s, whole=not streamed)
+        except (TransportError, TimeoutError) as error:
             if answer.done:
                 # The answer was whole; what broke is only what came after it.
                 return answer.completion(**exchange.times())
             fault = from_exception(error, timeout_s=call.timeout_s, started=answer.started)
             if fault.error_kind == "connection":
-                fault = replace(fault, error=f"{fault.error} ({request.url.scheme}://{request.url.netloc.decode()})")
+                place = urlsplit(wired.url)
+                fault = replace(fault, error=f"{fault.error} ({place.scheme}://{place.netloc})")
             return replace(fault, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
         except _UNREADABLE as error:
             # JSON that is none, and JSON of shapes that nobody foresaw: one odd answer is one failed call.
@@ -165,7 +166,7 @@ def _ignore(event: Event) -> None:
 class _Exchange:
     """One request and its response, with the times of both; they are taken before anything is parsed."""
 
-    def __init__(self, wire: Wire, transport: httpx.AsyncBaseTransport, answer: Answer) -> None:
+    def __init__(self, wire: Wire, transport: Transport, answer: Answer) -> None:
         self._wire = wire
         self._transport = transport
         self._answer = answer
@@ -183,17 +184,20 @@ class _Exchange:
             "started_at": self._started_at,
         }
 
-    async def run(self, request: httpx.Request) -> Completion | None:
+    async def run(self, wired: WireRequest, body: bytes, timeout_s: float, *, whole: bool) -> Completion | None:
         """Fills the answer; returns the typed error of a response that refuses the request."""
         self._started_at, self._start = now(), time.perf_counter()
-        response = await self._transport.handle_async_request(request)
+        # Our deadline ends the call; the transport's own, a little later, frees what it holds.
+        response = await self._transport.send(
+            "POST", wired.url, {**_JSON, **wired.headers}, body, timeout_s=timeout_s + 1.0, whole=whole
+        )
         self._arrived = time.perf_counter()
         try:
-            headers = dict(response.headers.items())
+            headers = response.headers
             chunks = self._chunks(response)
-            if response.status_code >= 300:
-                body = await _read(chunks, _MAX_ERROR_BYTES)
-                refused = from_status(response.status_code, headers, body.decode(errors="replace"))
+            if response.status >= 300:
+                told = await _read(chunks, _MAX_ERROR_BYTES)
+                refused = from_status(response.status, headers, told.decode(errors="replace"))
                 return replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
             self._answer.request_id = request_id(headers)
             self._wire.read_headers(self._answer, headers)
@@ -233,28 +237,16 @@ class _Exchange:
             chunk = await anext(chunks, b"")
         self._wire.read_end(self._answer)
 
-    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def _chunks(self, response: Response) -> AsyncIterator[bytes]:
         """Yields the chunks of the body, and stamps each when it comes."""
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        async for chunk in response.stream:
+        async for chunk in response.chunks:
             self._arrived = time.perf_counter()
             if chunk:
                 yield chunk
 
 
-# Parsing an address costs as much as all the rest of a request, and a run has a handful of them.
-_url = lru_cache(maxsize=256)(httpx.URL)
-
-
-def _httpx_request(wired: WireRequest, timeout_s: float, *, whole: bool) -> httpx.Request:
-    # Our deadline ends the call; the transport's own, a little later, frees what it holds.
-    return httpx.Request(
-        "POST",
-        _url(wired.url),
-        headers={"content-type": "application/json", **wired.headers},
-        content=json.dumps(wired.body, ensure_ascii=False, separators=(",", ":")).encode(),
-        extensions={"timeout": {"read": timeout_s + 1.0}, WHOLE: whole},
-    )
+def _write(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _is_stream(headers: Mapping[str, str], first: bytes) -> bool:

@@ -2,8 +2,9 @@
 
 Chosen by measurement (`benchmarks/harness.py`): at 256 calls in flight httpx's own connection pool rescans every
 connection on every request, which made calls of 0.2 s take and *record* seconds. pyreqwest's pool is written in Rust
-and takes about a hundredth of that CPU time. It stands behind httpx's interface here, so that a test, or a user, can
-hand any other transport in, such as `httpx.MockTransport`.
+and takes about a hundredth of that CPU time. Its requests and responses are used as they are: building httpx's around
+them costs as much again as the exchange, which a gateway pays for every request. A test, or a user, can hand any
+`httpx.AsyncBaseTransport` in, such as `httpx.MockTransport` (`over_httpx`).
 
 pyreqwest brings a transport for httpx of its own. It is not used: it holds back up to 64 KiB of a body before it hands
 over the first byte, so that the time to the first token of a stream would be the time to its last.
@@ -11,99 +12,160 @@ over the first byte, so that the time to the first token of a stream would be th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import httpx
 from pyreqwest import exceptions
 
 # At the top, although it is heavy: first imported on a thread that then ends, such as a run's, the library brings the
 # whole process down when the next thread opens a client.
 from pyreqwest.client import ClientBuilder
 
-WHOLE = "routebench.whole"
-"""Request extension: the answer is not streamed, so its body may come in large pieces."""
+if TYPE_CHECKING:
+    import httpx
+
 _WHOLE_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 20.0
 
 
-def open_transport(*, keep_alive: bool = True) -> httpx.AsyncBaseTransport:
+class TransportError(Exception):
+    """An exchange broke, in a way that its subclasses tell apart."""
+
+
+class NotReachedError(TransportError):
+    """Nobody was reached: the request was not sent."""
+
+
+class TooSlowError(TransportError):
+    """The other side took longer than it may."""
+
+
+class BrokenError(TransportError):
+    """The connection broke after the request was sent, at least in part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The head of a response, and its body as it arrives.
+
+    Attributes:
+        headers: with lower-case names.
+        chunks: the body; may raise a `TransportError`.
+        aclose: ends the exchange; whatever has not arrived is not waited for.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    aclose: Callable[[], Awaitable[None]]
+
+
+class Transport(Protocol):
+    """Carries requests."""
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, whole: bool
+    ) -> Response:
+        """Sends a request and returns its response once its head has come.
+
+        Args:
+            method: of HTTP.
+            url: absolute.
+            headers: to send.
+            body: to send, may be empty.
+            timeout_s: the longest time of the whole exchange.
+            whole: the answer is not streamed, so its body may come in large pieces.
+
+        Raises:
+            TransportError: there is none.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        ...
+
+
+if TYPE_CHECKING:
+    Carrier = Transport | httpx.AsyncBaseTransport
+    """What can be made to carry requests."""
+
+
+def open_transport(*, keep_alive: bool = True) -> Transport:
     """Opens the transport.
 
     Args:
         keep_alive: use a connection again; off for a server that closes it without saying so.
     """
-    return _Transport(keep_alive=keep_alive)
+    return _Pool(keep_alive=keep_alive)
 
 
-class _Transport(httpx.AsyncBaseTransport):
+def as_transport(carrier: Carrier) -> Transport:
+    """Returns what carries requests: ours as it is, httpx's behind our interface."""
+    if hasattr(carrier, "send"):
+        return cast("Transport", carrier)
+    from routebench.providers.over_httpx import OverHttpx
+
+    return OverHttpx(cast("httpx.AsyncBaseTransport", carrier))
+
+
+class _Pool:
     def __init__(self, *, keep_alive: bool) -> None:
         # A redirect would send a prompt, and perhaps a key, to an address that nobody wrote down.
         builder = ClientBuilder().follow_redirects(enable=False).connect_timeout(timedelta(seconds=_CONNECT_TIMEOUT_S))
         self._client = (builder if keep_alive else builder.pool_max_idle_per_host(0)).build()
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Sends a request and returns its response."""
-        builder = (
-            self._client.request(request.method, str(request.url))
-            .headers(request.headers.multi_items())
-            .body_bytes(request.content)
-        )
-        timeout_s = request.extensions.get("timeout", {}).get("read")
-        if timeout_s is not None:
-            builder = builder.timeout(timedelta(seconds=timeout_s))
-        with _as_httpx(request):
-            # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back but
-            # its head, until the first byte that follows.
-            held_back = _WHOLE_BYTES if request.extensions.get(WHOLE) else 1
-            exchange = builder.streamed_read_buffer_limit(held_back).build_streamed()
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, whole: bool
+    ) -> Response:
+        """Sends a request and returns its response once its head has come."""
+        with _told_apart():
+            exchange = (
+                self._client.request(method, url)
+                .headers(headers)
+                .body_bytes(body)
+                .timeout(timedelta(seconds=timeout_s))
+                # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back
+                # but its head, until the first byte that follows.
+                .streamed_read_buffer_limit(_WHOLE_BYTES if whole else 1)
+                .build_streamed()
+            )
             response = await exchange.__aenter__()
-        return httpx.Response(
-            response.status,
-            headers=list(response.headers.items()),
-            stream=_Body(request, exchange, response.body_reader),
-        )
+
+        async def aclose() -> None:
+            await exchange.__aexit__(None, None, None)
+
+        return Response(response.status, dict(response.headers.items()), _chunks(response.body_reader), aclose)
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.close()
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of a response, chunk by chunk as it arrives."""
-
-    def __init__(self, request: httpx.Request, exchange: AbstractAsyncContextManager[Any], reader: Any) -> None:
-        self._request = request
-        self._exchange = exchange
-        self._reader = reader
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx(self._request):
-            while (chunk := await self._reader.read_chunk()) is not None:
-                yield bytes(chunk)
-
-    async def aclose(self) -> None:
-        await self._exchange.__aexit__(None, None, None)
+async def _chunks(reader: Any) -> AsyncIterator[bytes]:
+    with _told_apart():
+        while (chunk := await reader.read_chunk()) is not None:
+            yield bytes(chunk)
 
 
 @contextmanager
-def _as_httpx(request: httpx.Request) -> Iterator[None]:
-    """Turns pyreqwest's errors into httpx's."""
+def _told_apart() -> Iterator[None]:
+    """Turns pyreqwest's errors into ours."""
     try:
         yield
     except exceptions.ConnectTimeoutError as error:
-        raise httpx.ConnectTimeout(error.message, request=request) from error
+        raise NotReachedError(error.message) from error
     except exceptions.RequestTimeoutError as error:
-        raise httpx.ReadTimeout(error.message, request=request) from error
+        raise TooSlowError(error.message) from error
     except exceptions.PyreqwestError as error:
         causes = _causes(error)
         # The library's ConnectError is also a connection that broke after the request was sent, which may have been
         # charged: only its own word for the phase tells the two apart.
         never_there = any("(Connect)" in cause for cause in causes)
-        kind = httpx.ConnectError if never_there else httpx.ReadError
-        raise kind(causes[-1], request=request) from error
+        raise (NotReachedError if never_there else BrokenError)(causes[-1]) from error
 
 
 def _causes(error: Any) -> list[str]:
