@@ -7,15 +7,13 @@ sides know the answer: the upstream says it, and whoever asked checks that it is
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 Wire = Literal["openai", "anthropic", "gemini"]
 WIRES: Sequence[Wire] = ("openai", "anthropic", "gemini")
-MARK = re.compile(rb"@(\d+) ([a-z]+)@")
 INPUT_TOKENS = 120
 TOOL = {
     "type": "function",
@@ -35,6 +33,13 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def mark(number: int, kind: str) -> str:
     return f"@{number} {kind}@"
+
+
+def read_mark(body: bytes) -> tuple[int, str]:
+    """The last mark in a body, without reading the rest of it."""
+    end = body.rfind(b"@")
+    number, _, kind = body[body.rfind(b"@", 0, end) + 1 : end].decode().partition(" ")
+    return int(number), kind
 
 
 def pieces(number: int, kind: str) -> Sequence[str]:
@@ -68,6 +73,11 @@ class Said:
 
     whole: bytes
     events: Sequence[bytes]
+
+    @cached_property
+    def at_once(self) -> bytes:
+        """The stream in one piece, with its head."""
+        return b"".join((STREAM_HEAD, *self.events, LAST_CHUNK))
 
 
 def say(wire: Wire, model: str, number: int, kind: str, *, stream: bool) -> Said:

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from gateway_answers import LAST_CHUNK, MARK, STREAM_HEAD, WIRES, Said, Wire, refusal, response, say
+from gateway_answers import LAST_CHUNK, STREAM_HEAD, WIRES, Said, Wire, read_mark, refusal, response, say
 from processes import cpu_s
 
 _ABORT = struct.pack("ii", 1, 0)
 """SO_LINGER of no seconds: closing resets the connection, as a process that was killed does."""
-_AT_ONCE = frozenset({"whole", "flood", "tool"})
+_AT_ONCE = frozenset({"whole", "flood", "tool", "cascaded"})
 """Kinds of answers whose streams are written in one piece."""
 _BROKEN_AFTER = 3
 """A stream that breaks has said so many events."""
@@ -112,8 +112,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, line: bytes, body: bytes) -> None:
         upstream = self._upstream
         upstream.requests += 1
-        marks = MARK.findall(body)
-        number, kind = (int(marks[-1][0]), marks[-1][1].decode()) if marks else (0, "whole")
+        number, kind = read_mark(body)
         if upstream.fail_share and upstream.luck.random() < upstream.fail_share:
             upstream.failed += 1
             self._transport.write(refusal(upstream.wire, 503))
@@ -137,7 +136,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(said.whole)
             self._end()
         elif kind in _AT_ONCE and not breaks:
-            self._transport.write(b"".join((STREAM_HEAD, *said.events, LAST_CHUNK)))
+            self._transport.write(said.at_once)
             self._end()
         else:
             self._transport.write(STREAM_HEAD)

@@ -218,6 +218,7 @@ class Completion:
         wasted_input_tokens: tokens of the attempts that failed before, None while unknown for one of them.
         wasted_cost_usd: what those attempts were billed, None while unknown for one of them.
         retry_after_s: seconds that the provider asks to wait before its next request.
+        logprobs: of the text's tokens in OpenAI's form, where they were asked for; handed over, and not stored.
     """
 
     status: Literal["ok", "error"]
@@ -247,6 +248,7 @@ class Completion:
     wasted_cost_usd: float | None = 0.0
     retry_after_s: float | None = None
     started_at: datetime | None = None
+    logprobs: tuple[Mapping[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +348,11 @@ class Decision:
         tried: the models asked so far.
         request: what was decided; needed to go on, and shown nowhere.
         consulted: what models answered that were asked before it was decided, such as a classifier; paid for like any.
+        wanted: the model that would come first were every model well.
+        eligible: the models that limits and guards allow for the request, weakest first.
+        explored: whether exploration put the first model there.
+        propensity: the chance with which the first model was put first, by the policy and by exploration together; None
+            where nothing was drawn.
     """
 
     chain: tuple[str, ...]
@@ -357,6 +364,10 @@ class Decision:
     tried: tuple[Tried, ...] = ()
     request: Request | None = field(default=None, repr=False, compare=False)
     consulted: tuple[Answer, ...] = field(default=(), repr=False, compare=False)
+    wanted: str | None = field(default=None, repr=False, compare=False)
+    eligible: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    explored: bool = field(default=False, repr=False, compare=False)
+    propensity: float | None = field(default=None, repr=False, compare=False)
 
     @property
     def model(self) -> str | None:

@@ -19,7 +19,9 @@ from routebench.cli.deciding import add_deciding
 from routebench.cli.diffing import add_diffing
 from routebench.cli.explaining import add_explaining
 from routebench.cli.keeping import add_keeping
+from routebench.cli.keying import add_keying
 from routebench.cli.output import BAD, DONE, SHORT, Command
+from routebench.cli.routing import add_routing
 from routebench.cli.serving import add_serving
 from routebench.cli.simulating import add_simulating
 from routebench.errors import RoutebenchError
@@ -78,5 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_diffing(add)
     add_simulating(add)
     add_asking(add)
+    add_routing(add)
     add_serving(add)
+    add_keying(add)
     return parser

@@ -205,7 +205,7 @@ def model_mix(mix: pd.DataFrame, *, reading: str) -> Picture:
         reading: one sentence, also the description for screen readers.
     """
     models = list(dict.fromkeys(mix["model"]))
-    shades = [PAPER if name == "no answer" else _shade(place, len(models)) for place, name in enumerate(models)]
+    shades = [PAPER if name == "no answer" else shade(place, len(models)) for place, name in enumerate(models)]
     strategies = list(dict.fromkeys(mix["strategy"]))
     chart = (
         alt.Chart(alt.NamedData("mix"))
@@ -280,6 +280,11 @@ def _tooltip() -> list[Any]:
     ]
 
 
-def _shade(place: int, count: int) -> str:
-    """Cividis from dark to light: neighbours differ in lightness, for every kind of colour vision and in grey."""
+def shade(place: int, count: int) -> str:
+    """Returns a colour of cividis: neighbours differ in lightness, for every kind of colour vision and in grey.
+
+    Args:
+        place: from 0 (dark) on.
+        count: how many colours there are, up to the lightest.
+    """
     return _CIVIDIS[round(place * (len(_CIVIDIS) - 1) / max(1, count - 1))]

@@ -1,4 +1,4 @@
-"""The policy elsewhere: a rule set in the form of gateways that teams run already, with what is lost on the way."""
+"""The policy elsewhere: what other gateways load, what is lost on the way, and what the loss does."""
 
 from __future__ import annotations
 

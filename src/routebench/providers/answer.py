@@ -49,17 +49,22 @@ class Answer:
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _tools: dict[int, _ToolParts] = field(default_factory=dict)
+    _logprobs: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def started(self) -> bool:
         """Whether any text, thought or tool call has come."""
         return bool(self._text or self._reasoning or self._tools)
 
-    def say(self, piece: Any) -> None:
-        """Takes a piece of text; null and empty pieces are none."""
-        if piece:
-            self._text.append(_string(piece, "content"))
-            self.emit(TextDelta(piece))
+    def say(self, piece: Any, logprobs: Any = None) -> None:
+        """Takes a piece of text and the logprobs of its tokens; null and empty pieces are none."""
+        told = None
+        if logprobs:
+            told = tuple(mapping(one, "a logprob") for one in sequence(logprobs, "`logprobs`"))
+            self._logprobs += told
+        if piece or told:
+            self._text.append(_string(piece or "", "content"))
+            self.emit(TextDelta(piece or "", told))
 
     def think(self, piece: Any) -> None:
         """Takes a piece of reasoning."""
@@ -127,6 +132,7 @@ class Answer:
                 ToolCall(parts.id, parts.name, "".join(parts.arguments)) for _, parts in sorted(self._tools.items())
             ),
             finish_reason=self.finish_reason,
+            logprobs=tuple(self._logprobs) or None,
             **facts,
         )
 

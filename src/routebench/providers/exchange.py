@@ -80,33 +80,35 @@ class Client:
         """Asks for a document."""
         return await self._exchange("GET", path, None)
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Heard:
-        """Sends a JSON body."""
-        return await self._exchange("POST", path, body)
+    async def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Heard:
+        """Sends a JSON body, with headers of this request beside those of all."""
+        return await self._exchange("POST", path, body, headers)
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._transport.aclose()
 
-    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> Heard:
-        typed = {"content-type": "application/json"} if body is not None else {}
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> Heard:
+        sent = {**self._headers, **({"content-type": "application/json"} if body is not None else {}), **(headers or {})}
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         start = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, headers, told = await self._send(method, path, {**self._headers, **typed}, content)
+                status, shown, told = await self._send(method, path, sent, content)
         except (TransportError, TimeoutError) as error:
             fault = from_exception(error, timeout_s=self._timeout_s, started=False)
             return Heard(None, {}, None, time.perf_counter() - start, self._clean(fault))
         latency_s = time.perf_counter() - start
         if status >= 300:
-            fault = from_status(status, headers, told.decode(errors="replace"))
-            return Heard(status, headers, None, latency_s, self._clean(fault))
+            fault = from_status(status, shown, told.decode(errors="replace"))
+            return Heard(status, shown, None, latency_s, self._clean(fault))
         try:
-            return Heard(status, headers, read_json(told), latency_s)
+            return Heard(status, shown, read_json(told), latency_s)
         except ValueError as error:
             fault = failed("malformed", f"not JSON: {error}")
-            return Heard(status, headers, None, latency_s, self._clean(fault))
+            return Heard(status, shown, None, latency_s, self._clean(fault))
 
     async def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes

@@ -9,6 +9,7 @@ from typing import Any
 from routebench.providers.answer import Answer, cost, count, mapping, prompt_count, read_json, sequence
 from routebench.providers.base import Call
 from routebench.providers.faults import from_error_event
+from routebench.providers.history import chat_messages
 from routebench.providers.http import Wire, WireRequest
 from routebench.providers.params import (
     EVERYWHERE,
@@ -24,8 +25,14 @@ from routebench.types import Model, Request, Usage
 _FINISH = {
     "stop": "stop",
     "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "STOP": "stop",
     "length": "length",
     "model_length": "length",
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
@@ -35,7 +42,7 @@ OPENAI_PARAMS = frozenset(
     """
     frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities
     n parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort response_format
-    safety_identifier seed service_tier stop store temperature tool_choice top_logprobs top_p user verbosity
+    prompt_cache_retention safety_identifier seed service_tier stop store temperature tool_choice top_logprobs top_p user verbosity
     web_search_options
     """.split()
 )
@@ -58,6 +65,9 @@ class Dialect:
         body: what every request carries besides.
         cost_header: the response header in which a gateway tells what the call cost, in US dollars.
         model_header: the response header in which a gateway tells which model really answered.
+        developer: whether it has messages of that role; elsewhere they are sent as `system`.
+        thoughts: whether it takes the thoughts of earlier answers back; one that takes no unknown key does not.
+        short_ids: whether ids of tool calls are nine letters and digits.
     """
 
     name: str
@@ -72,6 +82,9 @@ class Dialect:
     body: Mapping[str, Any] = field(default_factory=dict)
     cost_header: str | None = None
     model_header: str | None = None
+    developer: bool = False
+    thoughts: bool = True
+    short_ids: bool = False
 
 
 class OpenAIChat(Wire):
@@ -79,6 +92,7 @@ class OpenAIChat(Wire):
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
+        self._known = None if dialect.params is None else dialect.params | set(dialect.renamed)
 
     def check(self, model: Model, request: Request) -> None:
         """Checks a rendered request.
@@ -90,8 +104,8 @@ class OpenAIChat(Wire):
         check_everywhere(model, request)
         if not dialect.base_url and model.base_url is None:
             raise refuse(model, dialect.name, "address of its own", "set `base_url`")
-        if dialect.params is not None and self._knows(model):
-            check_names(model, request, dialect.params | set(dialect.renamed), provider=dialect.name)
+        if self._known is not None and self._knows(model):
+            check_names(model, request, self._known, provider=dialect.name)
         else:
             check_spelling(model, request, OPENAI_PARAMS)
         kind = (request.response_format or {}).get("type")
@@ -111,10 +125,16 @@ class OpenAIChat(Wire):
         """Writes a call."""
         model, request, dialect = call.model, call.request, self._dialect
         params = request.params
-        renamed = dialect.renamed if self._knows(model) else {}
+        knows = self._knows(model)
+        renamed = dialect.renamed if knows else {}
         body: dict[str, Any] = {
             "model": model.model,
-            "messages": [dict(message) for message in request.messages],
+            "messages": chat_messages(
+                request.messages,
+                developer=knows and dialect.developer,
+                thoughts=dialect.thoughts or not knows,
+                short_ids=knows and dialect.short_ids,
+            ),
             "stream": stream,
             **dialect.body,
             **{renamed.get(name, name): value for name, value in params.items() if name not in EVERYWHERE},
@@ -152,7 +172,7 @@ class OpenAIChat(Wire):
             return
         self._facts(answer, event)
         for choice in sequence(event.get("choices"), "`choices`"):
-            self._message(answer, mapping(choice.get("delta"), "`delta`"))
+            self._message(answer, mapping(choice.get("delta"), "`delta`"), choice.get("logprobs"))
             self._finish(answer, choice.get("finish_reason"))
 
     def read_document(self, answer: Answer, document: Any) -> None:
@@ -168,7 +188,7 @@ class OpenAIChat(Wire):
         message = mapping(choices[0], "a choice").get("message")
         if not isinstance(message, Mapping):
             raise ValueError("no `message` in the answer's choice")
-        self._message(answer, message)
+        self._message(answer, message, choices[0].get("logprobs"))
         self._finish(answer, choices[0].get("finish_reason"))
         answer.done = True
 
@@ -183,7 +203,7 @@ class OpenAIChat(Wire):
             told = _reported(raw)
             answer.reported_cost_usd = answer.reported_cost_usd if told is None else told
 
-    def _message(self, answer: Answer, message: Mapping[str, Any]) -> None:
+    def _message(self, answer: Answer, message: Mapping[str, Any], logprobs: Any) -> None:
         # Which of these names holds the thoughts is the server's choice; no server fills two.
         answer.think(message.get("reasoning_content") or message.get("reasoning"))
         content = message.get("content")
@@ -192,7 +212,7 @@ class OpenAIChat(Wire):
             for part in content:
                 _part(answer, mapping(part, "a content part"))
         else:
-            answer.say(content)
+            answer.say(content, mapping(logprobs, "`logprobs`").get("content") if logprobs else None)
         for position, call in enumerate(sequence(message.get("tool_calls"), "`tool_calls`")):
             function = mapping(call.get("function"), "`function`")
             answer.call_tool(

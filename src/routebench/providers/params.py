@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from routebench.errors import ConfigError, nearest
@@ -22,40 +23,97 @@ _BOUNDS = ("n", "max_tokens", "max_completion_tokens", "max_output_tokens", "gen
 """What a cost is bounded by: hidden in `extra_body`, no cap on money could hold."""
 
 
-def check_names(model: Model, request: Request, known: Iterable[str], *, provider: str) -> None:
+class UnsupportedError(ConfigError):
+    """A request brings what a model's provider lacks; the text is for who wrote the model's settings.
+
+    Attributes:
+        told: the same for who sent the request, and cannot change these settings.
+        param: the part of the request, None where it is not one parameter.
+    """
+
+    def __init__(self, sentence: str, *, told: str, param: str | None = None) -> None:
+        super().__init__(sentence)
+        self.told = told
+        self.param = param
+
+
+def check_names(model: Model, request: Request, known: frozenset[str], *, provider: str) -> None:
     """Checks that a provider has every parameter that a request brings.
 
     Raises:
-        ConfigError: it lacks one; the nearest known name is offered.
+        UnsupportedError: it lacks one; the nearest known name is offered.
     """
-    names = {*known, *EVERYWHERE}
     for name in request.params:
-        if name in names:
+        if name in known or name in EVERYWHERE:
             continue
-        raise ConfigError(
-            f"model {model.name!r}: {provider} has no request parameter {name!r}{nearest(name, names)}; leave it out, "
-            "or send it as it is inside `extra_body`"
+        close = nearest(name, known)
+        raise UnsupportedError(
+            f"model {model.name!r}: {provider} has no request parameter {name!r}{close}; leave it out, "
+            "or send it as it is inside `extra_body`",
+            told=f"{name}: model {model.name!r} has no such parameter{close}; leave it out, or ask another model",
+            param=name,
         )
 
 
-def check_spelling(model: Model, request: Request, known: Iterable[str]) -> None:
+def check_spelling(model: Model, request: Request, known: frozenset[str]) -> None:
     """Checks, for a server whose parameters are not known, that none is a known one with a slip of the pen.
 
     Raises:
-        ConfigError: one is.
+        UnsupportedError: one is.
     """
-    names = {*known, *EVERYWHERE}
     for name in request.params:
-        if name not in names and (close := difflib.get_close_matches(name, names, n=1, cutoff=0.87)):
-            raise ConfigError(
-                f"model {model.name!r}: request parameter {name!r}: did you mean {close[0]!r}? If the server really "
-                f"has {name!r}, put it into `extra_body`"
+        if name in known or name in EVERYWHERE:
+            continue
+        close = _slip_of(name, known)
+        if close is not None:
+            raise UnsupportedError(
+                f"model {model.name!r}: request parameter {name!r}: did you mean {close!r}? If the server really "
+                f"has {name!r}, put it into `extra_body`",
+                told=f"{name}: did you mean {close!r}?",
+                param=name,
             )
 
 
-def refuse(model: Model, provider: str, what: str, mend: str) -> ConfigError:
+# Comparing a name with all others takes longer than all the rest of a request.
+@lru_cache(maxsize=1024)
+def _slip_of(name: str, known: frozenset[str]) -> str | None:
+    close = difflib.get_close_matches(name, {*known, *EVERYWHERE}, n=1, cutoff=0.87)
+    return close[0] if close else None
+
+
+def refuse(model: Model, provider: str, what: str, mend: str) -> UnsupportedError:
     """The error for something that a request brings and a provider lacks."""
-    return ConfigError(f"model {model.name!r}: {provider} has no {what}; {mend}")
+    return UnsupportedError(
+        f"model {model.name!r}: {provider} has no {what}; {mend}", told=f"model {model.name!r} has no {what}; {mend}"
+    )
+
+
+def check_parts(model: Model, request: Request, kinds: frozenset[str], *, provider: str) -> None:
+    """Checks, for a format that parts of messages are written anew for, that it has a form for each.
+
+    Raises:
+        UnsupportedError: it has none, as for audio.
+    """
+    for message in request.messages:
+        content = message.get("content")
+        if not isinstance(content, list):
+            continue
+        for part in content:
+            kind = part.get("type")
+            if kind in ("image_url", "input_audio", "file") and kind not in kinds:
+                raise refuse(model, provider, f"content part of type {kind!r}", "leave it out, or ask another model")
+
+
+def check_functions(model: Model, request: Request, *, provider: str) -> None:
+    """Checks that no tool of a request is a custom one, which only OpenAI has.
+
+    Raises:
+        UnsupportedError: one is.
+    """
+    choice = request.params.get("tool_choice")
+    choices = [choice] if isinstance(choice, Mapping) and choice.get("type") in ("custom", "allowed_tools") else []
+    if choices or any("custom" in tool for tool in request.tools):
+        raise refuse(model, provider, "tools or choices of tools but functions", "write each tool as a function")
 
 
 def check_everywhere(model: Model, request: Request) -> None:

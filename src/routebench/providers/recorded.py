@@ -15,7 +15,8 @@ from routebench.providers.base import Call, failed
 from routebench.types import Completion, ToolCall, Usage
 
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name != "raw")
-_FLAT = tuple(field.name for field in fields(Completion) if field.name not in ("usage", "tool_calls"))
+_NOT_FLAT = ("usage", "tool_calls", "logprobs")
+_FLAT = tuple(field.name for field in fields(Completion) if field.name not in _NOT_FLAT)
 
 
 def completion_to_json(completion: Completion) -> dict[str, Any]:

@@ -59,10 +59,18 @@ class Ledger:
             else:
                 self._spent_usd += cost_usd
 
-    def restore(self, spent_usd: float, day: date) -> None:
+    def restore(self, spent_usd: float, day: date, n_unknown: int = 0) -> None:
         """Takes over what an earlier process had spent on a day."""
         with self._lock:
-            self._day, self._spent_usd, self._n_unknown = day, spent_usd, 0
+            self._day, self._spent_usd, self._n_unknown = day, spent_usd, n_unknown
+
+    def take_over(self, earlier: Ledger) -> None:
+        """Goes on with what another ledger counted today; two that count days by other zones have no day in common."""
+        if earlier.budget.timezone == self.budget.timezone:
+            with earlier._lock:
+                day, spent_usd, n_unknown = earlier._day, earlier._spent_usd, earlier._n_unknown
+            with self._lock:
+                self._day, self._spent_usd, self._n_unknown = day, spent_usd, n_unknown
 
     @property
     def spent_usd(self) -> float:
@@ -74,6 +82,14 @@ class Ledger:
         """Calls of today whose cost is unknown."""
         self._today(self._now())
         return self._n_unknown
+
+    @property
+    def today(self) -> tuple[date, float, int]:
+        """The day, the US dollars known to be spent on it, and its calls of unknown cost; all of one moment."""
+        today = self._now().astimezone(self._zone).date()
+        with self._lock:
+            self._begin(today)
+            return self._day or today, self._spent_usd, self._n_unknown
 
     @property
     def is_spent(self) -> bool:

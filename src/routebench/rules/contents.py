@@ -138,6 +138,8 @@ class Contents:
         checks: what answers must be like, by the name that a route's `cascade` gives; in their YAML form.
         heads: what a check's `head` names, by the check's name.
         deployments: model name -> the places that serve it, for models that have several or say so.
+        explore: the share of decisions whose first model is drawn at random among those that may take the request; only
+            a gateway explores, replay and golden decisions never do.
         evidence: what was measured; written by routebench.
         source: the file it was read from, for messages.
     """
@@ -157,6 +159,7 @@ class Contents:
     health: HealthPolicy | None = None
     budget: Budget | None = None
     deployments: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
+    explore: float = 0.0
     evidence: Mapping[str, Any] = field(default_factory=dict)
     golden: tuple[Golden, ...] = ()
     source: str | None = field(default=None, compare=False)

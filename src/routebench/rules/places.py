@@ -20,12 +20,15 @@ class Places:
     Args:
         deployments: by the model's name; one each at least.
         health: how they are doing; None where nobody watches.
+
+    Attributes:
+        health: as above.
     """
 
     def __init__(self, deployments: Mapping[str, tuple[Deployment, ...]], health: Health | None) -> None:
         self._places = dict(deployments)
         self._single = all(len(places) == 1 for places in self._places.values())
-        self._health = health
+        self.health = health
 
     def first(self, model: str) -> Deployment:
         """Returns the place that a model is asked at where nothing else is said."""
@@ -51,8 +54,8 @@ class Places:
         """
         assert decision.model is not None
         places = self.left(decision, regions) or self._inside(decision.model, regions)
-        if self._health is not None:
-            health = self._health
+        if self.health is not None:
+            health = self.health
             places = tuple(one for one in places if health.state(one.name) == "closed") or places
         return places[0] if len(places) == 1 else by_weight(places, rotated(drawn, decision.model))
 
@@ -64,18 +67,18 @@ class Places:
             regions: where the request may be processed.
             probe: whether the request may be one that looks whether a model is well again.
         """
-        if self._health is None or len(chain) < 2:
+        if self.health is None or len(chain) < 2:
             return chain
         if self._single:
-            return self._health.order(chain, probe=probe)
+            return self.health.order(chain, probe=probe)
         names = {self._best(self._inside(name, regions)): name for name in chain}
-        return tuple(names[place] for place in self._health.order(tuple(names), probe=probe))
+        return tuple(names[place] for place in self.health.order(tuple(names), probe=probe))
 
     def _inside(self, model: str, regions: Regions) -> tuple[Deployment, ...]:
         places = self._places[model]
         return places if regions is None else tuple(one for one in places if one.region in regions)
 
     def _best(self, places: Iterable[Deployment]) -> str:
-        health = self._health
+        health = self.health
         assert health is not None
         return min((one.name for one in places), key=lambda name: _RANKS[health.state(name)])

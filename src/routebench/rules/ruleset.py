@@ -18,9 +18,12 @@ class RuleSet(Contents):
 
     @property
     def policy_sha256(self) -> str:
-        """Digest of everything that decides: equal for rule sets that decide every request alike by their text."""
+        """Digest of everything that decides: equal for rule sets that decide every request alike by their text.
+
+        The share of exploration is not in it: what is drawn at random on top leaves the policy what it is.
+        """
         models = {name: replace(model, price=None) for name, model in self.models.items()}
-        text = replace(self, models=models, evidence={}, golden=()).to_yaml()
+        text = replace(self, models=models, explore=0.0, evidence={}, golden=()).to_yaml()
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod

@@ -20,6 +20,7 @@ from routebench.rules.conditions.parts import mentions
 from routebench.rules.contents import BUDGET, COMPLEXITY, NAMED, STICKY
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment
+from routebench.rules.exploring import explored
 from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.health.health import BLAMELESS_KINDS, Health, Ticket
 from routebench.rules.health.kinds import kind_of
@@ -143,6 +144,46 @@ class Router:
             BudgetSpentError: today's budget is used up, and the rule set says to refuse.
         """
         return self._decide(self._read(request), previous, model)
+
+    def explore(self, decision: Decision, drawn: float, *, keep: Callable[[str], bool] = lambda _: True) -> Decision:
+        """Returns the decision, or for the rule set's share of requests one whose first model was drawn at random.
+
+        Guards and limits hold for what is drawn, a model that is doing badly is not, and a conversation that is bound
+        to its model stays there. A call that ends in a tool's result is never moved.
+
+        Args:
+            decision: of this router, as it was decided.
+            drawn: a number in [0, 1), drawn anew for every request.
+            keep: whether the caller may use a model.
+        """
+        share = self.ruleset.explore
+        if not share or decision.request is None or _ends_in_tool_result(decision.request):
+            return decision
+        pool = decision.eligible
+        if self.health is not None:
+            places = {name: self.ruleset.deployments_of(name) for name in pool}
+            pool = tuple(name for name in pool if any(self.health.state(one.name) == "closed" for one in places[name]))
+        return explored(decision, pool, share, drawn, keep)
+
+    def take_over(self, earlier: Router) -> None:
+        """Goes on with what an earlier rule set's router knows: how the same places are doing, and today's spend.
+
+        Args:
+            earlier: the router that this one replaces; it may still end what it has begun.
+        """
+        if self.health is not None and earlier.health is not None and self.health.is_like(earlier.health):
+            self.health = earlier.health
+            self._places.health = earlier.health
+        if self.ledger is not None and earlier.ledger is not None:
+            if self.ledger.budget == earlier.ledger.budget:
+                self.ledger = earlier.ledger
+            else:
+                self.ledger.take_over(earlier.ledger)
+
+    @property
+    def asks_models(self) -> bool:
+        """Whether deciding or checking may wait for a model's answer: then it has no place on an event loop."""
+        return self._consults or any(check.judge is not None for check in self.checks.values())
 
     def started(self, decision: Decision, deployment: str | None = None) -> Ticket | None:
         """Notes that a decision's model is asked now, so that health sees a call that hangs before it ends.
@@ -363,6 +404,8 @@ class Router:
             cascade=choice.cascade,
             request=reading.request,
             consulted=choice.consulted,
+            wanted=choice.chain[0] if choice.chain else None,
+            eligible=admission.models,
         )
 
     def _choose(

@@ -116,6 +116,8 @@ def _fields(before: Model, after: Model) -> Iterator[str]:
 def _rest(old: RuleSet, new: RuleSet) -> Iterator[str]:
     if old.sticky != new.sticky:
         yield f"sticky changed: {old.sticky} became {new.sticky}"
+    if old.explore != new.explore:
+        yield f"explore changed: {old.explore:g} became {new.explore:g}"
     for name in dict.fromkeys((*old.checks, *new.checks)):
         if old.checks.get(name) != new.checks.get(name):
             yield f"check {name} {_how(old.checks.get(name), new.checks.get(name))}"

@@ -78,6 +78,7 @@ def fields_of(text: str, name: str, folder: Path) -> dict[str, Any]:
         "deployments": {
             name: _deployments(name, one) for name, one in settings.models.items() if one.deployments is not None
         },
+        "explore": settings.explore,
         "evidence": settings.evidence,
         "golden": tuple(_golden(one) for one in settings.golden),
     }

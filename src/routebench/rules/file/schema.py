@@ -208,6 +208,8 @@ class RulesSettings(Settings):
     """When a model that fails or slows down is passed over."""
     budget: BudgetSettings | None = None
     """What a day may cost."""
+    explore: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """The share of decisions whose first model is drawn at random, to learn from; never past a guard."""
     evidence: dict[str, Any] = {}
     """What was measured, and on what; routebench writes it."""
     golden: Annotated[list[GoldenSettings], Field(max_length=200)] = []

@@ -32,6 +32,7 @@ def to_yaml(ruleset: Contents) -> str:
         "sticky": ruleset.sticky,
         "health": None if ruleset.health is None else _said(asdict(ruleset.health)),
         "budget": None if ruleset.budget is None else asdict(ruleset.budget),
+        "explore": ruleset.explore or None,
         "evidence": plain(ruleset.evidence),
         "golden": [_golden_dict(one) for one in ruleset.golden],
     }

@@ -73,6 +73,10 @@ class Health:
         self._standings = {name: Standing(policy, _known_p90(policy, name), now) for name in names}
         self._board = _Board()
 
+    def is_like(self, other: Health) -> bool:
+        """Whether another one watches the same names under the same policy."""
+        return self.policy == other.policy and self._standings.keys() == other._standings.keys()
+
     def started(self, name: str, kind: str = "") -> Ticket:
         """Notes that a request was sent, so that it counts as slow as soon as it is overdue.
 

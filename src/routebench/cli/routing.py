@@ -1,0 +1,50 @@
+"""The command that serves a rule set as a gateway."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from routebench.cli.output import DONE, Add, print_json
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from routebench.gateway import Gateway
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    gateway = Gateway(
+        arguments.rules,
+        config=arguments.config,
+        host=arguments.host,
+        port=arguments.port,
+        shadow=arguments.shadow,
+        traces=arguments.traces,
+        drain_s=arguments.drain_s,
+    )
+
+    def ready() -> None:
+        ruleset = gateway.ruleset
+        if arguments.json:
+            print_json({"url": gateway.url, "rules": ruleset.name, "traces": str(gateway.traces_folder)})
+        else:
+            keys = f"{len(gateway.config.keys)} keys" if gateway.config.keys else "no keys: this machine only"
+            print(f"{ruleset.name} is served at {gateway.url} ({len(ruleset.order)} models, {keys})")
+            print(f"traces: {gateway.traces_folder}; Ctrl-C ends it, SIGHUP or a changed file reloads it")
+        sys.stdout.flush()
+
+    gateway.run(ready)
+    return DONE
+
+
+def add_routing(add: Add) -> None:
+    """Adds `serve`."""
+    made = add("serve", _serve, "serve a rule set as an OpenAI-compatible gateway")
+    made.add_argument("rules", type=Path, metavar="rules.yaml")
+    made.add_argument("--config", type=Path, metavar="gateway.yaml", help="keys, limits, what traces keep")
+    made.add_argument("--host", default="127.0.0.1", help="the interface; another than this machine's needs keys")
+    made.add_argument("--port", type=int, default=8080, help="0 for any that is free (default 8080)")
+    made.add_argument("--shadow", type=Path, metavar="NEW.yaml", help="also write down what this one would decide")
+    made.add_argument("--traces", type=Path, metavar="DIR", help="where a row for every request goes (default traces)")
+    made.add_argument("--drain-s", type=float, default=30.0, help="longest wait for requests when it ends (default 30)")

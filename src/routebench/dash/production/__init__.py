@@ -1,0 +1,8 @@
+"""What a gateway did: traces over time, beside the evidence, read while they come."""
+
+from __future__ import annotations
+
+from routebench.dash.production.opening import production
+from routebench.dash.production.panel import ProductionPanel
+
+__all__ = ["ProductionPanel", "production"]

@@ -1,0 +1,238 @@
+"""Traces of a gateway as a notebook panel: what was asked, what it cost, what failed, and what moved."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from routebench.dash.cases import CSS
+from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.production.board import Board
+from routebench.dash.production.controls import Controls
+from routebench.dash.production.opened import trace_html
+from routebench.dash.production.state import FACETS, Facet, Production
+from routebench.dash.production.wording import choices, footer, reading
+from routebench.errors import RoutebenchError
+from routebench.rules import RuleSet
+
+_LOOKS_EVERY_S = 2.0
+_STILL_EVERY_S = 15.0
+
+
+class ProductionPanel(Panel):
+    """The panel of what a gateway served; display it once, it follows while traces come.
+
+    Args:
+        state: what is looked at.
+        rules: the policy whose evidence the traces are held against; None for none.
+        code: the Python that gives the same.
+        follow: whether a thread of its own looks for new traces; else `refresh` does.
+
+    Attributes:
+        state: the numbers behind it.
+        selection: ids of the ticked traces; where none is ticked, of all that are chosen.
+        result: the chosen traces, as a frame.
+    """
+
+    def __init__(
+        self,
+        state: Production,
+        *,
+        rules: RuleSet | None = None,
+        code: str = "",
+        follow: bool = True,
+    ) -> None:
+        self.state = state
+        self.rules = rules
+        self._code = code
+        # The thread that follows and a person's clicks meet here.
+        self._turn = threading.RLock()
+        self._quiet = False
+        self._still_s = 0.0
+        self._board = Board()
+        self._controls = Controls(self.choose, self.look_back, self.cut)
+        super().__init__(
+            title="Production" if rules is None else f"Production: {rules.name}",
+            children=[self._controls.widget, *self._board.views, self._board.tabs],
+            footer=footer(state),
+            css=CSS,
+        )
+        self.widget.add_class("rb-production")
+        self._wire()
+        if not self.refresh():
+            self._show()
+        if follow and state.source.grows:
+            threading.Thread(target=self._follow, name="routebench-production", daemon=True).start()
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """Ids of the ticked traces; where none is ticked, of all that are chosen."""
+        return self._board.traces.ticked or tuple(map(str, self.state.picked.ids))
+
+    @property
+    def result(self) -> pd.DataFrame:
+        """The chosen traces: a row a trace, in the order of their time."""
+        return self.state.frame()
+
+    def choose(self, facet: Facet, value: str | None) -> None:
+        """Leaves only traces with a value of a facet; None lifts the choice."""
+        with self._turn:
+            self.state.choose(facet, value)
+            self._show()
+
+    def look_back(self, last_s: float | None) -> None:
+        """Leaves only the latest traces; None leaves all."""
+        with self._turn:
+            self.state.look_back(last_s)
+            self._show()
+
+    def cut(self, length_s: float | None) -> None:
+        """Cuts time into stretches of another length; None takes one that fits."""
+        with self._turn:
+            self.state.cut(length_s)
+            self._show()
+
+    def select(self, names: Sequence[str]) -> None:
+        """Selects stretches by their names in `state.periods`; none of them means all."""
+        with self._turn:
+            self.state.select(names)
+            self._mark()
+
+    def show_everything(self) -> None:
+        """Lifts every choice."""
+        with self._turn:
+            for facet in FACETS:
+                self.state.choose(facet, None)
+            self.state.look_back(None)
+            self.state.select(())
+            self._show()
+        self.say("Everything is shown.")
+
+    def refresh(self) -> int:
+        """Reads what has come since, and returns how many traces that are."""
+        with self._turn:
+            try:
+                n = self.state.look()
+            except RoutebenchError as error:
+                self.refuse(error)
+                return 0
+            if n:
+                self.clear()
+                self._show()
+            return n
+
+    def pause(self) -> None:
+        """Reads no new traces until `resume`."""
+        self._controls.follow.value = False
+
+    def resume(self) -> None:
+        """Reads new traces again."""
+        self._controls.follow.value = True
+
+    def numbers(self) -> Sequence[Numbers]:
+        """Models, rules, stretches, the shadow and the rule sets; no single request."""
+        with self._turn:
+            return self._board.numbers(self.state)
+
+    def pictures(self) -> Sequence[ChartView]:
+        """Requests, mix, cost, times and what went another way."""
+        return self._board.views
+
+    def code(self) -> str:
+        """The same from Python, with what is chosen."""
+        state = self.state
+        told = [f"panel.choose({facet!r}, {value!r})\n" for facet, value in state.chosen.items()]
+        told += [f"panel.look_back({state.last_s!r})\n"] if state.last_s is not None else []
+        told += [f"panel.cut({state.asked_length_s!r})\n"] if state.asked_length_s is not None else []
+        told += [f"panel.select({sorted(state.selected)!r})\n"] if state.selected else []
+        return f"import routebench as rb\n\n{self._code}\n{''.join(told)}panel.result\n"
+
+    def _wire(self) -> None:
+        board, controls = self._board, self._controls
+        for view in board.views:
+            view.observe(lambda change: self._picked(change["new"]), "selected")
+        board.periods.observe(lambda change: self._picked(change["new"]), "ticked")
+        board.traces.observe(lambda change: self._open(change["new"]), "opened")
+        board.tabs.observe(lambda _: self._told(lambda: board.tell(self.state)), "selected_index")
+        controls.clear.on_click(lambda _: self.show_everything())
+        controls.follow.observe(lambda change: self._paused(goes_on=change["new"]), "value")
+
+    def _show(self) -> None:
+        """Pictures first: they are what a hand waits for."""
+        state = self.state
+
+        def drawn() -> None:
+            self._board.draw(state, self._evidence_usd_per_1k)
+            self._controls.show(state)
+
+        self._told(drawn)
+        self._mark()
+
+    def _mark(self) -> None:
+        state = self.state
+
+        def marked() -> None:
+            self._board.mark(state)
+            self._board.tell(state)
+
+        self._told(marked)
+        self.reading = reading(state)
+        self._controls.chosen.value = html.escape(choices(state))
+        self._controls.clear.disabled = not choices(state)
+        self._settle()
+
+    def _told(self, work: Callable[[], Any]) -> None:
+        # Setting what is selected calls back: what comes from here is no choice of a person.
+        with self._turn:
+            before, self._quiet = self._quiet, True
+            try:
+                work()
+            finally:
+                self._quiet = before
+
+    def _picked(self, names: Sequence[str]) -> None:
+        with self._turn:
+            if not self._quiet and set(names) != self.state.selected:
+                self.select(names)
+
+    def _open(self, trace_id: str) -> None:
+        if not trace_id:
+            self._board.opened.value = ""
+            return
+        try:
+            self._board.opened.value = trace_html(self.state.open(trace_id))
+        except RoutebenchError as error:
+            self.refuse(error)
+            return
+        self.say(f"Trace {trace_id} is open below the table.")
+
+    @property
+    def _evidence_usd_per_1k(self) -> float | None:
+        cost = {} if self.rules is None else self.rules.evidence.get("cost_usd_per_1k") or {}
+        return cost.get("mean")
+
+    def _paused(self, *, goes_on: bool) -> None:
+        self._controls.follow.description = "Following" if goes_on else "Paused"
+        if goes_on:
+            self.refresh()
+        self.say("New traces are read every two seconds." if goes_on else "No new traces are read.")
+
+    def _settle(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.settled()
+            return
+        now_s = time.monotonic()
+        if now_s - self._still_s >= _STILL_EVERY_S:
+            self._still_s = now_s
+            self.settled()
+
+    def _follow(self) -> None:
+        while True:
+            time.sleep(_LOOKS_EVERY_S)
+            if self._controls.follow.value and (n := self.refresh()):
+                self.say(f"{n:,} new traces.")

@@ -1,0 +1,52 @@
+"""Addresses: where a gateway finds a model, and which variable holds its key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from routebench.export.loss import Lost
+from routebench.providers.registry import provider_kind
+from routebench.rules import Deployment
+from routebench.types import Model
+
+_NO_NAME = re.compile(r"[^A-Z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One place of a model, as a gateway calls it.
+
+    Attributes:
+        base_url: where it listens; None where the provider's name says that.
+        key_env: the environment variable with its key; None where it has none.
+        url_env: the environment variable that has to say where it listens, of a model that runs inside routebench.
+    """
+
+    base_url: str | None
+    key_env: str | None
+    url_env: str | None = None
+
+
+def address_of(model: Model, place: Deployment) -> Address:
+    """Returns where a model is called at one of its places.
+
+    Raises:
+        ConfigError: nobody registered its provider.
+    """
+    kind = provider_kind(model.provider)
+    base_url = place.base_url or model.base_url
+    if base_url is None and kind.base_url is None:
+        return Address(None, None, f"{_NO_NAME.sub('_', place.name.upper()).strip('_')}_BASE_URL")
+    moved = base_url is not None and base_url.rstrip("/") != kind.base_url
+    return Address(base_url or kind.base_url, place.key_env or model.key_env or (None if moved else kind.key_env))
+
+
+def not_served(model: Model, address: Address) -> Lost:
+    """Returns what is to be said of a model that no gateway can call as it is."""
+    return Lost(
+        f"model {model.name}",
+        "approximated",
+        f"provider {model.provider} runs inside routebench, where no gateway reaches it",
+        f"serve it over HTTP, such as by llama.cpp's server, and set {address.url_env} to its address",
+    )

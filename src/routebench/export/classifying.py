@@ -1,0 +1,216 @@
+"""Which tier a request takes, for gateways that hold the chains and cannot read the text: asked by whoever sends it.
+
+This runs in the client, or in a small service in front of the gateway, and needs no more than the rules do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from routebench.errors import InputError, RulesError
+from routebench.export.tiers import ChainTier, left_out, tiers_of, without_answers
+from routebench.rules import Ask, Router, RuleSet
+from routebench.rules.guards import Gatekeeper
+from routebench.rules.reading.request import Reading, Situation
+from routebench.types import Message, Request
+
+TIER = "rb_tier"
+"""The key of the caller's metadata that names the tier."""
+_MOST_OF_A_HEADER = 8_000
+"""Node refuses requests whose headers are longer than 16 kB together; half of that leaves room for what others add."""
+_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+
+LookUp = Callable[[str], str | None]
+"""Finds the value of an environment variable."""
+
+
+class Classifier:
+    """Decides requests by a rule set, and says which tier that is.
+
+    Args:
+        ruleset: the policy, as it was measured.
+        without: models that the gateway cannot call.
+        ask: asks a model that has a say in decisions, such as a classifier of `kind: llm`.
+        now: the time with its zone, for conditions on it.
+    """
+
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        *,
+        without: Sequence[str] = (),
+        ask: Ask | None = None,
+        now: Callable[[], datetime] = partial(datetime.now, UTC),
+    ) -> None:
+        self.ruleset = left_out(without_answers(ruleset)[0], without)
+        self._now = now
+        self._router = Router(self.ruleset, ask=ask, now=now)
+        self._gatekeeper = Gatekeeper(self.ruleset)
+        self._tiers = {(tier.chain, tier.regions): tier for tier in tiers_of(self.ruleset)}
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, policy_sha256: str, without: Sequence[str] = (), ask: Ask | None = None
+    ) -> Self:
+        """Reads a rules.yaml.
+
+        Args:
+            path: of the file.
+            policy_sha256: of the policy that the tiers were written for.
+            without: as above.
+            ask: as above.
+
+        Raises:
+            RulesError: the file cannot be used, or is another policy.
+        """
+        ruleset = RuleSet.load(path)
+        if ruleset.policy_sha256 != policy_sha256:
+            raise RulesError(
+                f"{path}: its policy is {ruleset.policy_sha256[:12]}, and the tiers are those of {policy_sha256[:12]}; "
+                "run `routebench export` again, and load what it writes"
+            )
+        return cls(ruleset, without=without, ask=ask)
+
+    def decide(self, request: Request, previous: str | None = None) -> ChainTier:
+        """Returns the tier of a request: its chain, or the first models of it that a tier has.
+
+        Args:
+            request: what is asked.
+            previous: the model that answered the conversation so far.
+
+        Raises:
+            NoEligibleModelError: guards and limits leave no model.
+        """
+        reading = Reading(request, Situation(self._now()))
+        decision = self._router.decide(reading, previous)
+        regions = self._gatekeeper.admit(reading).regions
+        for length in range(len(decision.chain), 0, -1):
+            found = self._tiers.get((decision.chain[:length], regions))
+            if found is not None:
+                return found
+        raise AssertionError(f"model {decision.chain[0]} has no tier of its own")
+
+    def tier(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        response_format: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Sequence[str] = (),
+        previous: str | None = None,
+    ) -> ChainTier:
+        """As `decide`, for the parts of a request, as `Router.route` takes them."""
+        request = Request(
+            messages=tuple(messages),
+            tools=tuple(tools),
+            response_format=response_format,
+            params=params or {},
+            metadata=metadata or {},
+            tags=tuple(tags),
+        )
+        return self.decide(request, previous)
+
+
+class PortkeyHeaders:
+    """The headers that a request to Portkey's gateway needs: its tier, and the config with keys in place.
+
+    Args:
+        classifier: names the tier.
+        config: the exported config, in which `${NAME}` stands for a variable's value.
+        look: finds the value of a variable.
+
+    Raises:
+        InputError: a variable is not set.
+    """
+
+    def __init__(self, classifier: Classifier, config: Mapping[str, Any], look: LookUp = os.environ.get) -> None:
+        self.classifier = classifier
+        text = _filled(json.dumps(config, separators=(",", ":")), look)
+        targets = {target["name"]: target for target in json.loads(text)["targets"]}
+        # A config that is too long for a header is sent as the one target that it would choose.
+        self._texts = {
+            name: text if len(text) <= _MOST_OF_A_HEADER else json.dumps(target, separators=(",", ":"))
+            for name, target in targets.items()
+        }
+
+    @classmethod
+    def load(cls, rules: str | Path, config: str | Path, *, policy_sha256: str, ask: Ask | None = None) -> Self:
+        """Reads a rules.yaml, and the config that was exported from it.
+
+        Raises:
+            RulesError: the rules cannot be used, or are another policy.
+            InputError: a variable is not set.
+        """
+        classifier = Classifier.load(rules, policy_sha256=policy_sha256, ask=ask)
+        return cls(classifier, json.loads(Path(config).read_text(encoding="utf-8")))
+
+    def __call__(self, messages: Sequence[Message], **known: Any) -> dict[str, str]:
+        """Returns the headers of one request.
+
+        Args:
+            messages: the conversation.
+            **known: what `Classifier.tier` takes besides.
+
+        Raises:
+            NoEligibleModelError: guards and limits leave no model; do not send it.
+        """
+        return self.headers(self.classifier.tier(messages, **known))
+
+    def headers(self, tier: ChainTier) -> dict[str, str]:
+        """Returns the headers of a request of this tier."""
+        return {"x-portkey-config": self._texts[tier.name], "x-portkey-metadata": json.dumps({TIER: tier.name})}
+
+
+class OpenRouterTemplates:
+    """What a request to OpenRouter needs besides its messages: the template of its tier.
+
+    Args:
+        classifier: names the tier.
+        templates: by the tier's name.
+    """
+
+    def __init__(self, classifier: Classifier, templates: Mapping[str, Mapping[str, Any]]) -> None:
+        self.classifier = classifier
+        self._templates = templates
+
+    @classmethod
+    def load(cls, rules: str | Path, templates: str | Path, *, policy_sha256: str, ask: Ask | None = None) -> Self:
+        """Reads a rules.yaml, and the templates that were exported from it.
+
+        Raises:
+            RulesError: the rules cannot be used, or are another policy.
+        """
+        document = json.loads(Path(templates).read_text(encoding="utf-8"))
+        without = document.get("without", ())
+        classifier = Classifier.load(rules, policy_sha256=policy_sha256, without=without, ask=ask)
+        return cls(classifier, document["templates"])
+
+    def __call__(self, messages: Sequence[Message], **known: Any) -> dict[str, Any]:
+        """Returns the body of one request but for its messages and tools.
+
+        Args:
+            messages: the conversation.
+            **known: what `Classifier.tier` takes besides.
+
+        Raises:
+            NoEligibleModelError: guards and limits leave no model; do not send it.
+        """
+        return dict(self._templates[self.classifier.tier(messages, **known).name])
+
+
+def _filled(text: str, look: LookUp) -> str:
+    """The text with the values of its variables, written as JSON writes them."""
+    values = {name: look(name) for name in dict.fromkeys(_VARIABLE.findall(text))}
+    missing = [name for name, value in values.items() if value is None]
+    if missing:
+        raise InputError(f"environment variable {', '.join(missing)} is not set; the exported config needs it")
+    return _VARIABLE.sub(lambda found: json.dumps(values[found[1]])[1:-1], text)

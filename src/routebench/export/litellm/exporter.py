@@ -1,0 +1,230 @@
+"""A rule set as LiteLLM's config.yaml: one tuned complexity auto-router over the models and their chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from routebench.errors import RulesError
+from routebench.export.litellm.capabilities import CAPABILITIES
+from routebench.export.litellm.guarding import Guarded, guarded
+from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of
+from routebench.export.litellm.matchers import InexpressibleError, clause_of, when_of
+from routebench.export.litellm.names import TRIED, unknown_names
+from routebench.export.litellm.phases import substitute
+from routebench.export.litellm.scoring import TIERS, CrowdedError, Scored, scored
+from routebench.export.litellm.service import ROUTER, Groups, model_list
+from routebench.export.loss import Lost, refuse_lost_guards
+from routebench.export.target import Exported, Target
+from routebench.export.verify.litellm import verify_litellm
+from routebench.rules import Default, Rule, RuleSet
+from routebench.types import Request
+
+MAIN = "config.yaml"
+TITLE = f"LiteLLM proxy (tried with {TRIED})"
+_CLASSIFIER = "let LiteLLM ask routebench (--classifier)"
+_SERVE = "serve the rule set itself: routebench serve"
+
+
+def export_litellm(
+    ruleset: RuleSet,
+    *,
+    requests: Sequence[Request] = (),
+    names: Mapping[str, str] | None = None,
+    allow_lost_guards: bool = False,
+) -> Exported:
+    """Writes a rule set as a config.yaml; see `Exporting`.
+
+    Raises:
+        RulesError: a guard would be lost.
+    """
+    lost: list[Lost] = []
+    steps, default = _steps(ruleset, lost)
+    stands = substitute(ruleset, default, requests)
+    lost += stands.lost
+    rules = (*steps, *stands.steps)
+    chains = list(dict.fromkeys((*(step.chain for step in rules), stands.default)))
+    guards = guarded(ruleset, chains, allow=allow_lost_guards)
+    lost += guards.lost
+    refuse_lost_guards(lost, TITLE, allow=allow_lost_guards)
+    ladder, found, dropped = _fit((*guards.steps, *rules), stands.default, requests)
+    lost += dropped
+    lost += _inexact(ladder)
+    groups = Groups([level.chain for level in ladder.levels])
+    listed, unnamed = model_list(ruleset, groups, names or {})
+    lost += unnamed
+    lost += _around(ruleset)
+    document = _document(ruleset, ladder, found, groups, listed)
+    return Exported(
+        "litellm",
+        {MAIN: yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)},
+        tuple(lost),
+        _reduced(ruleset, ladder, guards),
+        tuple(_needs(ruleset)),
+    )
+
+
+def _steps(ruleset: RuleSet, lost: list[Lost]) -> tuple[list[Step], Chain]:
+    """The rules that LiteLLM can ask, and the default chain."""
+    steps: list[Step] = []
+    for rule in ruleset.rules:
+        try:
+            clause = clause_of(rule.when)
+        except InexpressibleError as error:
+            lost.append(Lost(f"rule {rule.name}", "dropped", str(error), _CLASSIFIER))
+            continue
+        chain = _unchecked(rule.route, rule.cascade, f"rule {rule.name}", lost)
+        steps.append(Step(rule.name, clause, chain))
+    if ruleset.default.mix is not None:
+        dearest = max((chain for _, chain in ruleset.default.mix), key=lambda chain: ruleset.order.index(chain[0]))
+        why = f"a drawn default is not written yet: all of it goes to {dearest[0]}"
+        lost.append(Lost("default mix", "approximated", why, _SERVE))
+        return steps, dearest
+    assert ruleset.default.route is not None
+    return steps, _unchecked(ruleset.default.route, ruleset.default.cascade, "default", lost)
+
+
+def _unchecked(chain: Chain, cascade: str | None, part: str, lost: list[Lost]) -> Chain:
+    """A chain whose answers nobody checks leads to its last model at once: the others were good enough only checked."""
+    if cascade is None or len(chain) < 2:
+        return chain
+    why = f"it checks no answers, so requests go to {chain[-1]} at once"
+    lost.append(Lost(f"cascade {cascade} of {part}", "approximated", why, _SERVE))
+    return tuple(reversed(chain))
+
+
+def _fit(steps: Sequence[Step], default: Chain, requests: Sequence[Request]) -> tuple[Ladder, Scored, list[Lost]]:
+    """Tiers and their scores; rules are left out from the last on until there is room."""
+    lost: list[Lost] = []
+    some = list(steps)
+    while True:
+        ladder, dropped = ladder_of(some, default, requests)
+        try:
+            return ladder, scored(ladder), [*lost, *dropped]
+        except CrowdedError as error:
+            last = next((step for step in reversed(some) if not step.is_guard and not _is_plain(step)), None)
+            if last is None:
+                raise RulesError(f"LiteLLM cannot hold this rule set: {error}; {_SERVE}") from None
+            some.remove(last)
+            lost.append(Lost(f"rule {last.name}", "dropped", str(error), _CLASSIFIER))
+
+
+def _is_plain(step: Step) -> bool:
+    return len(step.clause) == 1 and step.clause[0].is_words_alone
+
+
+def _inexact(ladder: Ladder) -> Iterator[Lost]:
+    for step in ladder.steps:
+        differs = dict.fromkeys(text for matcher in step.clause for text in matcher.inexact)
+        if differs:
+            part = f"{'guard' if step.is_guard else 'rule'} {step.name}"
+            yield Lost(part, "approximated", "; ".join(differs), "the replay counts it")
+
+
+def _around(ruleset: RuleSet) -> Iterator[Lost]:
+    if ruleset.health is not None:
+        why = "it counts failures in a minute and cools down; latency and probes are not looked at"
+        yield Lost("health", "approximated", why, _SERVE)
+    if ruleset.budget is not None:
+        yield Lost("budget", "dropped", "its budgets refuse requests and do not choose cheaper models", _SERVE)
+    if ruleset.sticky == "conversation":
+        if ruleset.guards:
+            why = "a session that is pinned would pass a guard, so every turn is decided anew"
+            yield Lost("sticky", "dropped", why, _SERVE)
+        else:
+            yield Lost(
+                "sticky", "approximated", "only callers that send a session id are pinned", "send `litellm_session_id`"
+            )
+    limited = [name for name, model in ruleset.models.items() if model.capabilities is not None]
+    if limited:
+        why = f"of what {', '.join(limited)} cannot do, only images are looked at"
+        yield Lost("limits", "approximated", why, _SERVE)
+
+
+def _document(
+    ruleset: RuleSet, ladder: Ladder, found: Scored, groups: Groups, listed: list[dict[str, Any]]
+) -> dict[str, Any]:
+    tiers = {name: groups.name(level.chain) for name, level in zip(TIERS, _filled(ladder), strict=True)}
+    sized = any(model.context_window is not None for model in ruleset.models.values())
+    seeing = any(model.capabilities is not None for model in ruleset.models.values())
+    config: dict[str, Any] = {
+        "classifier_type": "heuristic",
+        "tiers": tiers,
+        **found.as_config(),
+        # What LiteLLM does by itself beside the tiers, and nobody measured.
+        "escalation_keywords": [],
+        "route_housekeeping_to_cheapest_tier": False,
+        "max_tokens_from_tier_model": False,
+        "context_compaction": False,
+        "session_affinity": ruleset.sticky == "conversation" and not ruleset.guards,
+        "enable_context_window_escalation": sized,
+        "modality_routing": seeing,
+    }
+    router = {
+        "model_name": ROUTER,
+        "litellm_params": {
+            "model": "auto_router/complexity_router",
+            "complexity_router_default_model": tiers["SIMPLE"],
+            "complexity_router_config": config,
+        },
+    }
+    several = max(len(ruleset.deployments_of(name)) for name in ruleset.order)
+    settings: dict[str, Any] = {"routing_strategy": "simple-shuffle", "num_retries": several - 1}
+    if groups.fallbacks:
+        settings["fallbacks"] = groups.fallbacks
+    if ruleset.health is not None:
+        settings["allowed_fails"] = ruleset.health.min_errors
+        settings["cooldown_time"] = ruleset.health.cooldown_s
+    return {
+        "model_list": [*listed, router],
+        "router_settings": settings,
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+    }
+
+
+def _filled(ladder: Ladder) -> list[Level]:
+    """Four tiers: those that nothing reaches lead where the one below leads."""
+    levels = list(ladder.levels)
+    return levels + [levels[-1]] * (len(TIERS) - len(levels))
+
+
+def _reduced(ruleset: RuleSet, ladder: Ladder, guards: Guarded) -> RuleSet:
+    """What LiteLLM does, as a rule set: the guards are rules before the others."""
+    return replace(
+        ruleset,
+        name=f"{ruleset.name} in LiteLLM",
+        guards=guards.kept,
+        rules=tuple(Rule(step.name, when_of(step.clause), step.chain) for step in ladder.steps),
+        default=Default(route=ladder.levels[0].chain),
+        similarity=None,
+        learned=None,
+        complexity=None,
+        checks={},
+        heads={},
+        health=None,
+        budget=None,
+        evidence={},
+        golden=(),
+        source=None,
+    )
+
+
+def _needs(ruleset: RuleSet) -> Iterator[str]:
+    yield "set LITELLM_MASTER_KEY and the variables that `os.environ/...` names"
+    if ruleset.guards:
+        yield f"give callers keys for {ROUTER} alone: one that may name a model itself passes the guards"
+    yield f"callers ask for the model {ROUTER}"
+
+
+LITELLM = Target(
+    name="litellm",
+    title=TITLE,
+    capabilities=CAPABILITIES,
+    export=export_litellm,
+    check=unknown_names,
+    verify=verify_litellm,
+    main=MAIN,
+)

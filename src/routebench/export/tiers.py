@@ -1,0 +1,259 @@
+"""Tiers: every chain that a rule set can decide for, by a name that a gateway can be told in place of the request.
+
+A gateway whose own conditions cannot read a text can still hold the chains. Which of them a request takes is said by
+whoever sends it, who asks the rule set; see `classifying`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from routebench.export.loss import Lost
+from routebench.rules import Guard, RuleSet, Tier
+from routebench.rules.conditions.parts import mentions
+from routebench.rules.guards import admitted
+
+_MOST_ADMISSIONS = 64
+"""Sets of models that guards leave together; a chain that none of them has is cut to its first models."""
+_MOST_PAIRED = 8
+"""Where a library or a head orders the models: up to so many models every pair has a tier, beyond that one each."""
+
+LEFT_OUT = "left-out"
+"""The name of the guard that holds models back which a gateway cannot call."""
+
+Regions = frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTier:
+    """A chain of models to try.
+
+    Attributes:
+        name: the chain in one text, such as `small>large`, with the regions that it is held to.
+        regions: where it may be processed; None where no guard says.
+    """
+
+    chain: tuple[str, ...]
+    regions: Regions = None
+
+    @property
+    def name(self) -> str:
+        return ">".join(self.chain) + ("" if self.regions is None else f"@{'+'.join(sorted(self.regions))}")
+
+
+def tiers_of(ruleset: RuleSet) -> tuple[ChainTier, ...]:
+    """Returns the tiers of a rule set, the most ordinary first; every model has one of its own."""
+    orders = tuple(_orders(ruleset))
+    found: dict[ChainTier, None] = {}
+    for permitted, regions in _admissions(ruleset):
+        for order in (*orders, *((name,) for name in ruleset.order)):
+            chain = tuple(name for name in order if name in permitted)
+            if chain:
+                found.setdefault(ChainTier(chain, regions))
+        # Where no rule names a model that may take the request, all that may are tried.
+        left = tuple(name for name in ruleset.order if name in permitted)
+        if left:
+            found.setdefault(ChainTier(left, regions))
+    return tuple(found)
+
+
+def safe_tier(ruleset: RuleSet) -> ChainTier | None:
+    """Returns the tier that no guard can object to; None where there is none.
+
+    It is the default's chain, strongest model first where the default is drawn, as far as every guard allows it, and
+    otherwise all models that every guard allows, the strongest first.
+    """
+    permitted, regions = frozenset(ruleset.models), None
+    for guard in ruleset.guards:
+        permitted, regions = _narrowed(ruleset, permitted, regions, guard)
+    if ruleset.guards and not permitted:
+        return None
+    chain = tuple(name for name in safest(ruleset) if name in permitted)
+    return ChainTier(chain or tuple(name for name in reversed(ruleset.order) if name in permitted), regions)
+
+
+def safest(ruleset: RuleSet) -> tuple[str, ...]:
+    """Returns the default's chain; of a mix, the part whose first model is the strongest."""
+    if ruleset.default.mix is None:
+        return ruleset.default.route or ()
+    return max((chain for _, chain in ruleset.default.mix), key=lambda chain: ruleset.order.index(chain[0]))
+
+
+def without_answers(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
+    """Returns a rule set whose decisions depend on the request alone, and what was lost for it.
+
+    A chain whose answers are checked begins at its last model, which the check would have trusted: dearer, and never
+    worse than the answer that nobody checks.
+    """
+    lost: list[Lost] = []
+
+    def turned(what: str, chain: Sequence[str], check: str | None) -> tuple[str, ...]:
+        if check is not None:
+            lost.append(
+                Lost(
+                    what,
+                    "approximated",
+                    f"answers are not checked there, so that {chain[-1]}, the last of its cascade, is asked first",
+                    "serve it with `routebench serve`, which checks them",
+                )
+            )
+        return tuple(chain) if check is None else (chain[-1], *chain[:-1])
+
+    rules = tuple(
+        replace(one, route=turned(f"rule {one.name}", one.route, one.cascade), cascade=None) for one in ruleset.rules
+    )
+    default = ruleset.default
+    if default.route is not None:
+        default = replace(default, route=turned("default", default.route, default.cascade), cascade=None)
+    elif default.mix is not None and default.cascade is not None:
+        mix = tuple(
+            (share, turned(f"default, {share:.0%}", chain, default.cascade)) for share, chain in default.mix
+        )
+        default = replace(default, mix=mix, cascade=None)
+    complexity = ruleset.complexity
+    if complexity is not None:
+        levels = tuple(
+            Tier(one.below, turned(f"complexity, tier {place}", one.route, one.cascade))
+            for place, one in enumerate(complexity.tiers, start=1)
+        )
+        complexity = replace(complexity, tiers=levels)
+    similarity, learned = ruleset.similarity, ruleset.learned
+    if similarity is not None and similarity.cascade is not None:
+        lost.append(_unchecked("similarity"))
+        similarity = replace(similarity, cascade=None)
+    if learned is not None and learned.cascade is not None:
+        lost.append(_unchecked("learned"))
+        learned = replace(learned, cascade=None)
+    lost += _states(ruleset)
+    return (
+        replace(
+            ruleset,
+            rules=rules,
+            default=default,
+            complexity=complexity,
+            similarity=similarity,
+            learned=learned,
+            checks={},
+            heads={},
+            health=None,
+            budget=None,
+            explore=0.0,
+        ),
+        tuple(lost),
+    )
+
+
+def _unchecked(what: str) -> Lost:
+    return Lost(
+        what,
+        "dropped",
+        "answers are not checked there: the first one is taken",
+        "serve it with `routebench serve`, which checks them",
+    )
+
+
+def _states(ruleset: RuleSet) -> Iterator[Lost]:
+    """What depends on calls that were made before, of which a decision by the request alone knows nothing."""
+    if ruleset.health is not None:
+        yield Lost(
+            "health",
+            "dropped",
+            "nobody tells how calls go, so that a model that fails is found out anew by every request",
+            "rely on the chain, or serve it with `routebench serve`",
+        )
+    if ruleset.budget is not None:
+        yield Lost(
+            "budget",
+            "dropped",
+            "nobody tells what calls cost",
+            "set a limit there, or serve it with `routebench serve`",
+        )
+    if ruleset.explore:
+        yield Lost(
+            "explore",
+            "dropped",
+            "no request tries another model by chance there",
+            "serve it with `routebench serve`, which logs how likely each choice was",
+        )
+    for kind, name, when in (
+        *(("guard", one.name, one.when) for one in ruleset.guards),
+        *(("rule", one.name, one.when) for one in ruleset.rules),
+    ):
+        if mentions(when, ("budget_pace",)):
+            # A condition on what nobody knows does not hold: a guard would be open.
+            yield Lost(
+                f"{kind} {name}",
+                "refused" if kind == "guard" else "dropped",
+                "it asks what was spent today, which nobody tells there",
+                "serve it with `routebench serve`, or write it without `budget_pace`",
+            )
+
+
+def left_out(ruleset: RuleSet, names: Sequence[str]) -> RuleSet:
+    """Returns a rule set that never asks some of its models: a guard on every request holds them back."""
+    if not names:
+        return ruleset
+    return replace(ruleset, guards=(*ruleset.guards, Guard(LEFT_OUT, {}, never=tuple(names))))
+
+
+def shown_by_models(ruleset: RuleSet, names: Sequence[str], title: str) -> Iterator[Lost]:
+    """Yields the models whose own messages a gateway does not send.
+
+    Args:
+        ruleset: the policy.
+        names: of the models that are exported.
+        title: of the gateway.
+    """
+    for name in names:
+        model = ruleset.models[name]
+        what = "system prompt" if model.system else "demonstrations"
+        if model.system or model.few_shot:
+            yield Lost(
+                f"model {name}",
+                "dropped",
+                f"its {what} is part of what was measured, and {title} sends the caller's messages alone",
+                "let the caller put it in front of its messages, or serve it with `routebench serve`",
+            )
+
+
+def _orders(ruleset: RuleSet) -> Iterator[tuple[str, ...]]:
+    """The chains before guards and limits."""
+    if ruleset.default.route is not None:
+        yield ruleset.default.route
+    for _, chain in ruleset.default.mix or ():
+        yield chain
+    for rule in ruleset.rules:
+        yield rule.route
+    if ruleset.complexity is not None:
+        for tier in ruleset.complexity.tiers:
+            yield tier.route
+    if ruleset.similarity is None and ruleset.learned is None:
+        return
+    if len(ruleset.order) <= _MOST_PAIRED:
+        yield from permutations(ruleset.order, 2)
+
+
+def _admissions(ruleset: RuleSet) -> Iterator[tuple[frozenset[str], Regions]]:
+    """What guards may leave together: models, and where they may be asked."""
+    found: dict[tuple[frozenset[str], Regions], None] = {(frozenset(ruleset.models), None): None}
+    for guard in ruleset.guards:
+        for permitted, regions in tuple(found):
+            if len(found) < _MOST_ADMISSIONS:
+                found.setdefault(_narrowed(ruleset, permitted, regions, guard))
+    yield from found
+
+
+def _narrowed(
+    ruleset: RuleSet, permitted: frozenset[str], regions: Regions, guard: Guard
+) -> tuple[frozenset[str], Regions]:
+    if guard.regions is not None:
+        places = frozenset(guard.regions)
+        regions = places if regions is None else regions & places
+    permitted &= admitted(guard, ruleset)
+    if regions is not None:
+        permitted = frozenset(
+            name for name in permitted if any(one.region in regions for one in ruleset.deployments_of(name))
+        )
+    return permitted, regions

@@ -1,0 +1,123 @@
+"""The real LiteLLM proxy on an exported config, every model of it behind a server that names it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from routebench.errors import NoEligibleModelError
+from routebench.export.verify.asked import Asked, ask_all
+from routebench.export.verify.product import find_program, free_port, running
+from routebench.export.verify.upstream import NamingUpstream, upstream
+from routebench.export.verify.verified import NOBODY, Verified
+from routebench.rules import Reading, Router, RuleSet
+from routebench.types import Request
+
+if TYPE_CHECKING:
+    from routebench.export.target import Exported
+
+PROGRAM = ".venv-interop/bin/litellm"
+_INSTALL = "`make interop` builds .venv-interop with it, or: pip install 'litellm[proxy]'"
+_ROUTER = "routebench-auto"
+
+
+def verify_litellm(
+    exported: Exported, original: RuleSet, requests: Sequence[Request], *, product: Path | None = None
+) -> Verified:
+    """Starts LiteLLM with the exported files and sends it every request; see `Verifying`.
+
+    The addresses and keys of the models are exchanged for those of a server on loopback; all the rest is as exported.
+    """
+    program = find_program(
+        product,
+        variable="ROUTEBENCH_LITELLM",
+        places=[Path(PROGRAM)],
+        name="litellm",
+        title="LiteLLM",
+        install=_INSTALL,
+    )
+    expected = first_models(original, requests)
+    with tempfile.TemporaryDirectory(prefix="routebench-") as name, upstream() as served:
+        folder = Path(name)
+        document = _behind(yaml.safe_load(next(iter(exported.files.values()))), served)
+        for path, text in exported.files.items():
+            (folder / path).write_text(text, encoding="utf-8")
+        config = folder / next(iter(exported.files))
+        config.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        key, port = f"sk-{secrets.token_hex(24)}", free_port()
+        command = [str(program.absolute()), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+        url = f"http://127.0.0.1:{port}"
+        with running(
+            [*command, "--telemetry", "False"],
+            folder=folder,
+            ready_url=f"{url}/health/readiness",
+            environment=_environment(key),
+        ):
+            told = asyncio.run(ask_all(f"{url}/v1", _ROUTER, requests, key=key))
+            failed = asyncio.run(_failover(f"{url}/v1", key, exported.ruleset, requests, told.models, served))
+    return Verified.of(f"LiteLLM {told.version or ''}".strip(), "run", expected, told.models, [*told.faults, *failed])
+
+
+def first_models(ruleset: RuleSet, requests: Sequence[Request]) -> list[str]:
+    """Returns the model that a rule set tries first for every request, `nobody` where none may take it."""
+    router = Router(ruleset)
+    found: list[str] = []
+    for request in requests:
+        try:
+            found.append(router.decide(Reading(request)).chain[0])
+        except NoEligibleModelError:
+            found.append(NOBODY)
+    return found
+
+
+def _behind(document: dict[str, Any], served: NamingUpstream) -> dict[str, Any]:
+    """The config with every model behind the naming server."""
+    for entry in document["model_list"]:
+        name = entry.get("model_info", {}).get("routebench_model")
+        if name is not None:
+            entry["litellm_params"] |= {"model": f"openai/{name}", "api_base": served.base_url(name), "api_key": "none"}
+    return document
+
+
+def _environment(key: str) -> Mapping[str, str]:
+    return {
+        "LITELLM_MASTER_KEY": key,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+        "LITELLM_LOCAL_BLOG_POSTS": "True",
+        "LITELLM_LOCAL_POLICY_TEMPLATES": "True",
+    }
+
+
+async def _failover(
+    url: str,
+    key: str,
+    ruleset: RuleSet,
+    requests: Sequence[Request],
+    models: Sequence[str],
+    served: NamingUpstream,
+) -> list[str]:
+    """One request of every chain with its first model out of order: the second has to answer."""
+    router = Router(ruleset)
+    tried: dict[tuple[str, ...], Request] = {}
+    for request, model in zip(requests, models, strict=True):
+        try:
+            chain = router.decide(Reading(request)).chain
+        except NoEligibleModelError:
+            continue
+        if len(chain) > 1 and chain[0] == model:
+            tried.setdefault(chain, request)
+    sentences = []
+    for chain, request in tried.items():
+        served.failing = {chain[0]}
+        told: Asked = await ask_all(url, _ROUTER, [request], key=key)
+        said = "answered" if told.models[0] == chain[1] else f"should have answered, and {told.models[0]} did"
+        sentences.append(f"Failover: with {chain[0]} out of order {chain[1]} {said}.")
+    served.failing = set()
+    return sentences

@@ -1,0 +1,104 @@
+"""Which model a conversation is with: known by what it began with and by the answer that it goes on from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from routebench.errors import ConfigError
+from routebench.gateway.refusal import encoded
+from routebench.types import Completion, Message
+
+_MOST = 100_000
+_SALT_BYTES = 16
+
+
+class Conversations:
+    """The latest answers of this gateway, so that the turn that follows is known to belong to the same conversation.
+
+    No text is kept: what is looked up by is a salted digest. A conversation that another gateway began, or this one
+    before it was started anew, is decided like one that begins, unless the client tells the model itself.
+
+    Args:
+        salt: makes digests of short texts say nothing to who does not have it.
+        most: answers that are remembered, the latest.
+    """
+
+    def __init__(self, salt: bytes, *, most: int = _MOST) -> None:
+        self._salt = salt
+        self._most = most
+        self._models: OrderedDict[bytes, str] = OrderedDict()
+
+    def digest(self, messages: Sequence[Message]) -> str:
+        """Names a conversation: the same for all its turns, by the messages up to the first of the user."""
+        return self._opening(messages).hexdigest()
+
+    def previous(self, messages: Sequence[Message]) -> str | None:
+        """Returns the model that gave the latest answer in a conversation; None at its beginning, or while unknown."""
+        if not self._models:
+            return None
+        latest = next((one for one in reversed(messages) if one.get("role") == "assistant"), None)
+        if latest is None:
+            return None
+        return self._models.get(self._key(messages, _said(latest)))
+
+    def answered(self, messages: Sequence[Message], model: str, completion: Completion) -> None:
+        """Remembers which model answered a conversation."""
+        calls = [(call.id, call.name, call.arguments) for call in completion.tool_calls]
+        key = self._key(messages, (completion.text or "", calls))
+        self._models[key] = model
+        self._models.move_to_end(key)
+        if len(self._models) > self._most:
+            self._models.popitem(last=False)
+
+    def _key(self, messages: Sequence[Message], said: tuple[str, list[Any]]) -> bytes:
+        text, calls = said
+        found = self._opening(messages)
+        # Ids of calls are made where a provider gives none, and clients write arguments anew: names tell enough.
+        found.update(encoded([text.strip(), [name for _, name, _ in calls]]))
+        return found.digest()
+
+    def _opening(self, messages: Sequence[Message]) -> Any:
+        head = []
+        for message in messages:
+            head.append([message.get("role"), message.get("content")])
+            if message.get("role") == "user":
+                break
+        return hashlib.blake2b(encoded(head), digest_size=_SALT_BYTES, key=self._salt)
+
+
+def _said(message: Message) -> tuple[str, list[Any]]:
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    calls = message.get("tool_calls") or ()
+    return str(content or ""), [
+        (None, (call.get("function") or {}).get("name"), None) for call in calls if isinstance(call, Mapping)
+    ]
+
+
+def salt_of(folder: Path, fresh: bytes) -> bytes:
+    """Returns the salt of a folder of traces, so that conversations keep their names over a restart.
+
+    Args:
+        folder: where it is kept, or will be.
+        fresh: random bytes, used where there is none yet.
+
+    Raises:
+        ConfigError: it cannot be read or written.
+    """
+    path = folder / "salt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("xb") as file:
+                path.chmod(0o600)
+                file.write(fresh)
+        except FileExistsError:
+            return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}; give a folder for traces that can be written") from None
+    return fresh

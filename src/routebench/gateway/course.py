@@ -1,0 +1,303 @@
+"""The course of one request: decided, sent to the models of its chain, checked where a cascade asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from routebench.errors import ConfigError, NoEligibleModelError
+from routebench.gateway.asked import Asked
+from routebench.gateway.limits import Limits
+from routebench.gateway.policy import Place, Policy, answer_of
+from routebench.gateway.refusal import Refusal
+from routebench.providers import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta, failed, stream
+from routebench.rules.health.health import Ticket
+from routebench.traces.row import Attempt
+from routebench.types import Completion, Decision, ErrorKind
+
+_PASSING: frozenset[ErrorKind] = frozenset(
+    {"rate_limited", "timeout", "connection", "server", "malformed", "incomplete"}
+)
+"""Kinds of failure after which the same request may fare well a moment later."""
+_FIRST_WAIT_S = 0.1
+_MOST_WAIT_S = 5.0
+
+
+class Permits(Protocol):
+    """What a course needs to know of a client."""
+
+    def may(self, model: str) -> bool:
+        """Whether it may use a model."""
+        ...
+
+
+@dataclass(slots=True)
+class Course:
+    """One request on its way; used once.
+
+    Args:
+        policy: decides, and knows where models are asked.
+        asked: the request.
+        client: for the models that it may use.
+        limits: for the times.
+        drawn: a number in [0, 1), for exploration.
+        previous: the model that answered the conversation so far, None at its beginning or where that is not known.
+
+    Attributes:
+        decision: as it was made; None before `decide`.
+        attempts: the calls so far.
+        accepted: the answer that is handed over, None while there is none.
+        place: where the answer comes from, known as soon as its first piece is.
+        decision_s: what deciding took.
+        cascade_wait_s: what a cascade has added to the time to the first token so far.
+        began_s: when the first piece of the answer was there, on `time.perf_counter`; None before.
+    """
+
+    policy: Policy
+    asked: Asked
+    client: Permits
+    limits: Limits
+    drawn: float = 1.0
+    previous: str | None = None
+    decision: Decision | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    accepted: Completion | None = None
+    place: Place | None = None
+    decision_s: float | None = None
+    cascade_wait_s: float = 0.0
+    began_s: float | None = None
+    _start_s: float = field(default_factory=time.perf_counter)
+
+    async def decide(self) -> Decision:
+        """Decides the request.
+
+        Raises:
+            NoEligibleModelError: guards and limits leave none, or not the one that the client names.
+            BudgetSpentError: the rule set's budget of the day is used up.
+            Refusal: the client may use none of the models that may answer.
+        """
+        start_s = time.perf_counter()
+        router, asked = self.policy.router, self.asked
+        if self.policy.blocks:
+            made = await asyncio.to_thread(router.decide, asked.request, self.previous, asked.model)
+        else:
+            made = router.decide(asked.request, self.previous, asked.model)
+        made = self._permitted(made)
+        if self.policy.ruleset.explore:
+            made = router.explore(made, self.drawn, keep=self.client.may)
+        # A round of retries is another decision; what is told and traced is the first one.
+        if self.decision is None:
+            self.decision = made
+        self.decision_s = (self.decision_s or 0.0) + time.perf_counter() - start_s
+        return made
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """Yields the pieces of the answer, and `Done` with all of it, or with the failure that ended it.
+
+        Nothing is yielded of an answer that may still be replaced by another model's: failover and checks come before
+        the first piece. A request that is not streamed gets `Done` alone.
+
+        Raises:
+            RoutebenchError: as `decide`, and of guards on the time that have come to hold meanwhile.
+        """
+        decision = await self.decide()
+        last = failed("server", "no model was asked")
+        for turn in range(self.limits.retries + 1):
+            async with aclosing(self._chain(decision)) as events:
+                async for event in events:
+                    if isinstance(event, Done) and event.completion.status == "error" and self.began_s is None:
+                        last = event.completion
+                        break
+                    yield event
+                else:
+                    return
+            wait_s = self._wait_s(last, turn)
+            if wait_s is None:
+                break
+            await asyncio.sleep(wait_s)
+            decision = await self.decide()
+        yield Done(last)
+
+    def _wait_s(self, last: Completion, turn: int) -> float | None:
+        """How long to wait before the chain is gone through again; None where that is no use."""
+        kinds = {attempt.error_kind for attempt in self.attempts}
+        if turn >= self.limits.retries or not kinds & _PASSING:
+            return None
+        wait_s = last.retry_after_s if last.retry_after_s is not None else _FIRST_WAIT_S * 2**turn
+        return wait_s if wait_s <= min(_MOST_WAIT_S, self._left_s() / 2) else None
+
+    def _left_s(self) -> float:
+        return self.limits.deadline_s - (time.perf_counter() - self._start_s)
+
+    async def _chain(self, decision: Decision) -> AsyncGenerator[Event]:
+        """Asks the models of a decision until one's answer is accepted; ends in a `Done`."""
+        answers: list[tuple[Completion, Place]] = []
+        while decision.model is not None:
+            decision, place = self._located(decision)
+            ticket = self.policy.router.started(decision, place.name)
+            completion: Completion | None = None
+            try:
+                async with aclosing(self._ask(place, decision)) as events:
+                    async for event in events:
+                        if isinstance(event, Done):
+                            completion = event.completion
+                        else:
+                            if self.began_s is None:
+                                self.began_s, self.place = time.perf_counter(), place
+                            yield event
+            finally:
+                if completion is None:
+                    self._given_up(place, ticket)
+            assert completion is not None
+            answers.append((completion, place))
+            decision = await self._after(decision, place, completion, ticket)
+            if self.began_s is not None:
+                # It was handed over, whole or broken: nobody else can answer any more.
+                break
+        for event in self._handed_over(decision, answers):
+            yield event
+
+    def _located(self, decision: Decision) -> tuple[Decision, Place]:
+        """Where the decision's model is asked, and the decision: a guard on the time may hold by now that did not."""
+        router = self.policy.router
+        try:
+            return decision, self.policy.places[router.deployment(decision).name]
+        except NoEligibleModelError:
+            decision = self._permitted(router.hold(decision))
+            return decision, self.policy.places[router.deployment(decision).name]
+
+    def _handed_over(self, decision: Decision, answers: Sequence[tuple[Completion, Place]]) -> Iterator[Event]:
+        """What is left to hand over once the chain has come to its end: an answer that was held back, and `Done`."""
+        accepted = next((number for number, one in enumerate(decision.tried) if one.verdict == "accepted"), None)
+        if accepted is None:
+            yield Done(answers[-1][0] if answers else failed("timeout", self._too_late()))
+            return
+        self.accepted, self.place = answers[accepted]
+        if accepted < len(answers) - 1:
+            # An earlier answer stands after all, since nothing better came.
+            number = accepted - len(answers)
+            self.attempts[number] = replace(self.attempts[number], verdict="accepted")
+        if self.asked.streamed and self.began_s is None:
+            if decision.cascade is not None and self.accepted.ttft_s is not None:
+                self.cascade_wait_s += max(0.0, (self.accepted.latency_s or 0.0) - self.accepted.ttft_s)
+            self.began_s = time.perf_counter()
+            yield from pieces_of(self.accepted)
+        yield Done(self.accepted)
+
+    async def _ask(self, place: Place, decision: Decision) -> AsyncGenerator[Event]:
+        """Asks one model: pieces where its answer is handed over as it comes, and `Done`."""
+        left_s = self._left_s()
+        if left_s <= 0:
+            yield Done(failed("timeout", self._too_late(), billed_cost_usd=0.0))
+            return
+        live = self.asked.streamed and not self._is_held_back(decision)
+        timeout_s = min(self.limits.attempt_timeout_s, left_s)
+        try:
+            call = place.call(self.asked.request, timeout_s=timeout_s, streamed=self.asked.streamed)
+        except ConfigError as error:
+            yield Done(failed("bad_request", str(error), billed_cost_usd=0.0))
+            return
+        if not live:
+            yield Done(await place.provider.complete(call))
+            return
+        async with aclosing(_closable(stream(place.provider, call))) as events:
+            first_s = min(self.limits.first_token_timeout_s, timeout_s)
+            try:
+                async with asyncio.timeout(first_s):
+                    event = await anext(events)
+            except TimeoutError:
+                yield Done(failed("timeout", f"the answer did not begin within {first_s:g} s"))
+                return
+            yield event
+            async for event in events:
+                yield event
+
+    def _is_held_back(self, decision: Decision) -> bool:
+        """Whether an answer is checked before any of it is handed over."""
+        if decision.cascade is None:
+            return False
+        check = self.policy.router.checks[decision.cascade]
+        # What the last model answers stands whatever it is like, and need not wait for its end.
+        return len(decision.chain) > 1 or check.otherwise != "accept"
+
+    async def _after(self, decision: Decision, place: Place, completion: Completion, ticket: Ticket | None) -> Decision:
+        """The decision after a call, which is noted."""
+        router, answer, start_s = self.policy.router, answer_of(completion, place), time.perf_counter()
+        if router.asks_models and decision.cascade is not None:
+            after = await asyncio.to_thread(router.next, decision, answer, deployment=place.name, ticket=ticket)
+        else:
+            after = router.next(decision, answer, deployment=place.name, ticket=ticket)
+        verdict, usage = after.tried[-1].verdict, completion.usage
+        self.attempts.append(
+            Attempt(
+                place.model.name,
+                place.name,
+                verdict,
+                completion.error_kind,
+                completion.latency_s,
+                completion.ttft_s,
+                usage.input_tokens,
+                usage.output_tokens,
+                answer.cost_usd,
+            )
+        )
+        if verdict == "refused":
+            self.cascade_wait_s += (completion.latency_s or 0.0) + time.perf_counter() - start_s
+        return self._permitted(after) if after.chain else after
+
+    def _permitted(self, decision: Decision) -> Decision:
+        """The decision with the models that the client may use."""
+        chain = tuple([name for name in decision.chain if self.client.may(name)])
+        if chain == decision.chain:
+            return decision
+        if not chain:
+            # The rule names none of the client's: then what guards and limits allow, weakest first.
+            tried = {one.model for one in decision.tried}
+            chain = tuple([name for name in decision.eligible if self.client.may(name) and name not in tried])
+            if not chain and not tried:
+                raise Refusal(
+                    403,
+                    f"this gateway key may use none of {', '.join(decision.eligible)}, which may answer this request; "
+                    "ask whoever runs the gateway for a key that may",
+                    kind="permission_error",
+                    code="model_not_allowed",
+                )
+        return replace(decision, chain=chain)
+
+    def _given_up(self, place: Place, ticket: Ticket | None) -> None:
+        """The client went away, or the gateway ends: that says nothing of the model."""
+        health = self.policy.router.health
+        if health is not None and ticket is not None:
+            health.cancelled(ticket)
+        self.attempts.append(Attempt(place.model.name, place.name, "cancelled"))
+
+    def _too_late(self) -> str:
+        return f"no answer within the gateway's deadline of {self.limits.deadline_s:g} s"
+
+
+def pieces_of(completion: Completion) -> list[Event]:
+    """Returns a whole answer as the pieces of a stream."""
+    pieces: list[Event] = []
+    if completion.reasoning:
+        pieces.append(ReasoningDelta(completion.reasoning))
+    if completion.text:
+        pieces.append(TextDelta(completion.text))
+    pieces += [
+        ToolCallDelta(index, call.id, call.name, call.arguments) for index, call in enumerate(completion.tool_calls)
+    ]
+    return pieces
+
+
+async def _closable(events: AsyncIterator[Event]) -> AsyncGenerator[Event]:
+    """A provider's stream as one that can be ended early; a third party's may lack that."""
+    try:
+        async for event in events:
+            yield event
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()

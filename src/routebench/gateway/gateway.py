@@ -1,0 +1,397 @@
+"""The gateway as a process has it: loaded, listening, reloaded while it serves, and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+
+from routebench.errors import ConfigError, RoutebenchError
+from routebench.gateway.app import App
+from routebench.gateway.clients import Clients
+from routebench.gateway.conversations import Conversations, salt_of
+from routebench.gateway.limits import Seats
+from routebench.gateway.listening import check_listening
+from routebench.gateway.metrics import Metrics
+from routebench.gateway.policy import Look, OpenProvider, Policy, open_by_kind
+from routebench.gateway.protocol import protocol_of
+from routebench.gateway.serving import Serving, shadow_router
+from routebench.gateway.settings import GatewayConfig, load_settings
+from routebench.gateway.spent import Spent, spent_path
+from routebench.redact import Privacy
+from routebench.rules import RuleSet
+from routebench.traces.row import Trace
+from routebench.traces.writer import TraceWriter
+
+_log = logging.getLogger("routebench.gateway")
+_LOOK_EVERY_S = 1.0
+_DRAIN_S = 30.0
+_BACKLOG = 2048
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """A gateway on a thread of its own: `with Gateway("rules.yaml", port=0) as gateway: gateway.url`.
+
+    `run` serves on the calling thread instead, as `routebench serve` does.
+
+    Args:
+        rules: the rules.yaml.
+        config: a gateway.yaml; without one everything is at its default, and nobody but this machine is served.
+        host: the interface.
+        port: 0 for any that is free.
+        shadow: another rules.yaml, whose decisions are traced and never sent.
+        traces: where traces are written; what the gateway.yaml says when left out.
+        look: finds secrets by the name of their environment variable.
+        open_provider: how a provider is opened; such as recorded answers, in a notebook.
+        now: the time, with its zone.
+        drain_s: how long requests may take to end once the gateway is told to.
+
+    Raises:
+        RulesError: the rules.yaml cannot be used, or does not pass `routebench check`.
+        ConfigError: a key is missing, a file cannot be used, or others could reach a gateway without keys.
+    """
+
+    def __init__(
+        self,
+        rules: str | Path,
+        *,
+        config: str | Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        shadow: str | Path | None = None,
+        traces: str | Path | None = None,
+        look: Look = os.environ.get,
+        open_provider: OpenProvider = open_by_kind,
+        now: Callable[[], datetime] = _utc_now,
+        drain_s: float = _DRAIN_S,
+    ) -> None:
+        self._rules = Path(rules)
+        self._config_path = None if config is None else Path(config)
+        self._shadow_path = None if shadow is None else Path(shadow)
+        self._traces = None if traces is None else Path(traces)
+        self._look, self._open_provider, self._now = look, open_provider, now
+        self._host, self._port, self._drain_s = host, port, drain_s
+        self._app = App()
+        self._thread: threading.Thread | None = None
+        self._server: uvicorn.Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._marks: Mapping[Path, Any] = {}
+        self._reload = asyncio.Event()
+        self._spent: Spent | None = None
+        self._config = self._settings()
+        self._policy = self._loaded()
+        self._config.check_models(self._policy.ruleset.order)
+        check_listening(host, self._config)
+        self._shadow = self._shadowed(self._config)
+        self._socket = _listening(host, port)
+
+    @property
+    def url(self) -> str:
+        """Where clients find it: their `base_url`."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+    @property
+    def ruleset(self) -> RuleSet:
+        """What decides now."""
+        serving = self._app.serving
+        return (self._policy if serving is None else serving.policy).ruleset
+
+    @property
+    def config(self) -> GatewayConfig:
+        """What the gateway.yaml says now."""
+        return self._config
+
+    @property
+    def traces_folder(self) -> Path:
+        """Where traces are written."""
+        return self._config.traces.folder
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Serves until the process is told to end: SIGTERM or SIGINT end it in order, SIGHUP reads the files again.
+
+        Args:
+            ready: called once requests are served.
+        """
+        _quick_loop().run(self._serve(ready, signals=True))
+
+    def start(self) -> Self:
+        """Serves on a thread of its own; returns once requests are served.
+
+        Raises:
+            RoutebenchError: it could not begin.
+        """
+        self._thread = threading.Thread(target=self._on_thread, name="routebench-gateway", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Ends it in order: requests are served to their end, and traces are written."""
+        if self._server is not None:
+            self._app.draining = True
+            self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def reload(self) -> None:
+        """Reads the files again, soon; a rule set that cannot be used is told in the log, and the old one stays."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reload.set)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _on_thread(self) -> None:
+        try:
+            _quick_loop().run(self._serve(lambda: None, signals=False))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self, ready: Callable[[], None], *, signals: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        serving, writer, spans = self._begun()
+        self._app.serving = serving
+        server = self._server = _Server(
+            uvicorn.Config(
+                self._app,
+                http=protocol_of(serving.limits),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=True,
+                ws="none",
+                timeout_keep_alive=int(serving.limits.keep_alive_s),
+                timeout_graceful_shutdown=int(self._drain_s),
+            )
+        )
+        with _signals(self._loop, self._end, self._reload.set) if signals else nullcontext():
+            watching = asyncio.create_task(self._watch(server, ready))
+            try:
+                await server.serve(sockets=[self._socket])
+            finally:
+                watching.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watching
+                await serving.policy.retire()
+                # On a thread: traces are written to the last row, and the loop may still have answers to end.
+                await asyncio.to_thread(self._closed, writer, spans)
+
+    def _end(self) -> None:
+        self._app.draining = True
+        if self._server is not None:
+            if self._server.should_exit:
+                self._server.force_exit = True
+            self._server.should_exit = True
+
+    def _closed(self, writer: TraceWriter, spans: Any) -> None:
+        writer.close()
+        if spans is not None:
+            spans.close()
+        if self._spent is not None:
+            self._spent.close()
+
+    def _begun(self) -> tuple[Serving, TraceWriter, Any]:
+        config, policy = self._config, self._policy
+        policy.serve_on(asyncio.get_running_loop())
+        folder = config.traces.folder
+        salt = salt_of(folder, secrets.token_bytes(16))
+        writer = TraceWriter(
+            folder, keep_days=config.traces.keep_days
+        )
+        writer.start()
+        spans = None
+        if config.traces.otel:
+            from routebench.traces.spans import Spans
+
+            spans = Spans()
+        host, port = self._socket.getsockname()[:2]
+        self._spent = Spent(spent_path(folder, host, port))
+        if policy.router.ledger is not None:
+            self._spent.keep("rules", policy.router.ledger)
+        clients = Clients(config.keys, now=self._now, clock=time.monotonic, spent=self._spent)
+        self._spent.start()
+        serving = Serving(
+            name=writer.name,
+            policy=policy,
+            clients=clients,
+            limits=config.limits,
+            seats=Seats(config.limits.max_concurrency),
+            conversations=Conversations(salt),
+            metrics=Metrics(),
+            shadow=self._shadow,
+            keeps_texts=config.traces.privacy.text != "none",
+            writer=writer,
+            spans=spans,
+        )
+        return serving, writer, spans
+
+    async def _watch(self, server: uvicorn.Server, ready: Callable[[], None]) -> None:
+        """Tells when requests are served, and reads the files again when one has changed or a signal says so."""
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.001)
+        self._marks = self._marked()
+        self._ready.set()
+        ready()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._reload.wait()
+            marks = self._marked()
+            if self._reload.is_set() or marks != self._marks:
+                self._reload.clear()
+                self._marks = marks
+                await self._renew()
+
+    async def _renew(self) -> None:
+        serving = self._app.serving
+        assert serving is not None
+        try:
+            config, policy, shadow = await asyncio.to_thread(self._again)
+        except (RoutebenchError, ModuleNotFoundError) as error:
+            serving.metrics.reloaded(ok=False)
+            _log.error("not reloaded, the rules of before stay: %s", error)
+            return
+        before = serving.policy
+        policy.serve_on(asyncio.get_running_loop())
+        policy.router.take_over(before.router)
+        if policy.router.ledger is not None and self._spent is not None:
+            self._spent.keep("rules", policy.router.ledger)
+        serving.clients.change(config.keys)
+        serving.policy, serving.shadow = policy, shadow
+        # Limits of connections hold for those that are opened from now on; where traces go stays as it was.
+        self._config = replace(config, traces=self._config.traces)
+        serving.limits = config.limits
+        serving.seats.limit = config.limits.max_concurrency
+        serving.metrics.reloaded(ok=True)
+        _log.info("reloaded: %s, policy %s", policy.ruleset.name, policy.digest)
+        await before.retire()
+
+    def _again(self) -> tuple[GatewayConfig, Policy, Any]:
+        config, policy = self._settings(), self._loaded()
+        config.check_models(policy.ruleset.order)
+        check_listening(self._host, config)
+        return config, policy, self._shadowed(config)
+
+    def _settings(self) -> GatewayConfig:
+        config = load_settings(self._config_path)
+        if self._traces is not None:
+            config = replace(config, traces=replace(config.traces, folder=self._traces))
+        return config
+
+    def _loaded(self) -> Policy:
+        return Policy.load(self._rules, look=self._look, now=self._now, open_provider=self._open_provider)
+
+    def _shadowed(self, config: GatewayConfig) -> Any:
+        path = self._shadow_path or config.shadow
+        return None if path is None else shadow_router(RuleSet.load(path))
+
+    def _marked(self) -> Mapping[Path, Any]:
+        """What tells that a file was changed."""
+        files = [self._rules, self._config_path, self._shadow_path or self._config.shadow]
+        marks = {}
+        for file in files:
+            if file is not None:
+                # A file that is being replaced is not there for a moment.
+                with suppress(OSError):
+                    found = file.stat()
+                    marks[file] = (found.st_mtime_ns, found.st_size, found.st_ino)
+        return marks
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: it would take them from a notebook, and does not know SIGHUP."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves them alone."""
+        yield
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, end: Callable[[], None], again: Callable[[], None]) -> Iterator[None]:
+    handled = {signal.SIGINT: end, signal.SIGTERM: end}
+    if hasattr(signal, "SIGHUP"):
+        handled[signal.SIGHUP] = again
+    for number, act in handled.items():
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Opens the socket at once, so that a port that is taken is told before anything else is done."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((host, port))
+            made.listen(_BACKLOG)
+        except OSError:
+            made.close()
+            raise
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from None
+    return made
+
+
+def _quick_loop() -> asyncio.Runner:
+    """Returns a runner of uvloop where there is one: it halves what a request costs."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def _prepared(privacy: Privacy, policy: Policy) -> Callable[[Trace], Trace]:
+    """Returns what makes a row of a trace: providers' keys and, where texts are kept, personal data taken out."""
+
+    def prepare(trace: Trace) -> Trace:
+        error = trace.error and privacy.of_text(policy.secrets.clean(trace.error))
+        if trace.messages is None and trace.answer is None:
+            return trace if trace.error is None else replace(trace, error=error)
+        clean = policy.secrets.clean_all
+        return replace(
+            trace,
+            error=error,
+            messages=clean(privacy.of_value([dict(message) for message in trace.messages or ()])),
+            answer=clean(privacy.of_text(trace.answer)),
+        )
+
+    return prepare

@@ -1,0 +1,193 @@
+"""A rule set that serves: its router, its models with their prices and keys, and the providers that are asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from routebench.checking import Gate, check_rules
+from routebench.errors import ConfigError, RulesError
+from routebench.pricing import price_of_call
+from routebench.providers import Call, Provider, ProviderKind, find_secrets, provider_kind, render, with_defaults
+from routebench.redact import Secrets
+from routebench.rules import Deployment, Router, RuleSet
+from routebench.types import Answer, Completion, Model, Request
+
+OpenProvider = Callable[[str, Mapping[str, str]], Provider]
+"""Opens a provider by its name, for environment variable name -> secret."""
+Look = Callable[[str], str | None]
+"""Finds a secret by the name of its environment variable."""
+_ASK_TIMEOUT_S = 30.0
+
+
+def open_by_kind(name: str, secrets: Mapping[str, str]) -> Provider:
+    """Opens the provider that is registered under a name."""
+    return provider_kind(name).open(secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model is asked.
+
+    Attributes:
+        name: of the deployment.
+        model: with the address and the key's variable of this place.
+        kind: what its provider can do.
+    """
+
+    name: str
+    model: Model
+    kind: ProviderKind
+    provider: Provider
+
+    def call(self, request: Request, *, timeout_s: float, streamed: bool) -> Call:
+        """Returns a request as it is sent here.
+
+        Raises:
+            ConfigError: the provider lacks something that it asks for.
+        """
+        params = {name: value for name, value in request.params.items() if value is not None}
+        rendered = render(self.model, replace(request, params={**params, "stream": streamed}))
+        self.kind.check(self.model, rendered)
+        # Keys of calls name answers in a store; nothing is looked up here.
+        return Call(self.model, rendered, 0, timeout_s, "")
+
+    def cost_usd(self, completion: Completion) -> float | None:
+        """Returns what a call was billed, None while unknown."""
+        return price_of_call(completion, self.model).billed_usd
+
+
+class Policy:
+    """A rule set at work; made anew for every version of its file.
+
+    Args:
+        ruleset: that passed its check.
+        look: finds the providers' keys.
+        now: the time, with its zone, for prices and for the router.
+        open_provider: how a provider is opened.
+
+    Attributes:
+        ruleset: as above.
+        router: decides by it.
+        places: by the deployment's name.
+        digest: the first twelve digits of `policy_sha256`.
+        created: when it was read, in seconds since 1970.
+        secrets: blanks the providers' keys in what is told.
+
+    Raises:
+        ConfigError: a provider is unknown, or a key is missing.
+    """
+
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        *,
+        look: Look,
+        now: Callable[[], datetime],
+        open_provider: OpenProvider = open_by_kind,
+    ) -> None:
+        self.ruleset = ruleset
+        self.digest = ruleset.policy_sha256[:12]
+        self.created = int(now().timestamp())
+        models = {name: with_defaults(model, now()) for name, model in ruleset.models.items()}
+        deployed = [
+            (
+                place,
+                replace(models[name], base_url=place.base_url, key_env=place.key_env or _key_env(models[name], place)),
+            )
+            for name in ruleset.order
+            for place in ruleset.deployments_of(name)
+        ]
+        secrets = find_secrets((model for _, model in deployed), look)
+        self.secrets = Secrets(secrets.values())
+        names = dict.fromkeys(model.provider for _, model in deployed)
+        self._providers = {name: open_provider(name, secrets) for name in names}
+        self.places = {
+            place.name: Place(place.name, model, provider_kind(model.provider), self._providers[model.provider])
+            for place, model in deployed
+        }
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.router = Router(ruleset, now=now, ask=self._ask)
+        self._holders = 0
+        self._retired = False
+
+    @classmethod
+    def load(cls, path: Path, *, look: Look, now: Callable[[], datetime], open_provider: OpenProvider) -> Self:
+        """Reads a rules.yaml and checks it: golden decisions, and whether its models still answer.
+
+        Raises:
+            RulesError: it cannot be used, or it does not pass its check.
+            ConfigError: as above.
+        """
+        checked = check_rules(path, at=now())
+        if not checked.ok:
+            raise RulesError([f"{path}: does not pass `routebench check`", *_readings(checked.failed)])
+        return cls(checked.ruleset, look=look, now=now, open_provider=open_provider)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether deciding may take so long that it has no place on an event loop: a model or an embedder has a say."""
+        similar = self.ruleset.similarity
+        return self.router.asks_models or (similar is not None and "embedder" in similar.settings)
+
+    def begin(self) -> None:
+        """Notes that a request is served by it."""
+        self._holders += 1
+
+    async def end(self) -> None:
+        """Notes that a request was served; the last one of a policy that was replaced closes its connections."""
+        self._holders -= 1
+        if self._retired and not self._holders:
+            await self._close()
+
+    async def retire(self) -> None:
+        """Takes no more requests; connections are closed once those that it has are served."""
+        self._retired = True
+        if not self._holders:
+            await self._close()
+
+    async def _close(self) -> None:
+        for provider in self._providers.values():
+            await provider.aclose()
+
+    def serve_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Says on which event loop models are asked that have a say in decisions."""
+        self._loop = loop
+
+    def _ask(self, model: str, deployment: Deployment, request: Request) -> Answer:
+        """Asks a model that has a say in a decision; called on a thread, for it waits."""
+        if self._loop is None:
+            raise ConfigError(f"{self.ruleset.name!r} has {model!r} asked before it decides: nothing is served yet")
+        place = self.places[deployment.name]
+        try:
+            call = place.call(request, timeout_s=_ASK_TIMEOUT_S, streamed=False)
+        except ConfigError:
+            return Answer(error_kind="bad_request")
+        asking = asyncio.run_coroutine_threadsafe(place.provider.complete(call), self._loop)
+        return answer_of(asking.result(_ASK_TIMEOUT_S + 5), place)
+
+
+def answer_of(completion: Completion, place: Place) -> Answer:
+    """Returns what routing looks at of a completion, with what it was billed."""
+    return Answer(
+        completion.text,
+        completion.tool_calls,
+        completion.finish_reason,
+        None,
+        completion.error_kind,
+        completion.latency_s,
+        place.cost_usd(completion),
+    )
+
+
+def _key_env(model: Model, place: Deployment) -> str | None:
+    """A place at the model's own address is asked with the model's own key; another one with what it says itself."""
+    return model.key_env if place.base_url == model.base_url else None
+
+
+def _readings(gates: Iterable[Gate]) -> list[str]:
+    return [gate.reading for gate in gates]

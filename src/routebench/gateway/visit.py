@@ -1,0 +1,298 @@
+"""One visit: a chat completion from its first byte to its trace, whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from routebench.errors import RoutebenchError
+from routebench.gateway.asked import Asked, read_chat
+from routebench.gateway.bodies import ClientGoneError, check_form, read_body
+from routebench.gateway.chunks import Chunks
+from routebench.gateway.clients import Client
+from routebench.gateway.course import Course
+from routebench.gateway.refusal import Refusal, error_body, refusal_of
+from routebench.gateway.serving import Serving
+from routebench.gateway.telling import about, cost_header, costs, headers, trace_facts
+from routebench.gateway.whole import whole_answer
+from routebench.providers import Done, Event
+from routebench.traces.row import Outcome, Trace
+from routebench.types import Completion
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_log = logging.getLogger("routebench.gateway")
+_WATCH_AFTER_S = 0.02
+"""An answer that is there sooner is handed over whether or not anybody waits for it."""
+_JSON = (b"content-type", b"application/json")
+_EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
+
+
+class _GoneError(Exception):
+    """The client went away before the answer was whole."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request of `POST /v1/chat/completions`; used once.
+
+    Args:
+        serving: what serves it.
+        sent: the headers of the request, their names in lower case.
+        receive: of ASGI.
+        send: of ASGI.
+    """
+
+    serving: Serving
+    sent: Mapping[bytes, bytes]
+    receive: Receive
+    send: Send
+    trace_id: str = ""
+    at: float = field(default_factory=time.time)
+    _start_s: float = field(default_factory=time.perf_counter)
+    _client: Client | None = None
+    _asked: Asked | None = None
+    _course: Course | None = None
+    _status: int = 0
+    _outcome: Outcome = "refused"
+    _error: tuple[str, str] | None = None
+    _answer: Completion | None = None
+    _ttft_s: float | None = None
+
+    async def run(self) -> None:
+        """Serves it; what a client may not see of a fault is in the log."""
+        serving = self.serving
+        self.trace_id = serving.new_id()
+        begun = seated = False
+        policy = serving.policy
+        policy.begin()
+        serving.metrics.begin()
+        try:
+            self._client = serving.admitted(self.sent)
+            serving.seats.take()
+            seated = True
+            self._client.begin()
+            begun = True
+            await self._serve()
+        except Refusal as refusal:
+            await self._refuse(refusal)
+        except (ClientGoneError, _GoneError):
+            self._outcome, self._status = "cancelled", self._status or 499
+        except asyncio.CancelledError:
+            self._outcome, self._status = "cancelled", self._status or 503
+            raise
+        except RoutebenchError as error:
+            told = refusal_of(error)
+            if told.status >= 500:
+                _log.error("%s: %s", self.trace_id, policy.secrets.clean(str(error)))
+            await self._refuse(told)
+        except Exception:  # noqa: BLE001 - the last one who can answer the client
+            # A defect of ours: the client is told that there was one, and the log which.
+            self._outcome = "failed"
+            _log.exception("%s: the gateway failed", self.trace_id)
+            await self._refuse(Refusal(500, "the gateway failed; its log says how", kind="api_error", code="defect"))
+        finally:
+            if seated:
+                serving.seats.leave()
+            if begun and self._client is not None:
+                self._client.end(() if self._course is None else costs(self._course))
+            self._put_trace()
+            await policy.end()
+
+    async def _serve(self) -> None:
+        serving, client = self.serving, self._client
+        assert client is not None
+        check_form(self.sent)
+        body = await read_body(self.receive, self.sent, serving.limits)
+        asked = self._asked = _of_client(read_chat(body), client)
+        policy = serving.policy
+        if asked.model is not None and asked.model not in policy.ruleset.models:
+            known = [name for name in policy.ruleset.order if client.may(name)]
+            raise Refusal(
+                404,
+                f"model: no model {asked.model[:80]!r}; write routebench/auto, or one of {', '.join(known)}",
+                param="model",
+                code="model_not_found",
+            )
+        messages = asked.request.messages
+        previous = asked.previous or serving.conversations.previous(messages)
+        course = self._course = Course(policy, asked, client, serving.limits, drawn=serving.drawn(), previous=previous)
+        async with aclosing(course.events()) as events, _watched(self.receive):
+            await (self._stream(course, events) if asked.streamed else self._whole(course, events))
+        if course.accepted is not None and course.place is not None:
+            self._answer = course.accepted
+            serving.conversations.answered(messages, course.place.model.name, course.accepted)
+
+    async def _whole(self, course: Course, events: AsyncGenerator[Event]) -> None:
+        completion = await _last(events)
+        if completion.status == "error":
+            await self._fail(course, completion)
+            return
+        assert course.place is not None
+        body = whole_answer(
+            completion,
+            trace_id=self.trace_id,
+            created=int(self.at),
+            model=course.place.model.name,
+            about=about(course, self.trace_id),
+        )
+        self._outcome = "ok"
+        await self._respond(200, body, [_JSON, *headers(course, self.trace_id), *cost_header(course)])
+
+    async def _stream(self, course: Course, events: AsyncGenerator[Event]) -> None:
+        chunks: Chunks | None = None
+        async for event in events:
+            if chunks is None:
+                if isinstance(event, Done) and event.completion.status == "error":
+                    await self._fail(course, event.completion)
+                    return
+                chunks = await self._begin_stream(course)
+            if not isinstance(event, Done):
+                piece = chunks.piece(event)
+                if piece:
+                    await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+                continue
+            completion = event.completion
+            if completion.status == "error":
+                self._outcome = "broken"
+                self._error = (completion.error_kind or "server", completion.error or "")
+                refusal = refusal_of(completion)
+                last = chunks.broken(completion.error_kind or "server", refusal.message)
+            else:
+                self._outcome = "ok"
+                last = chunks.end(completion, about(course, self.trace_id))
+            await self.send({"type": "http.response.body", "body": last})
+
+    async def _begin_stream(self, course: Course) -> Chunks:
+        assert course.place is not None
+        assert course.asked.streamed
+        self._ttft_s = time.perf_counter() - self._start_s
+        self._status = 200
+        told = [*_EVENTS, *headers(course, self.trace_id), *self._rate_headers()]
+        await self.send({"type": "http.response.start", "status": 200, "headers": told})
+        return Chunks(
+            trace_id=self.trace_id,
+            created=int(self.at),
+            model=course.place.model.name,
+            include_usage=course.asked.include_usage,
+        )
+
+    async def _fail(self, course: Course, completion: Completion) -> None:
+        """Every model failed."""
+        self._outcome = "failed"
+        refusal = refusal_of(completion)
+        self._error = (completion.error_kind or "server", completion.error or "")
+        body = error_body(refusal, self.trace_id, about(course, self.trace_id))
+        told = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+        await self._respond(refusal.status, body, [_JSON, *told, *headers(course, self.trace_id)])
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        self._error = (refusal.code or refusal.kind, refusal.message)
+        if self._status:
+            # The answer has begun: there is no other status to give.
+            return
+        told = [(name.encode(), value.encode("latin-1")) for name, value in refusal.headers.items()]
+        identity = (b"x-request-id", self.trace_id.encode())
+        await self._respond(refusal.status, error_body(refusal, self.trace_id), [_JSON, identity, *told])
+
+    async def _respond(self, status: int, body: bytes, told: list[tuple[bytes, bytes]]) -> None:
+        self._status = status
+        told.append((b"content-length", str(len(body)).encode()))
+        told += self._rate_headers()
+        await self.send({"type": "http.response.start", "status": status, "headers": told})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _rate_headers(self) -> list[tuple[bytes, bytes]]:
+        if self._client is None:
+            return []
+        return [(name.encode(), value.encode()) for name, value in self._client.rate_headers()]
+
+    def _put_trace(self) -> None:
+        serving, asked, course = self.serving, self._asked, self._course
+        facts: dict[str, Any] = {"rules": serving.policy.ruleset.name, "policy": serving.policy.digest}
+        if course is not None:
+            facts |= trace_facts(course)
+        if asked is not None:
+            messages = asked.request.messages
+            facts |= {
+                "asked": asked.model,
+                "tags": asked.request.tags,
+                "conversation": serving.conversations.digest(messages),
+                **serving.shadow_of(asked, None if course is None else course.previous),
+            }
+            if serving.keeps_texts:
+                facts |= {"messages": messages, "answer": None if self._answer is None else self._answer.text}
+        kind, error = self._error or (None, None)
+        trace = Trace(
+            trace_id=self.trace_id,
+            at=self.at,
+            gateway=serving.name,
+            status=self._status,
+            outcome=self._outcome,
+            streamed=asked is not None and asked.streamed,
+            latency_s=time.perf_counter() - self._start_s,
+            client=None if self._client is None else self._client.name,
+            ttft_s=self._ttft_s,
+            error_kind=kind,
+            error=None if error is None else error[:300],
+            **facts,
+        )
+        serving.metrics.end(trace)
+        if serving.writer is not None:
+            serving.writer.put(trace)
+        if serving.spans is not None:
+            serving.spans.put(trace)
+
+
+def _of_client(asked: Asked, client: Client) -> Asked:
+    """The request with what stands in the client's key: it wins over what the client says itself."""
+    if not client.metadata and not client.tags:
+        return asked
+    request = asked.request
+    tags = tuple(dict.fromkeys((*client.tags, *request.tags)))
+    return replace(asked, request=replace(request, metadata={**request.metadata, **client.metadata}, tags=tags))
+
+
+async def _last(events: AsyncGenerator[Event]) -> Completion:
+    async for event in events:
+        if isinstance(event, Done):
+            return event.completion
+    raise AssertionError("a course ends in Done")
+
+
+class _watched:  # noqa: N801 - reads as a verb
+    """Ends what is done in it, with `_GoneError`, once the client has gone away."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._watch: asyncio.Task[None] | None = None
+        self._gone = False
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task: asyncio.Task[Any] = task
+        self._timer = loop.call_later(_WATCH_AFTER_S, self._begin, loop)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._gone and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            raise _GoneError
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._watch = loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._gone = True
+        self._task.cancel()

@@ -1,0 +1,281 @@
+"""Traces put away in the background of a gateway, whose event loop never waits for a disk.
+
+A thread writes rows to a journal a few times a second; a child process makes Parquet of journals that are full. The
+gateway itself never loads what reads and writes Parquet, which alone is as large as all the rest of it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from routebench.errors import MissingDependencyError, RoutebenchError
+from routebench.traces.journal import OpenJournal
+from routebench.traces.row import Trace
+from routebench.traces.segments import JOURNAL, listed
+
+_LOG = logging.getLogger("routebench.traces")
+_SLICE = 16
+"""Rows that are made lines at a stretch, some 0.2 ms: for so long the event loop may have to wait for its turn."""
+_PAUSE_S = 0.0005
+_SEGMENT_BYTES = 4 << 20
+_BATCH_BYTES = 1 << 18
+_CLOSE_S = 60.0
+
+
+class TraceWriter:
+    """Writes rows into a folder.
+
+    After a kill, all rows are there that were put more than `flush_s` before: what is lost is the rest. A power cut
+    may take what the system had not written yet, some seconds of rows.
+
+    Args:
+        folder: made where it is missing; several gateways may write into one.
+        segment_s: how long a journal is written before it becomes Parquet.
+        segment_rows: rows after which it does so earlier.
+        flush_s: how long a row waits in memory.
+        max_waiting: rows that may wait while the disk takes none; those beyond are counted as lost.
+        keep_days: segments whose last row is older are deleted; None keeps all.
+        now: the clock, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_s: float = 5.0,
+        segment_rows: int = 20_000,
+        flush_s: float = 0.2,
+        max_waiting: int = 50_000,
+        keep_days: float | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = Path(folder)
+        began = datetime.fromtimestamp(now(), UTC)
+        self.name = f"{began:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        self._segment_s = segment_s
+        self._segment_rows = segment_rows
+        self._flush_s = flush_s
+        self._max_waiting = max_waiting
+        self._packer = _Packer(self.folder, self.name, keep_days)
+        self._line_of: Callable[[Trace], bytes] = _not_started
+        self._waiting: deque[Trace] = deque()
+        self._lines: list[bytes] = []
+        self._journal: OpenJournal | None = None
+        self._number = 0
+        self._ends_at = 0.0
+        self._n_written = 0
+        self._n_overflown = 0
+        self._n_lost = 0
+        self._is_failing = False
+        self._is_open = False
+        self._close = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="routebench-traces", daemon=True)
+
+    def start(self) -> None:
+        """Begins to write.
+
+        Raises:
+            MissingDependencyError: a package of the gateway is not installed.
+            RoutebenchError: the folder cannot be written.
+        """
+        for name in ("orjson", "pyarrow"):
+            if importlib.util.find_spec(name) is None:
+                raise MissingDependencyError(f"traces: {name} is not installed; run: pip install 'routebench[gateway]'")
+        from routebench.traces.lines import line_of
+
+        self._line_of = line_of
+        try:
+            self._begin().close()
+        except OSError as error:
+            raise RoutebenchError(
+                f"traces {self.folder}: cannot be written ({error.strerror or error}); give another folder, or make "
+                "this one writable"
+            ) from None
+        if any(one.kind == JOURNAL for one in listed(self.folder)):
+            # A gateway that was killed left its last rows, or another one runs: the packer tells them apart.
+            self._packer.wake()
+        self._is_open = True
+        self._thread.start()
+
+    def put(self, trace: Trace) -> None:
+        """Takes a row; never waits. A row for which there is no room is counted as lost."""
+        if self._is_open and len(self._waiting) < self._max_waiting:
+            self._waiting.append(trace)
+        else:
+            self._n_overflown += 1
+
+    @property
+    def n_written(self) -> int:
+        """Rows on disk."""
+        return self._n_written
+
+    @property
+    def n_waiting(self) -> int:
+        """Rows that are not on disk yet."""
+        return len(self._waiting) + len(self._lines)
+
+    @property
+    def n_lost(self) -> int:
+        """Rows that never got there: no room, no line of JSON, or a folder that somebody removed."""
+        return self._n_lost + self._n_overflown
+
+    def close(self) -> None:
+        """Writes what waits, and waits until all of it is Parquet; a second call does nothing."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._close.set()
+        self._thread.join()
+        if not self._packer.end(_CLOSE_S):
+            _LOG.warning("traces %s: Parquet is still being made of the last journals", self.folder)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._close.wait(self._flush_s):
+            self._write_waiting()
+            if self._journal is not None and time.monotonic() >= self._ends_at:
+                self._end_journal()
+        self._write_waiting()
+        self._end_journal()
+        if self.n_waiting:
+            _LOG.error("traces %s: %d rows could not be written, and are lost", self.folder, self.n_waiting)
+            self._n_lost += self.n_waiting
+            self._waiting.clear()
+            self._lines.clear()
+
+    def _write_waiting(self) -> None:
+        if self._lines and not self._write():
+            # No more is taken on while the disk refuses what there is.
+            return
+        size = 0
+        # Only what waits now: a turn ends however fast rows come.
+        for left in range(len(self._waiting), 0, -1):
+            line = self._line(self._waiting.popleft())
+            size += len(line)
+            if size >= _BATCH_BYTES or len(self._lines) >= self._segment_rows:
+                if not self._write():
+                    return
+                size = 0
+            elif left % _SLICE == 0 and not self._close.is_set():
+                # The event loop's turn.
+                time.sleep(_PAUSE_S)
+        if self._lines:
+            self._write()
+
+    def _line(self, trace: Trace) -> bytes:
+        try:
+            line = self._line_of(trace)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._n_lost += 1
+            _LOG.error("traces %s: row %s cannot be written: %s", self.folder, trace.trace_id, error)
+            return b""
+        self._lines.append(line)
+        return line
+
+    def _write(self) -> bool:
+        """Writes the lines that are ready; False where the disk refuses, and they wait."""
+        try:
+            journal = self._journal = self._there(self._journal) or self._begin()
+            journal.write(b"".join(self._lines), len(self._lines))
+        except OSError as error:
+            if not self._is_failing:
+                _LOG.error(
+                    "traces %s: cannot be written (%s); up to %d rows wait in memory until they can",
+                    self.folder,
+                    error.strerror or error,
+                    self._max_waiting,
+                )
+            self._is_failing = True
+            return False
+        if self._is_failing:
+            _LOG.warning("traces %s: can be written again", self.folder)
+        self._is_failing = False
+        self._n_written += len(self._lines)
+        self._lines.clear()
+        if journal.n_rows >= self._segment_rows or journal.n_bytes >= _SEGMENT_BYTES:
+            self._end_journal()
+        return True
+
+    def _there(self, journal: OpenJournal | None) -> OpenJournal | None:
+        """The open journal, unless somebody removed its file: then its rows are gone, and another one is begun."""
+        if journal is None or journal.is_there:
+            return journal
+        _LOG.error("traces %s: somebody removed it, and %d rows with it", journal.path, journal.n_rows)
+        self._n_written -= journal.n_rows
+        self._n_lost += journal.n_rows
+        journal.close()
+        return None
+
+    def _begin(self) -> OpenJournal:
+        self._number += 1
+        self._ends_at = time.monotonic() + self._segment_s
+        return OpenJournal.begun(self.folder, self.name, self._number)
+
+    def _end_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+            self._packer.wake()
+
+
+class _Packer:
+    """The child process that makes Parquet of journals; another one is started where it died."""
+
+    def __init__(self, folder: Path, writer: str, keep_days: float | None) -> None:
+        self._command = [sys.executable, "-P", "-m", "routebench.traces.packing", str(folder), "--writer", writer]
+        if keep_days is not None:
+            self._command += ["--keep-days", str(keep_days)]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def wake(self) -> None:
+        """Has it look for journals; what cannot be told now is told with the next journal."""
+        try:
+            if self._child is None or self._child.poll() is not None:
+                self._start()
+            elif self._child.stdin is not None:
+                os.write(self._child.stdin.fileno(), b"\n")
+        except OSError as error:
+            _LOG.error("traces: no process makes Parquet of journals (%s); they stay as they are", error)
+
+    def end(self, timeout_s: float) -> bool:
+        """Has it make Parquet of what is left, and returns whether it has ended in time."""
+        child, self._child = self._child, None
+        if child is None or child.stdin is None:
+            return True
+        child.stdin.close()
+        try:
+            child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _start(self) -> None:
+        if self._child is not None and self._child.stdin is not None:
+            _LOG.warning("traces: what makes Parquet has ended with %s; it is started anew", self._child.returncode)
+            self._child.stdin.close()
+        # A session of its own: what ends the gateway must not end it amid a file; it ends with its standard input.
+        self._child = subprocess.Popen(  # noqa: S603 - our own module
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0, start_new_session=True
+        )
+
+
+def _not_started(_trace: Trace) -> bytes:
+    raise RoutebenchError("traces: the writer has not been started; call start() first")
