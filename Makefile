@@ -46,8 +46,12 @@ browser: install
 screenshots: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.browser.screenshots docs
 
-# LiteLLM lives in an environment of its own; the tests run in .venv and start it from there. Not part of `make test`.
-interop: install .venv-interop/.installed
+# The gateways that are not ours, each in an environment of its own; the tests run in .venv and start them from there.
+# Portkey's needs node and npm. Not part of `make test`.
+INTEROP := .venv-interop/.installed .venv-interop-vllm-sr/.installed .venv-interop-openrouter/.installed \
+	interop/portkey/node_modules/.installed
+
+interop: install $(INTEROP)
 	$(BIN)/python -m pytest interop
 
 # What LiteLLM's router does with the starter suite, kept for the demonstration.
@@ -59,6 +63,19 @@ record-default-router: install .venv-interop/.installed
 	@echo "installing LiteLLM from interop/requirements.lock …"
 	@$(BIN)/uv pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode \
 		--python .venv-interop/bin/python interop/requirements.lock
+	@touch $@
+
+.venv-interop-%/.installed: interop/%.lock | install
+	@test -x .venv-interop-$*/bin/python || $(BIN)/python -m venv --without-pip .venv-interop-$*
+	@echo "installing $* from interop/$*.lock …"
+	@$(BIN)/uv pip sync --quiet --require-hashes --only-binary :all: --compile-bytecode \
+		--python .venv-interop-$*/bin/python interop/$*.lock
+	@touch $@
+
+interop/portkey/node_modules/.installed: interop/portkey/package-lock.json
+	@command -v npm >/dev/null || { echo "Portkey's gateway needs node 20 or newer, with npm: apt-get install nodejs npm" >&2; exit 1; }
+	@echo "installing Portkey's gateway from interop/portkey/package-lock.json …"
+	@cd interop/portkey && npm ci --silent
 	@touch $@
 
 # JupyterLab asks other machines for news, for updates of itself and for extensions; ours does not.
@@ -83,4 +100,4 @@ benchmarks: install
 	@for name in decide harness crash; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
-	rm -rf .venv .venv-interop build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-interop .venv-interop-* interop/portkey/node_modules build dist .mypy_cache .ruff_cache .pytest_cache

@@ -32,7 +32,7 @@ def cpu_s(pid: int) -> float:
 
 def open_files(pid: int) -> int:
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return 0
 
@@ -51,7 +51,7 @@ def command(pid: int) -> str:
 
 def _threads(pid: int) -> list[str]:
     try:
-        return os.listdir(f"/proc/{pid}/task")
+        return [one.name for one in Path(f"/proc/{pid}/task").iterdir()]
     except OSError:
         return []
 

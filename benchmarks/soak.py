@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import re
 import signal
@@ -39,7 +40,7 @@ from soak_checks import Check, Incident, Sample, Seen, checks
 FIRST_S, GAP_S = 0.02, 0.005
 FAIL_SHARE, BREAK_SHARE, SLOW_FACTOR, DOWN_S = 0.3, 0.02, 10.0, 10.0
 MODELS: Mapping[str, Sequence[str]] = {"openai": ("a1", "a2"), "anthropic": ("b1", "b2"), "gemini": ("c1", "c2")}
-PRICES = {name: (0.5 + number, 2.0 + number) for number, name in enumerate(sum(map(list, MODELS.values()), []))}
+PRICES = {name: (0.5 + number, 2.0 + number) for number, name in enumerate(itertools.chain(*MODELS.values()))}
 PROBE_S = 0.05
 REFUSED = "refused"
 
@@ -251,7 +252,7 @@ def metrics_cost_usd(port: int) -> float | None:
 
 
 def line(one: Check) -> str:
-    word = {True: "ok  ", False: "FAIL", None: "n/a "}[one.ok]
+    word = {True: "ok  ", False: "FAIL", None: "    "}[one.ok]
     return f"{word} {one.what:<60} {one.figures}"
 
 

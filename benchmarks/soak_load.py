@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import re
@@ -31,7 +32,7 @@ _FILL = FILLER * (1 + _LONGEST // len(FILLER))
 _HEAD = "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 _END = b"\r\n0\r\n\r\n"
 _TRACE_ID = re.compile(rb'"id": ?"([^"]+)"')
-_TRACE_HEADER = re.compile(rb"^x-routebench-trace[a-z-]*: *(\S+)", re.MULTILINE | re.IGNORECASE)
+_TRACE_HEADER = re.compile(rb"^x-request-id: *(\S+)", re.MULTILINE | re.IGNORECASE)
 _FIRST_TOKEN = re.compile(rb'"content": ?"[^"]|"tool_calls"')
 PATIENCE_S = 90.0
 """What is not answered by then, after the last arrival, is lost."""
@@ -115,6 +116,8 @@ class Load:
     opened: int = 0
     resent: int = 0
     latest_s: float = 0.0
+    all_sent: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, rate: float, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -139,9 +142,15 @@ class Load:
                 task = loop.create_task(self.open(ask, row, due_s))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-        until_s = time.perf_counter() + PATIENCE_S
-        while self.waiting and time.perf_counter() < until_s:
-            await asyncio.sleep(0.05)
+        self.all_sent = True
+        if self.waiting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.over.wait(), PATIENCE_S)
+
+    def ended(self) -> None:
+        self.waiting -= 1
+        if self.all_sent and not self.waiting:
+            self.over.set()
 
     async def open(self, ask: Ask, row: Row, due_s: float) -> None:
         self.opened += 1
@@ -150,7 +159,7 @@ class Load:
             _, connection = await loop.create_connection(lambda: Connection(self), "127.0.0.1", self.port)
         except OSError as error:
             row.what, row.told = "failed", f"cannot connect: {error}"
-            self.waiting -= 1
+            self.ended()
             return
         connection.ask(ask, row, due_s)
 
@@ -212,7 +221,7 @@ class Connection(asyncio.Protocol):
 
     def _done(self) -> None:
         self._row = None
-        self._load.waiting -= 1
+        self._load.ended()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self in self._load.free:

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from routebench.dash.cockpit import cockpit
     from routebench.dash.comparing import compare
     from routebench.dash.grading import grader
+    from routebench.dash.production import production
     from routebench.dash.today import today
     from routebench.dash.tuning import tuner
     from routebench.dash.watching import live
     from routebench.demonstration import demo, starter
     from routebench.errors import RoutebenchError
     from routebench.evaluate import Comparison, Outcomes
+    from routebench.learning import learn_from_traces
     from routebench.packing import pack
     from routebench.rules import Router, RuleSet
     from routebench.strategies import (
@@ -90,9 +92,11 @@ _ROOM = {
     "demo": "demonstration",
     "from_logs": "suites.logs",
     "grader": "dash.grading",
+    "learn_from_traces": "learning",
     "live": "dash.watching",
     "load_suite": "suites",
     "pack": "packing",
+    "production": "dash.production",
     "starter": "demonstration",
     "today": "dash.today",
     "tuner": "dash.tuning",
@@ -137,9 +141,11 @@ __all__ = [
     "demo",
     "from_logs",
     "grader",
+    "learn_from_traces",
     "live",
     "load_suite",
     "pack",
+    "production",
     "starter",
     "today",
     "tuner",

@@ -126,3 +126,14 @@ def test_the_cheapest_depends_on_the_request_and_unknown_prices_come_last() -> N
     assert cheapest_first(names, models, asked, 10_000)[0] == "long"
     assert cheapest_first(names, models, Request((), params={"max_tokens": 10_000}), 10)[0] == "short"
     assert cheapest_first(("unknown", "long"), models, asked, 10) == ["long", "unknown"]
+
+
+def test_what_an_earlier_process_counted_is_taken_over_for_its_day() -> None:
+    watch = Watch()
+    ledger = Ledger(Budget(10.0), watch)
+    ledger.restore(2.5, NOON.date(), 3)
+    assert ledger.today == (NOON.date(), 2.5, 3)
+    ledger.add(None)
+    assert ledger.today == (NOON.date(), 2.5, 4)
+    watch.at += timedelta(hours=12)
+    assert ledger.today == (NOON.date() + timedelta(days=1), 0.0, 0)

@@ -17,7 +17,9 @@ from routebench.cli.buying import add_buying
 from routebench.cli.checking import add_checking
 from routebench.cli.deciding import add_deciding
 from routebench.cli.diffing import add_diffing
+from routebench.cli.drifting import add_drifting
 from routebench.cli.explaining import add_explaining
+from routebench.cli.exporting import add_exporting
 from routebench.cli.keeping import add_keeping
 from routebench.cli.keying import add_keying
 from routebench.cli.output import BAD, DONE, SHORT, Command
@@ -25,6 +27,9 @@ from routebench.cli.routing import add_routing
 from routebench.cli.serving import add_serving
 from routebench.cli.simulating import add_simulating
 from routebench.errors import RoutebenchError
+
+_OF_GATEWAY = ("httptools", "orjson", "prometheus_client", "starlette", "uvicorn")
+"""Packages that nothing but the gateway needs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "routebench":
             raise
-        _complain(arguments, f"this command needs {error.name}: pip install 'routebench[lab]'")
+        extra = "gateway" if error.name in _OF_GATEWAY else "lab"
+        _complain(arguments, f"this command needs {error.name}: pip install 'routebench[{extra}]'")
         return BAD
     except KeyboardInterrupt:
         _complain(arguments, "interrupted; what was answered is kept, the same command goes on from there")
@@ -78,6 +84,8 @@ def make_parser() -> argparse.ArgumentParser:
     add_explaining(add)
     add_checking(add)
     add_diffing(add)
+    add_exporting(add)
+    add_drifting(add)
     add_simulating(add)
     add_asking(add)
     add_routing(add)

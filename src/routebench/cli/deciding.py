@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.cli.arguments import add_gates, add_store, positive, seeds, share
+from routebench.cli.drifting import add_window, report_traces
 from routebench.cli.output import DONE, SHORT, Add, open_console, print_json
 from routebench.cli.reading import read_comparable
 from routebench.errors import InputError
@@ -165,6 +166,10 @@ def _insurance(arguments: argparse.Namespace, comparison: Any) -> Any:
 def _report(arguments: argparse.Namespace) -> int:
     from routebench.report import write_report
 
+    if arguments.traces is not None:
+        return report_traces(arguments)
+    if arguments.store is None or arguments.suite is None:
+        raise InputError("a report is about the outcomes of a suite (--store, --suite) or about traces (--traces)")
     store, traffic, comparison = _comparison(arguments)
     insurance = _insurance(arguments, comparison)
     write_report(arguments.out, comparison, store=store, traffic=traffic, share=arguments.share, insurance=insurance)
@@ -180,6 +185,10 @@ def _schema(arguments: argparse.Namespace) -> int:
         from routebench.rules import rules_json_schema
 
         print_json(rules_json_schema())
+    elif arguments.what == "gateway":
+        from routebench.gateway import gateway_json_schema
+
+        print_json(gateway_json_schema())
     else:
         from routebench.config import bench_json_schema
 
@@ -194,8 +203,11 @@ def add_deciding(add: Add) -> None:
     report = add("report", _report, "one self-contained page, HTML or Markdown")
     report.add_argument("--out", type=Path, required=True, help="report.html or report.md")
     report.add_argument("--share", action="store_true", help="hold no text of prompts, answers or rules")
+    report.add_argument("--traces", type=Path, metavar="DIR", help="what a gateway served, instead of a comparison")
+    report.add_argument("--rules", type=Path, metavar="rules.yaml", help="with --traces: hold them beside these rules")
+    add_window(report)
     for made in (compared, report):
-        add_store(made, required=True, suite=True)
+        add_store(made, required=made is compared, suite=True)
         made.add_argument("--strategies", help="names with commas between; default auto")
         made.add_argument("--seeds", type=seeds, default=(42, 43, 44, 45, 46), help="splits, with commas between")
         made.add_argument("--baseline", default="best_single", help="what the others are compared with")
@@ -226,4 +238,4 @@ def add_deciding(add: Add) -> None:
     made.add_argument("--seed", type=int, default=42, help="of the half-and-half split")
 
     made = add("schema", _schema, "the JSON Schema of a file format, for editors")
-    made.add_argument("what", choices=("rules", "bench"))
+    made.add_argument("what", choices=("rules", "bench", "gateway"))

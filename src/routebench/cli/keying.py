@@ -85,7 +85,7 @@ def _remove(arguments: argparse.Namespace) -> int:
     else:
         print(f"{arguments.config}: {arguments.name!r} is taken out; a gateway that runs refuses it once it has reread")
         if not left:
-            print("it was the last: now everybody on this machine may ask without one, and nobody else")
+            print("it was the last: a gateway that runs takes nobody, one that is started everybody on this machine")
     return DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def _mix_of(replayed: Expected | None, *, models: bool) -> Mix | None:
     names, chances = replayed.first if models else replayed.rules
     # A case that guards leave no model was not decided, as requests that were refused were not.
     known = chances.sum(axis=1) > 0
-    return names, chances[known], Side(np.zeros(int(known.sum())), replayed.groups[known], replayed.weight[known])
+    return names, chances[known], Side.of(np.zeros(int(known.sum())), replayed.groups[known], replayed.weight[known])
 
 
 def mix_rows(topic: Topic, what: str, served: Served, words: Words, beside: Mix | None, bound: float) -> Iterator[Row]:
@@ -65,8 +66,8 @@ def mix_rows(topic: Topic, what: str, served: Served, words: Words, beside: Mix 
         bound: that does not matter.
     """
     known = words.known
-    words, groups = words.take(known), served.conversation[known]
-    side = Side(np.zeros(len(groups)), groups, np.ones(len(groups)))
+    words = words.take(known)
+    side = Side.of(np.zeros(len(words.by)), served.conversation[known])
     names = tuple(dict.fromkeys((*(beside[0] if beside else ()), *words.counts())))
     seen = words.chances(names)
     theirs = None
@@ -87,11 +88,11 @@ def mix_rows(topic: Topic, what: str, served: Served, words: Words, beside: Mix 
             method=None if apart is None else apart.method,
         )
     for number, name in enumerate(names):
-        own = Side(seen[:, number], groups, side.weight)
+        own = replace(side, amounts=seen[:, number])
         other = None
         if beside is not None and theirs is not None:
-            other = Side(theirs[:, number], beside[2].groups, beside[2].weight)
-        if own.values.any() or (other is not None and other.values.any()):
+            other = replace(beside[2], amounts=theirs[:, number])
+        if own.amounts.any() or (other is not None and other.amounts.any()):
             yield share_row(topic, name, own, other, bound, decides=False)
 
 

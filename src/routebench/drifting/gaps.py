@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import sparse, special
 
-from routebench.evaluate.choices import FloatArray, Groups
-from routebench.evaluate.estimates import ALPHA, Studentised, mean_estimate, n_clusters, numbered
-from routebench.evaluate.intervals import Interval, mean_interval, wilson
+from routebench.evaluate.choices import FloatArray, IntArray
+from routebench.evaluate.estimates import ALPHA, MIN_FREEDOM, Studentised, mean_estimate
+from routebench.evaluate.intervals import Interval, wilson
 from routebench.evaluate.replay import weighted_quantile
 
 _BISECTIONS = 50
@@ -27,58 +28,96 @@ _AT_ONCE = 250
 _MOST_POINTS = 256
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Side:
     """One sample: what is known of it.
 
     Attributes:
-        values: none unknown, shape (n,).
-        groups: cluster of each value, shape (n,).
+        amounts: none unknown, shape (n,).
+        groups: number of each value's cluster, from 0 on without gaps, shape (n,).
         weight: of each value, shape (n,).
     """
 
-    values: FloatArray
-    groups: Groups
+    amounts: FloatArray
+    groups: IntArray
     weight: FloatArray
 
     @classmethod
-    def of(cls, values: FloatArray, groups: Groups, weight: FloatArray | None = None) -> Self:
+    def of(cls, values: FloatArray, groups: IntArray, weight: FloatArray | None = None) -> Self:
         """Takes values of which some may be NaN; they weigh alike when nothing is said."""
+        weight = np.ones(len(values)) if weight is None else weight
         known = ~np.isnan(values)
-        return cls(values[known], groups[known], np.ones(int(known.sum())) if weight is None else weight[known])
+        if not known.all():
+            values, groups, weight = values[known], groups[known], weight[known]
+        if len(groups) and not np.bincount(groups).all():
+            # By hashing: of a million traces the clusters would be sorted for every figure.
+            groups = pd.factorize(groups)[0].astype(np.intp, copy=False)
+        return cls(values, groups, weight)
 
     @property
     def n(self) -> int:
         """Number of values."""
-        return len(self.values)
+        return len(self.amounts)
 
-    @property
+    @cached_property
     def n_groups(self) -> int:
         """Number of clusters."""
-        return n_clusters(self.groups) if self.n else 0
+        return int(self.groups.max(initial=-1)) + 1
+
+    @cached_property
+    def freedom(self) -> float:
+        """Degrees of freedom: Kish's effective number of clusters less one."""
+        sizes = np.bincount(self.groups, weights=self.weight)
+        return float(sizes.sum() ** 2 / (sizes**2).sum()) - 1 if self.n else 0.0
+
+    @cached_property
+    def estimate(self) -> Studentised | None:
+        """The mean; None where there are too few clusters for an error."""
+        return mean_estimate(self.amounts, self.groups, self.weight)
+
+    @cached_property
+    def worth(self) -> tuple[float, float] | None:
+        """The mean of values in [0, 1], and as how many independent zeros and ones it is worth; None as above."""
+        if self.estimate is None:
+            return None
+        share = min(1.0, max(0.0, self.estimate.value))
+        spread = share * (1 - share)
+        if spread <= 0:
+            return share, self.estimate.freedom + 1
+        size = spread / self.estimate.error**2 if self.estimate.error > 0 else float(self.n)
+        # Chances of a replayed mix spread less than zeros and ones do, and are worth more than their number.
+        plain = bool(((self.amounts == 0) | (self.amounts == 1)).all())
+        return share, min(size, float(self.n)) if plain else size
 
     def mean(self) -> Interval | None:
         """The mean with its interval; None where nothing is known."""
-        return mean_interval(self.values, self.groups, self.weight)
+        if not self.n:
+            return None
+        if self.estimate is None:
+            return Interval(float(np.average(self.amounts, weights=self.weight)), None, None, "too few clusters")
+        return Interval(self.estimate.value, *self.estimate.interval(), self.estimate.method)
 
     def share(self) -> Interval | None:
-        """The mean of values in [0, 1] with its interval; None where nothing is known."""
-        return mean_interval(self.values, self.groups, self.weight, share=True)
+        """The mean of values in [0, 1] with Wilson's interval on what they are worth; None where nothing is known."""
+        if self.worth is None:
+            return self.mean()
+        share, size = self.worth
+        return Interval(share, *wilson(share * size, size), "Wilson on the effective number of cases")
 
     def quantile(self, share: float) -> Interval | None:
         """A quantile with Woodruff's interval (J. American Statistical Association 47 (1952) 635).
 
         The values at the ends of the interval of the share that does not exceed the quantile.
         """
-        value = weighted_quantile(self.values, self.weight, share)
+        value = weighted_quantile(self.amounts, self.weight, share)
         if value is None:
             return None
-        below = mean_estimate((self.values <= value).astype(float), self.groups, self.weight)
+        below = mean_estimate((self.amounts <= value).astype(float), self.groups, self.weight)
         if below is None:
             return Interval(value, None, None, "too few clusters")
         reach = float(special.stdtrit(below.freedom, 1 - ALPHA / 2)) * below.error
-        low = weighted_quantile(self.values, self.weight, max(0.0, share - reach))
-        high = weighted_quantile(self.values, self.weight, min(1.0, share + reach))
+        low = weighted_quantile(self.amounts, self.weight, max(0.0, share - reach))
+        high = weighted_quantile(self.amounts, self.weight, min(1.0, share + reach))
         return Interval(value, low, high, "Woodruff")
 
 
@@ -194,21 +233,7 @@ class Distance:
 
 def share_gap(first: Side, second: Side) -> ShareGap | None:
     """Returns the difference of two shares; None where a side has too few clusters."""
-    one, other = _worth(first), _worth(second)
-    return None if one is None or other is None else ShareGap(*one, *other)
-
-
-def _worth(side: Side) -> tuple[float, float] | None:
-    """The share, and as how many independent values of 0 or 1 it is worth."""
-    estimate = mean_estimate(side.values, side.groups, side.weight)
-    if estimate is None:
-        return None
-    share = min(1.0, max(0.0, estimate.value))
-    spread = share * (1 - share)
-    if spread <= 0:
-        return share, estimate.freedom + 1
-    # Expected shares of replayed mixes spread less than zeros and ones, and are worth more than their number.
-    return share, spread / estimate.error**2 if estimate.error > 0 else float(side.n)
+    return None if first.worth is None or second.worth is None else ShareGap(*first.worth, *second.worth)
 
 
 def mean_ratio(first: Side, second: Side | float) -> Ratio | None:
@@ -241,7 +266,7 @@ _Amount = tuple[float, float, float]
 def _relative_mean(side: Side | float) -> _Amount | None:
     if isinstance(side, float):
         return _certain(side)
-    found = mean_estimate(side.values, side.groups, side.weight)
+    found = side.estimate
     return None if found is None or found.value <= 0 else (found.value, found.error / found.value, found.freedom)
 
 
@@ -251,18 +276,12 @@ def _relative_quantile(side: Side | float, share: float) -> _Amount | None:
     found = side.quantile(share)
     if found is None or found.ci95 is None or found.ci95[0] <= 0:
         return None
-    freedom = _freedom(side)
-    error = math.log(found.ci95[1] / found.ci95[0]) / 2 / float(special.stdtrit(freedom, 1 - ALPHA / 2))
-    return found.mean, error, freedom
+    error = math.log(found.ci95[1] / found.ci95[0]) / 2 / float(special.stdtrit(side.freedom, 1 - ALPHA / 2))
+    return found.mean, error, side.freedom
 
 
 def _certain(amount: float) -> _Amount | None:
     return (amount, 0.0, math.inf) if amount > 0 else None
-
-
-def _freedom(side: Side) -> float:
-    sizes = np.bincount(numbered(side.groups), weights=side.weight)
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) - 1
 
 
 def _ratio(first: _Amount | None, second: _Amount | None) -> Ratio | None:
@@ -308,18 +327,14 @@ def variation(
 
 def _mix(chances: FloatArray, side: Side) -> tuple[FloatArray, FloatArray, float] | None:
     """Shares, their covariance (CR1), and degrees of freedom."""
-    if not len(chances):
+    if side.freedom < MIN_FREEDOM:
         return None
-    member = numbered(side.groups)
-    sizes = np.bincount(member, weights=side.weight)
-    freedom = float(sizes.sum() ** 2 / (sizes**2).sum()) - 1
-    if freedom < 2:
-        return None
+    sizes = np.bincount(side.groups, weights=side.weight)
     shares = np.average(chances, axis=0, weights=side.weight)
     moved = side.weight[:, None] * (chances - shares)
-    influence = np.column_stack([np.bincount(member, weights=column) for column in moved.T])
+    influence = np.column_stack([np.bincount(side.groups, weights=column) for column in moved.T])
     covariance = influence.T @ influence / sizes.sum() ** 2 * len(sizes) / (len(sizes) - 1)
-    return shares, covariance, freedom
+    return shares, covariance, side.freedom
 
 
 def largest_distance(first: Side, second: Side, *, seed: int = 0) -> Distance | None:
@@ -329,12 +344,12 @@ def largest_distance(first: Side, second: Side, *, seed: int = 0) -> Distance | 
     """
     if min(first.n_groups, second.n_groups) < 3:
         return None
-    values = np.concatenate([first.values, second.values])
+    values = np.concatenate([first.amounts, second.amounts])
     points = np.unique(values)
     if len(points) > _MOST_POINTS:
         points = np.unique(np.quantile(values, np.linspace(0, 1, _MOST_POINTS + 1)[1:], method="inverted_cdf"))
     bins = np.searchsorted(points, values)
-    member = np.concatenate([numbered(first.groups), numbered(second.groups) + first.n_groups])
+    member = np.concatenate([first.groups, second.groups + first.n_groups])
     # Each side weighs the same in all, whatever a case stands for.
     weight = np.concatenate([first.weight / first.weight.mean(), second.weight / second.weight.mean()])
     table = sparse.csr_array((weight, (bins, member)), shape=(len(points), first.n_groups + second.n_groups))

@@ -44,24 +44,34 @@ def input_rows(served: Served, expected: Expected, bound: float, *, seed: int = 
         bound: the distance of distributions, or the difference of shares, that does not matter.
         seed: of the draw of conversations that are looked at.
     """
-    if "features" not in served.frame:
-        return
-    drawn = served.take(np.flatnonzero(served.frame["features"].notna().to_numpy()))
-    drawn = drawn.take(_conversations(drawn.conversation, seed))
+    drawn = looked_at(served, seed)
     if not drawn.n:
         return
     ours, theirs = features_of(drawn.frame), pd.DataFrame(expected.features)
     for name, title in NUMBERS.items():
         if name in ours:
-            yield _number(title, _side(ours[name], drawn), _case_side(theirs[name], expected), bound)
+            own, beside = _side(ours[name], drawn), _case_side(theirs[name], expected)
+            if len(np.unique(np.concatenate([own.amounts, beside.amounts]))) > 1:
+                yield _number(title, own, beside, bound)
     for name, title in FLAGS.items():
         if name in ours:
-            yield share_row("inputs", title, _side(ours[name], drawn), _case_side(theirs[name], expected), bound)
+            own, beside = _side(ours[name], drawn), _case_side(theirs[name], expected)
+            # What neither side has is no feature of either.
+            if own.amounts.any() or beside.amounts.any():
+                yield share_row("inputs", title, own, beside, bound)
     if LANGUAGE in ours:
-        own = Words.of(ours[LANGUAGE].where(ours[LANGUAGE].notna(), UNTOLD))
+        told = Words.of(ours[LANGUAGE].where(ours[LANGUAGE].notna(), UNTOLD))
         cases = Words.of(theirs[LANGUAGE].where(theirs[LANGUAGE].notna(), UNTOLD))
-        beside = Side(np.zeros(expected.n), expected.groups, expected.weight)
-        yield from mix_rows("inputs", LANGUAGE, drawn, own, (cases.names, cases.chances(cases.names), beside), bound)
+        whole = Side.of(np.zeros(expected.n), expected.groups, expected.weight)
+        yield from mix_rows("inputs", LANGUAGE, drawn, told, (cases.names, cases.chances(cases.names), whole), bound)
+
+
+def looked_at(served: Served, seed: int = 0) -> Served:
+    """Returns the requests whose features are read."""
+    if "features" not in served.frame:
+        return served.take(np.zeros(0, dtype=np.intp))
+    told = served.take(np.flatnonzero(served.frame["features"].notna().to_numpy()))
+    return told.take(_conversations(told.conversation, seed))
 
 
 def _conversations(conversation: IntArray, seed: int) -> IntArray:

@@ -54,7 +54,7 @@ def by_period(traces: pd.DataFrame | Served, *, every: str | timedelta) -> pd.Da
     length_s = _seconds(every)
     if not served.n:
         return _table(served, np.zeros(0, dtype=np.intp), (), np.zeros(0))
-    number = np.floor_divide(served.at, length_s).astype(np.int64)
+    number = np.floor_divide(served.at_s, length_s).astype(np.int64)
     first, last = int(number.min()), int(number.max())
     n_periods = last - first + 1
     if n_periods > MOST_PERIODS:
@@ -158,7 +158,8 @@ def _told(served: Served, groups: _Groups) -> dict[str, npt.NDArray[Any]]:
     return {
         "n": np.bincount(groups.by, minlength=groups.n),
         "cost_usd_per_1k": mean,
-        "cost_low": low,
+        # Nothing costs less than nothing.
+        "cost_low": np.maximum(low, 0.0),
         "cost_high": high,
         "n_cost_unknown": groups.count(priced & np.isnan(served.cost_usd)),
         **_quantiles(groups, served.latency_s, "latency"),

@@ -16,6 +16,12 @@ from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 
 NEEDED = ("trace_id", "at", "outcome")
 """Without these columns a frame is none of traces."""
+COLUMNS = (
+    *("trace_id", "at", "outcome", "policy", "conversation", "asked", "rule", "first", "wanted", "model", "error_kind"),
+    *("explored", "propensity", "escalated", "cascade_wait_s", "cascade_extra_usd", "cost_usd", "latency_s", "ttft_s"),
+    *("input_tokens", "output_tokens", "attempts", "features", "features_sha256", "shadow_rules", "shadow_chain"),
+)
+"""Those that are looked at, without texts."""
 FAILURES = ("failed", "broken")
 """Outcomes of requests that got no whole answer although a model was asked."""
 _UNKNOWN = -1
@@ -63,6 +69,11 @@ class Words:
         made[known, at[known]] = 1.0
         return made
 
+    def name(self, row: int) -> str | None:
+        """Returns one trace's word."""
+        at = int(self.by[row])
+        return self.names[at] if at >= 0 else None
+
     def counts(self) -> dict[str, int]:
         """How many traces have each word, the commonest first."""
         found = np.bincount(self.by[self.by >= 0], minlength=len(self.names))
@@ -76,7 +87,7 @@ class Served:
 
     Attributes:
         frame: the rows themselves, for texts, features and attempts.
-        at: seconds since 1970 (UTC), shape (n,).
+        at_s: seconds since 1970 (UTC), shape (n,).
         conversation: number of each trace's conversation, a trace without one is alone; shape (n,).
         outcome: `ok`, `refused`, `failed`, `broken`, `cancelled`.
         policy: digests of the rule sets that decided.
@@ -94,7 +105,7 @@ class Served:
     """
 
     frame: pd.DataFrame
-    at: FloatArray
+    at_s: FloatArray
     conversation: IntArray
     outcome: Words
     policy: Words
@@ -152,7 +163,7 @@ class Served:
         chains = frame["chain"] if "chain" in frame else [None] * len(frame)
         return cls(
             frame=frame,
-            at=at,
+            at_s=at,
             conversation=_conversations(frame),
             outcome=words("outcome"),
             policy=words("policy"),
@@ -177,7 +188,7 @@ class Served:
     @property
     def n(self) -> int:
         """Number of traces."""
-        return len(self.at)
+        return len(self.at_s)
 
     @property
     def decided(self) -> BoolArray:
@@ -204,7 +215,9 @@ class Served:
         return told
 
     def take(self, at: IntArray | BoolArray) -> Self:
-        """Returns some of the traces, by position or by a mask."""
+        """Returns some of the traces, by position or by a mask; conversations are numbered anew."""
+        if at.dtype == bool and at.all():
+            return self
         cut: dict[str, Any] = {"frame": self.frame[at] if at.dtype == bool else self.frame.iloc[at]}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -212,12 +225,13 @@ class Served:
                 cut[one.name] = value.take(at)
             elif isinstance(value, np.ndarray):
                 cut[one.name] = value[at]
+        cut["conversation"] = pd.factorize(cut["conversation"])[0].astype(np.intp, copy=False)
         return replace(self, **cut)
 
     def attempts(self) -> Attempts:
         """Returns every call to a model that these traces tell of."""
-        told = self.frame["attempts"] if "attempts" in self.frame else [()] * self.n
-        some = [one if is_filled(one) else () for one in told]
+        told = self.frame["attempts"].to_numpy(dtype=object) if "attempts" in self.frame else [()] * self.n
+        some = [() if one is None else one for one in told]
         rows = np.repeat(np.arange(self.n), np.fromiter(map(len, some), dtype=np.intp, count=self.n))
         calls = list(joined.from_iterable(some))
         return Attempts(

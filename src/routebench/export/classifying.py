@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,12 +22,14 @@ from routebench.types import Message, Request
 
 TIER = "rb_tier"
 """The key of the caller's metadata that names the tier."""
-_MOST_OF_A_HEADER = 8_000
-"""Node refuses requests whose headers are longer than 16 kB together; half of that leaves room for what others add."""
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 
 LookUp = Callable[[str], str | None]
 """Finds the value of an environment variable."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Classifier:
@@ -39,6 +40,10 @@ class Classifier:
         without: models that the gateway cannot call.
         ask: asks a model that has a say in decisions, such as a classifier of `kind: llm`.
         now: the time with its zone, for conditions on it.
+
+    Attributes:
+        ruleset: what is decided by: without what depends on answers and calls.
+        tiers: that it names.
     """
 
     def __init__(
@@ -47,18 +52,17 @@ class Classifier:
         *,
         without: Sequence[str] = (),
         ask: Ask | None = None,
-        now: Callable[[], datetime] = partial(datetime.now, UTC),
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self.ruleset = left_out(without_answers(ruleset)[0], without)
         self._now = now
         self._router = Router(self.ruleset, ask=ask, now=now)
         self._gatekeeper = Gatekeeper(self.ruleset)
-        self._tiers = {(tier.chain, tier.regions): tier for tier in tiers_of(self.ruleset)}
+        self.tiers = tiers_of(self.ruleset)
+        self._named = {(tier.chain, tier.regions): tier for tier in self.tiers}
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, policy_sha256: str, without: Sequence[str] = (), ask: Ask | None = None
-    ) -> Self:
+    def load(cls, path: str | Path, *, policy_sha256: str, without: Sequence[str] = (), ask: Ask | None = None) -> Self:
         """Reads a rules.yaml.
 
         Args:
@@ -92,7 +96,7 @@ class Classifier:
         decision = self._router.decide(reading, previous)
         regions = self._gatekeeper.admit(reading).regions
         for length in range(len(decision.chain), 0, -1):
-            found = self._tiers.get((decision.chain[:length], regions))
+            found = self._named.get((decision.chain[:length], regions))
             if found is not None:
                 return found
         raise AssertionError(f"model {decision.chain[0]} has no tier of its own")
@@ -128,9 +132,15 @@ class PortkeyHeaders:
         config: the exported config, in which `${NAME}` stands for a variable's value.
         look: finds the value of a variable.
 
+    Attributes:
+        most: characters of a config that is sent as a whole; Node refuses requests whose headers are longer than 16 kB
+            together, and half of that leaves room for what others add.
+
     Raises:
         InputError: a variable is not set.
     """
+
+    most = 8_000
 
     def __init__(self, classifier: Classifier, config: Mapping[str, Any], look: LookUp = os.environ.get) -> None:
         self.classifier = classifier
@@ -138,7 +148,7 @@ class PortkeyHeaders:
         targets = {target["name"]: target for target in json.loads(text)["targets"]}
         # A config that is too long for a header is sent as the one target that it would choose.
         self._texts = {
-            name: text if len(text) <= _MOST_OF_A_HEADER else json.dumps(target, separators=(",", ":"))
+            name: text if len(text) <= self.most else json.dumps(target, separators=(",", ":"))
             for name, target in targets.items()
         }
 

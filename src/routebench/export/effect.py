@@ -94,7 +94,7 @@ def agreement(original: RuleSet, reduced: RuleSet, requests: Sequence[Request]) 
     return (found[0], *sorted(found[1:], key=lambda row: -row.n))
 
 
-def effect(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effect:
+def effect_of(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effect:
     """Replays a rule set and what a target makes of it on recorded outcomes.
 
     Nothing is tuned here, so every case of the suite whose text is kept counts.
@@ -116,7 +116,7 @@ def effect(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effect:
 
 
 def effect_on(ruleset: RuleSet, exported: Exported, requests: Sequence[Request]) -> Effect:
-    """As `effect`, for prompts of which no outcomes are known.
+    """As `effect_of`, for prompts of which no outcomes are known.
 
     Raises:
         OutcomesError: there are no prompts.
@@ -164,9 +164,13 @@ def _moved(moved: Moved) -> Iterator[str]:
         yield f"Quality: too few to decide, {scores.n_discordant} of {scores.n} cases differ in score."
     else:
         low, high = (100 * bound for bound in scores.ci95)
-        points, what = 100 * scores.delta, "costs" if scores.delta < 0 else "gains"
-        bounds = (-high, -low) if scores.delta < 0 else (low, high)
-        yield f"The loss {what} {abs(points):.1f} points [{bounds[0]:.1f}, {bounds[1]:.1f}] of quality."
+        points = round(100 * scores.delta, 1)
+        if points:
+            bounds = (-high, -low) if points < 0 else (low, high)
+            what = "costs" if points < 0 else "gains"
+            yield f"The loss {what} {abs(points):.1f} points [{bounds[0]:.1f}, {bounds[1]:.1f}] of quality."
+        else:
+            yield f"Quality stays what it is: {points + 0.0:+.1f} points [{low:.1f}, {high:.1f}]."
     added = moved.added_usd
     if added is None:
         yield "What it does to cost is unknown."

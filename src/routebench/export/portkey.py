@@ -13,6 +13,7 @@ from typing import Any
 from routebench.export.addresses import Address, address_of, not_served
 from routebench.export.capability import Capability
 from routebench.export.classifying import TIER
+from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
 from routebench.export.tiers import (
@@ -63,7 +64,7 @@ _CAPABILITIES = (
     Capability("similarity", "degraded", "the classifier orders the models; a tier holds the first two of them"),
     Capability("learned", "degraded", "the classifier orders the models; a tier holds the first two of them"),
     Capability("chain", "full", "`fallback` targets; a stream that breaks midway is not asked again"),
-    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, the dearest and safest"),
+    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, which is the safest"),
     Capability("deployments", "full", "`loadbalance` by weight over `fallback`s, each beginning at another place"),
     Capability("health", "none", "every request finds out anew; the chain stands for it"),
     Capability("budget", "none", "the gateway tells nobody what calls cost"),
@@ -123,7 +124,7 @@ def export(
     return Exported(
         target="portkey",
         files={
-            MAIN: json.dumps(config, indent=1, ensure_ascii=False) + "\n",
+            MAIN: json_text(config),
             CLASSIFIER: _classifier(ruleset, variables),
         },
         lost=tuple(parts),
@@ -162,32 +163,26 @@ def _target(tier: ChainTier, ruleset: RuleSet, names: Mapping[str, str]) -> dict
     last = len(tier.chain) - 1
     return {
         "name": tier.name,
-        **_fallback(
-            [
-                _model_target(ruleset, name, tier.regions, names.get(name), ends=place == last)
-                for place, name in enumerate(tier.chain)
-            ]
-        ),
+        "strategy": {"mode": "fallback", "on_status_codes": _STATUSES},
+        "targets": [
+            _model_target(ruleset, name, tier.regions, names.get(name), ends=place == last)
+            for place, name in enumerate(tier.chain)
+        ],
     }
 
 
-def _fallback(targets: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"strategy": {"mode": "fallback", "on_status_codes": _STATUSES}, "targets": targets}
-
-
-def _model_target(
-    ruleset: RuleSet, name: str, regions: Regions, model_id: str | None, *, ends: bool
-) -> dict[str, Any]:
+def _model_target(ruleset: RuleSet, name: str, regions: Regions, model_id: str | None, *, ends: bool) -> dict[str, Any]:
     model = ruleset.models[name]
     places = [one for one in ruleset.deployments_of(name) if regions is None or one.region in regions]
-    leaves = [_leaf(model, place, model_id, ends=ends) for place in places]
+    leaves = [_leaf(model, place, model_id, ends=ends and len(places) == 1) for place in places]
     if len(leaves) == 1:
         return leaves[0]
     # `loadbalance` asks one place and no other: each of its targets goes on to the others.
     return {
         "strategy": {"mode": "loadbalance"},
         "targets": [
-            {"weight": place.weight, **_fallback([*leaves[at:], *leaves[:at]])} for at, place in enumerate(places)
+            {"weight": place.weight, "strategy": {"mode": "fallback"}, "targets": [*leaves[at:], *leaves[:at]]}
+            for at, place in enumerate(places)
         ],
     }
 

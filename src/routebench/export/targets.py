@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from routebench.errors import InputError, nearest
 from routebench.export.litellm import LITELLM
+from routebench.export.openrouter import OPENROUTER
+from routebench.export.portkey import PORTKEY
 from routebench.export.target import Target
+from routebench.export.vllm_sr.exporter import VLLM_SR
 
-TARGETS: Mapping[str, Target] = {target.name: target for target in (LITELLM,)}
+TARGETS: Mapping[str, Target] = {target.name: target for target in (LITELLM, PORTKEY, VLLM_SR, OPENROUTER)}
 
 
 def find_target(name: str) -> Target:

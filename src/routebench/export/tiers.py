@@ -31,7 +31,6 @@ class ChainTier:
     """A chain of models to try.
 
     Attributes:
-        name: the chain in one text, such as `small>large`, with the regions that it is held to.
         regions: where it may be processed; None where no guard says.
     """
 
@@ -40,6 +39,7 @@ class ChainTier:
 
     @property
     def name(self) -> str:
+        """The chain in one text, such as `small>large`, with the regions that it is held to."""
         return ">".join(self.chain) + ("" if self.regions is None else f"@{'+'.join(sorted(self.regions))}")
 
 
@@ -67,7 +67,7 @@ def safe_tier(ruleset: RuleSet) -> ChainTier | None:
     """
     permitted, regions = frozenset(ruleset.models), None
     for guard in ruleset.guards:
-        permitted, regions = _narrowed(ruleset, permitted, regions, guard)
+        permitted, regions = narrowed(ruleset, permitted, regions, guard)
     if ruleset.guards and not permitted:
         return None
     chain = tuple(name for name in safest(ruleset) if name in permitted)
@@ -108,9 +108,7 @@ def without_answers(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
     if default.route is not None:
         default = replace(default, route=turned("default", default.route, default.cascade), cascade=None)
     elif default.mix is not None and default.cascade is not None:
-        mix = tuple(
-            (share, turned(f"default, {share:.0%}", chain, default.cascade)) for share, chain in default.mix
-        )
+        mix = tuple((share, turned(f"default, {share:.0%}", chain, default.cascade)) for share, chain in default.mix)
         default = replace(default, mix=mix, cascade=None)
     complexity = ruleset.complexity
     if complexity is not None:
@@ -237,17 +235,23 @@ def _orders(ruleset: RuleSet) -> Iterator[tuple[str, ...]]:
 
 def _admissions(ruleset: RuleSet) -> Iterator[tuple[frozenset[str], Regions]]:
     """What guards may leave together: models, and where they may be asked."""
-    found: dict[tuple[frozenset[str], Regions], None] = {(frozenset(ruleset.models), None): None}
+    permitted, regions = frozenset(ruleset.models), None
     for guard in ruleset.guards:
-        for permitted, regions in tuple(found):
+        if not guard.when:
+            # It holds for every request.
+            permitted, regions = narrowed(ruleset, permitted, regions, guard)
+    found: dict[tuple[frozenset[str], Regions], None] = {(permitted, regions): None}
+    for guard in ruleset.guards:
+        for one in tuple(found):
             if len(found) < _MOST_ADMISSIONS:
-                found.setdefault(_narrowed(ruleset, permitted, regions, guard))
+                found.setdefault(narrowed(ruleset, *one, guard))
     yield from found
 
 
-def _narrowed(
+def narrowed(
     ruleset: RuleSet, permitted: frozenset[str], regions: Regions, guard: Guard
 ) -> tuple[frozenset[str], Regions]:
+    """Returns what a guard leaves of models that may be asked, and of regions."""
     if guard.regions is not None:
         places = frozenset(guard.regions)
         regions = places if regions is None else regions & places

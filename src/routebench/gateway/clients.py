@@ -149,6 +149,10 @@ class Clients:
         now: the time with its zone, for budgets and expiry.
         clock: seconds that only grow, for rates.
         spent: keeps what was spent over a restart; None where nothing is kept.
+
+    Attributes:
+        are_asked_for: whether a key must be shown. Once it must, it must until the end: who takes the last key out of
+            the file of a gateway that runs wants nobody to ask, and not everybody.
     """
 
     def __init__(
@@ -164,15 +168,11 @@ class Clients:
         self._keeps = spent
         self._anybody = Client(_ANYBODY, now=now, clock=clock)
         self._by_digest: dict[bytes, Client] = {}
+        self.are_asked_for = False
         self.change(keys)
 
     def __iter__(self) -> Iterator[Client]:
         return iter(self._by_digest.values())
-
-    @property
-    def are_asked_for(self) -> bool:
-        """Whether a key must be shown."""
-        return bool(self._by_digest)
 
     def admit(self, authorization: str | None, api_key: str | None) -> Client:
         """Returns whose key it is.
@@ -188,7 +188,7 @@ class Clients:
         Raises:
             Refusal: 401, there is no key, or not this one, or it is not good any more.
         """
-        if not self._by_digest:
+        if not self.are_asked_for:
             return self._anybody
         shown = api_key
         if authorization is not None:
@@ -216,8 +216,10 @@ class Clients:
     def change(self, keys: Iterable[Key]) -> None:
         """Takes the keys of a file that was changed; what those that stay have used stays used."""
         before, self._by_digest = self._by_digest, {}
+        keys = tuple(keys)
+        stay = {key.digest for key in keys}
         # Who gets a new key instead of a known one has not got a new budget with it.
-        names = {client.key.name: client for client in before.values()}
+        names = {client.key.name: client for digest, client in before.items() if digest not in stay}
         for key in keys:
             client = before.get(key.digest) or names.get(key.name)
             if client is None:
@@ -227,6 +229,7 @@ class Clients:
             self._by_digest[key.digest] = client
             if self._keeps is not None and client.ledger is not None:
                 self._keeps.keep(f"key {key.name}", client.ledger)
+        self.are_asked_for = self.are_asked_for or bool(self._by_digest)
 
 
 def _budget(key: Key) -> Budget:

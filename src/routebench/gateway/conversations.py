@@ -32,52 +32,57 @@ class Conversations:
         self._most = most
         self._models: OrderedDict[bytes, str] = OrderedDict()
 
-    def digest(self, messages: Sequence[Message]) -> str:
-        """Names a conversation: the same for all its turns, by the messages up to the first of the user."""
-        return self._opening(messages).hexdigest()
-
-    def previous(self, messages: Sequence[Message]) -> str | None:
-        """Returns the model that gave the latest answer in a conversation; None at its beginning, or while unknown."""
-        if not self._models:
-            return None
-        latest = next((one for one in reversed(messages) if one.get("role") == "assistant"), None)
-        if latest is None:
-            return None
-        return self._models.get(self._key(messages, _said(latest)))
-
-    def answered(self, messages: Sequence[Message], model: str, completion: Completion) -> None:
-        """Remembers which model answered a conversation."""
-        calls = [(call.id, call.name, call.arguments) for call in completion.tool_calls]
-        key = self._key(messages, (completion.text or "", calls))
-        self._models[key] = model
-        self._models.move_to_end(key)
-        if len(self._models) > self._most:
-            self._models.popitem(last=False)
-
-    def _key(self, messages: Sequence[Message], said: tuple[str, list[Any]]) -> bytes:
-        text, calls = said
-        found = self._opening(messages)
-        # Ids of calls are made where a provider gives none, and clients write arguments anew: names tell enough.
-        found.update(encoded([text.strip(), [name for _, name, _ in calls]]))
-        return found.digest()
-
-    def _opening(self, messages: Sequence[Message]) -> Any:
+    def opened(self, messages: Sequence[Message]) -> Opening:
+        """Returns what all turns of a conversation have in common: its messages up to the first of the user."""
         head = []
         for message in messages:
             head.append([message.get("role"), message.get("content")])
             if message.get("role") == "user":
                 break
-        return hashlib.blake2b(encoded(head), digest_size=_SALT_BYTES, key=self._salt)
+        return Opening(hashlib.blake2b(encoded(head), digest_size=_SALT_BYTES, key=self._salt))
+
+    def previous(self, opening: Opening, messages: Sequence[Message]) -> str | None:
+        """Returns the model that gave the latest answer in a conversation; None at its beginning, or while unknown."""
+        latest = next((one for one in reversed(messages) if one.get("role") == "assistant"), None)
+        return None if latest is None else self._models.get(opening.followed_by(*_said(latest)))
+
+    def answered(self, opening: Opening, model: str, completion: Completion) -> None:
+        """Remembers which model answered a conversation."""
+        key = opening.followed_by(completion.text or "", [call.name for call in completion.tool_calls])
+        self._models[key] = model
+        self._models.move_to_end(key)
+        if len(self._models) > self._most:
+            self._models.popitem(last=False)
+
+
+class Opening:
+    """How a conversation began, as a digest."""
+
+    def __init__(self, digest: Any) -> None:
+        self._digest = digest
+
+    @property
+    def name(self) -> str:
+        """Names the conversation."""
+        return str(self._digest.hexdigest())
+
+    def followed_by(self, text: str, tools: Sequence[Any]) -> bytes:
+        """A digest of the beginning and of a later answer.
+
+        Ids of tool calls are made where a provider gives none, and clients write arguments anew: names tell enough.
+        """
+        found = self._digest.copy()
+        found.update(encoded([text.strip(), list(tools)]))
+        return bytes(found.digest())
 
 
 def _said(message: Message) -> tuple[str, list[Any]]:
+    """The text of an answer as a client sends it back, and the names of the tools that it calls."""
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
     calls = message.get("tool_calls") or ()
-    return str(content or ""), [
-        (None, (call.get("function") or {}).get("name"), None) for call in calls if isinstance(call, Mapping)
-    ]
+    return str(content or ""), [(call.get("function") or {}).get("name") for call in calls]
 
 
 def salt_of(folder: Path, fresh: bytes) -> bytes:

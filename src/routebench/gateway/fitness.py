@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from routebench.errors import ConfigError
 from routebench.gateway.parts import is_home
+from routebench.providers import ProviderKind
 from routebench.providers.params import UnsupportedError
 from routebench.types import Model, Request
 
-Check = Callable[[Model, Request], None]
 _HINTS = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
 """Parameters that say who asks and what may be kept for later, not what is asked: a model without them is none the
 worse."""
@@ -32,7 +32,7 @@ _NEUTRAL: Mapping[str, Any] = MappingProxyType(
 """Values that ask for what every model does anyway."""
 
 
-class UnfitError(Exception):
+class UnfitError(ConfigError):
     """A model cannot take a request.
 
     Attributes:
@@ -49,14 +49,15 @@ class Fitness:
 
     Args:
         model: with the address of the place.
-        check: its provider's.
+        kind: what its provider can do.
     """
 
-    def __init__(self, model: Model, check: Check) -> None:
+    def __init__(self, model: Model, kind: ProviderKind) -> None:
         self._model = model
-        self._check = check
+        self._check = kind.check
         self._lacks: set[str] = set()
-        self._is_home = model.base_url is not None and is_home(urlsplit(model.base_url).hostname or "")
+        address = model.base_url or kind.base_url
+        self._is_home = bool(address) and is_home(urlsplit(address or "").hostname or "")
 
     def fitted(self, rendered: Request) -> Request:
         """Returns a rendered request as the model can take it.

@@ -227,9 +227,7 @@ class Gateway:
         policy.serve_on(asyncio.get_running_loop())
         folder = config.traces.folder
         salt = salt_of(folder, secrets.token_bytes(16))
-        writer = TraceWriter(
-            folder, keep_days=config.traces.keep_days
-        )
+        writer = TraceWriter(folder, keep_days=config.traces.keep_days)
         writer.start()
         spans = None
         if config.traces.otel:

@@ -33,7 +33,7 @@ def add_key(path: Path, entry: Mapping[str, Any]) -> GatewayConfig:
     before = _keys(text)
     made = _added(text, entry, path)
     config = parse_settings(made, path)
-    if _keys(made) != [*before, dict(entry)] or _rest(made) != _rest(text or _BEGIN):
+    if _keys(made) != [*before, dict(entry)] or _rest(made) != _rest(_BEGIN if yaml.safe_load(text) is None else text):
         raise ConfigError(f"{path}: {_BY_HAND}")
     _replace(path, made)
     return config

@@ -11,8 +11,9 @@ from typing import Self
 
 from routebench.checking import Gate, check_rules
 from routebench.errors import ConfigError, RulesError
+from routebench.gateway.fitness import Fitness
 from routebench.pricing import price_of_call
-from routebench.providers import Call, Provider, ProviderKind, find_secrets, provider_kind, render, with_defaults
+from routebench.providers import Call, Provider, find_secrets, provider_kind, render, with_defaults
 from routebench.redact import Secrets
 from routebench.rules import Deployment, Router, RuleSet
 from routebench.types import Answer, Completion, Model, Request
@@ -36,25 +37,26 @@ class Place:
     Attributes:
         name: of the deployment.
         model: with the address and the key's variable of this place.
-        kind: what its provider can do.
+        fitness: whether it can take a request.
     """
 
     name: str
     model: Model
-    kind: ProviderKind
+    fitness: Fitness
     provider: Provider
 
     def call(self, request: Request, *, timeout_s: float, streamed: bool) -> Call:
         """Returns a request as it is sent here.
 
         Raises:
-            ConfigError: the provider lacks something that it asks for.
+            UnfitError: the model lacks something that it asks for.
         """
-        params = {name: value for name, value in request.params.items() if value is not None}
-        rendered = render(self.model, replace(request, params={**params, "stream": streamed}))
-        self.kind.check(self.model, rendered)
+        asked = Request(
+            request.messages, request.tools, request.response_format, {**request.params, "stream": streamed}
+        )
+        rendered = render(self.model, asked)
         # Keys of calls name answers in a store; nothing is looked up here.
-        return Call(self.model, rendered, 0, timeout_s, "")
+        return Call(self.model, self.fitness.fitted(rendered), 0, timeout_s, "")
 
     def cost_usd(self, completion: Completion) -> float | None:
         """Returns what a call was billed, None while unknown."""
@@ -107,7 +109,9 @@ class Policy:
         names = dict.fromkeys(model.provider for _, model in deployed)
         self._providers = {name: open_provider(name, secrets) for name in names}
         self.places = {
-            place.name: Place(place.name, model, provider_kind(model.provider), self._providers[model.provider])
+            place.name: Place(
+                place.name, model, Fitness(model, provider_kind(model.provider)), self._providers[model.provider]
+            )
             for place, model in deployed
         }
         self._loop: asyncio.AbstractEventLoop | None = None

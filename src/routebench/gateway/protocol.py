@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from routebench.gateway.limits import Limits
 from routebench.gateway.refusal import Refusal, error_body
@@ -16,6 +17,8 @@ _GRACE_S = 5.0
 """A body that is late is the application's to refuse; so much later the connection is cut, whoever still waits."""
 
 _IDLE, _HEAD, _BODY = range(3)
+_VERSIONS = ("1.0", "1.1")
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 
 
 class _RefusedError(Exception):
@@ -41,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._is_long = False
         self._refusal: Refusal | None = None
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins a connection, unless there are too many."""
@@ -64,6 +68,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._wait_no_more()
         self._hear()
         super().connection_lost(exc)
+        running = self._running
+        if running is not None and not running.response_complete:
+            # uvicorn tells the latest request only, and others may wait behind the one that is being served.
+            running.disconnected = True
+            running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         """Reads on; what is not whole after this has a time to become so."""
@@ -71,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._completed = False
         self._is_long = self._head_bytes + len(data) > self.limits.max_header_bytes
-        super().data_received(data)
+        super().data_received(self._without_upgrade(data) if self._phase == _IDLE and b"pgrade" in data else data)
         phase = self._phase
         if phase == _IDLE and self._completed:
             self._wait_no_more()
@@ -99,6 +108,12 @@ class BoundedProtocol(HttpToolsProtocol):
             if size > self.limits.max_header_bytes:
                 self._refusal = self._flood()
                 raise _RefusedError
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise _RefusedError
+        if self.parser.should_upgrade():
+            # Its body would be taken for what comes after the upgrade.
+            self._refusal = Refusal(400, "the gateway speaks HTTP/1.1: leave `upgrade` out", code="no_upgrade")
+            raise _RefusedError
         if len(self.pipeline) >= _MAX_PIPELINED:
             self.transport.abort()
             raise _RefusedError
@@ -118,6 +133,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._wait_for_reader()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes a connection without a request, also where its client never read the last answer."""
@@ -140,8 +159,20 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answers what is no HTTP, in the form of every other error."""
         refusal, self._refusal = self._refusal, None
         self._refuse(
-            refusal or Refusal(400, f"this is not HTTP/1.1 as the gateway reads it: {msg}", code="invalid_http")
+            refusal
+            or Refusal(
+                400, f"{msg[:-1]}; what comes after it is not read either: open another connection", code="invalid_http"
+            )
         )
+
+    @staticmethod
+    def _without_upgrade(data: bytes) -> bytes:
+        """What was sent, without the offer to go on in HTTP/2.
+
+        A server may pass the offer over, which clients such as Java's make to every one; the parser cannot.
+        """
+        head, end, body = data.partition(b"\r\n\r\n")
+        return _UPGRADE.sub(b"", head) + end + body
 
     @property
     def _is_answering(self) -> bool:
@@ -151,9 +182,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_answering:
-            # Whatever is written now would be read as part of the answer that is under way.
-            self.transport.abort()
-            return
+            if self.pipeline or self.cycle.response_started or self._phase != _BODY:
+                # Whatever is written now would be read as the answer that is under way, or as part of it.
+                self.transport.abort()
+                return
+            # The application was given the head of what is wrong further on; nobody hears its answer any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = error_body(refusal)
         headers = {
             **refusal.headers,
@@ -194,7 +229,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._is_answering:
             # The next request of a connection is slow while an answer is under way, which must not suffer for it.
             self._wait_for(_HEAD, self.limits.header_timeout_s)
-        elif self._head_bytes:
+        elif self._phase == _HEAD or self._head_bytes:
             self._refuse(
                 Refusal(
                     408,

@@ -155,4 +155,6 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list" if value else "an empty list"
-    return {None: "null", True: "true", False: "false"}.get(value, f"{value}"[:_MOST_SHOWN])
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value}"[:_MOST_SHOWN]

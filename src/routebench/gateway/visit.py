@@ -15,6 +15,7 @@ from routebench.gateway.asked import Asked, read_chat
 from routebench.gateway.bodies import ClientGoneError, check_form, read_body
 from routebench.gateway.chunks import Chunks
 from routebench.gateway.clients import Client
+from routebench.gateway.conversations import Opening
 from routebench.gateway.course import Course
 from routebench.gateway.refusal import Refusal, error_body, refusal_of
 from routebench.gateway.serving import Serving
@@ -58,6 +59,7 @@ class Visit:
     _client: Client | None = None
     _asked: Asked | None = None
     _course: Course | None = None
+    _opening: Opening | None = None
     _status: int = 0
     _outcome: Outcome = "refused"
     _error: tuple[str, str] | None = None
@@ -120,13 +122,14 @@ class Visit:
                 code="model_not_found",
             )
         messages = asked.request.messages
-        previous = asked.previous or serving.conversations.previous(messages)
+        opening = self._opening = serving.conversations.opened(messages)
+        previous = asked.previous or serving.conversations.previous(opening, messages)
         course = self._course = Course(policy, asked, client, serving.limits, drawn=serving.drawn(), previous=previous)
         async with aclosing(course.events()) as events, _watched(self.receive):
             await (self._stream(course, events) if asked.streamed else self._whole(course, events))
         if course.accepted is not None and course.place is not None:
             self._answer = course.accepted
-            serving.conversations.answered(messages, course.place.model.name, course.accepted)
+            serving.conversations.answered(opening, course.place.model.name, course.accepted)
 
     async def _whole(self, course: Course, events: AsyncGenerator[Event]) -> None:
         completion = await _last(events)
@@ -222,7 +225,7 @@ class Visit:
             facts |= {
                 "asked": asked.model,
                 "tags": asked.request.tags,
-                "conversation": serving.conversations.digest(messages),
+                "conversation": None if self._opening is None else self._opening.name,
                 **serving.shadow_of(asked, None if course is None else course.previous),
             }
             if serving.keeps_texts:

@@ -144,6 +144,8 @@ class _Spool:
         # take 200 MB.
         self._seen: dict[int, int] | None = {} if numbered else None
         self._n_cases = 0
+        # Several calls of one request follow each other, and share its case.
+        self._case: Case | None = None
         self._held: list[dict[str, Any]] = []
         self._digest = hashlib.sha256()
 
@@ -178,7 +180,9 @@ class _Spool:
             OutcomesError: its case's id stands for another prompt already.
         """
         content = content_hash(answer.case)
-        self._add_case(answer.case, content, answer.where)
+        if answer.case is not self._case:
+            self._add_case(answer.case, content, answer.where)
+            self._case = answer.case
         self.models.setdefault(answer.model)
         self._held.append(self._row(answer))
         if len(self._held) >= _ROWS_AT_ONCE:

@@ -10,14 +10,18 @@ from routebench.messages import text_of
 from routebench.providers.answer import Answer, count, mapping, prompt_count, read_json, sequence
 from routebench.providers.base import Call
 from routebench.providers.faults import from_error_event
+from routebench.providers.history import arguments_of, call_id, with_tool_calls
 from routebench.providers.http import Wire, WireRequest
 from routebench.providers.params import (
     address,
     check_everywhere,
+    check_functions,
     check_names,
+    check_parts,
     content_parts,
     data_url,
     extra_headers,
+    file_data,
     refuse,
 )
 from routebench.types import Message, Model, Request, Usage
@@ -39,7 +43,11 @@ _RENAMED = {"max_completion_tokens": "max_tokens", "stop": "stop_sequences"}
 _SAME = frozenset(
     "max_tokens temperature top_p top_k thinking service_tier metadata stop_sequences output_config".split()
 )
-_FORMED = frozenset("tool_choice parallel_tool_calls reasoning_effort user response_format n".split())
+_FORMED = frozenset("tool_choice parallel_tool_calls reasoning_effort user safety_identifier response_format n".split())
+_KNOWN = _SAME | _FORMED | _RENAMED.keys()
+_PARTS = frozenset({"image_url", "file"})
+# OpenAI's words for how long to think that are none here.
+_EFFORTS: Mapping[Any, str | None] = {"minimal": "low", "none": None}
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -53,7 +61,9 @@ class AnthropicMessages(Wire):
             ConfigError: it asks for what this format lacks.
         """
         check_everywhere(model, request)
-        check_names(model, request, _SAME | _FORMED | set(_RENAMED), provider="anthropic")
+        check_names(model, request, _KNOWN, provider="anthropic")
+        check_parts(model, request, _PARTS, provider="anthropic")
+        check_functions(model, request, provider="anthropic")
         kind = (request.response_format or {}).get("type")
         if kind == "json_object":
             raise refuse(
@@ -85,15 +95,12 @@ class AnthropicMessages(Wire):
         choice = _tool_choice(params)
         if choice is not None:
             body["tool_choice"] = choice
-        output = dict(params.get("output_config", {}))
-        if params.get("reasoning_effort") is not None:
-            output["effort"] = params["reasoning_effort"]
-        if request.response_format is not None and request.response_format.get("type") == "json_schema":
-            output["format"] = {"type": "json_schema", "schema": request.response_format["json_schema"]["schema"]}
+        output = _output_config(request)
         if output:
             body["output_config"] = output
-        if params.get("user") is not None:
-            body["metadata"] = {**body.get("metadata", {}), "user_id": params["user"]}
+        user = params.get("user") or params.get("safety_identifier")
+        if user is not None:
+            body["metadata"] = {**body.get("metadata", {}), "user_id": user}
         body.update(params.get("extra_body", {}))
         headers = {"anthropic-version": VERSION, **extra_headers(params, secrets)}
         if model.key_env is not None:
@@ -197,6 +204,19 @@ def _max_tokens(request: Request) -> int:
     return int(cap)
 
 
+def _output_config(request: Request) -> dict[str, Any]:
+    """How the answer is formed, and how much thought goes into it."""
+    form = request.response_format
+    output = dict(request.params.get("output_config", {}))
+    said = request.params.get("reasoning_effort")
+    effort = _EFFORTS.get(said, said)
+    if effort is not None:
+        output["effort"] = effort
+    if form is not None and form.get("type") == "json_schema":
+        output["format"] = {"type": "json_schema", "schema": form["json_schema"]["schema"]}
+    return output
+
+
 def _is_system(message: Message) -> bool:
     return message.get("role") in ("system", "developer")
 
@@ -204,11 +224,14 @@ def _is_system(message: Message) -> bool:
 def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     """Turns chat messages into alternating turns: results of tools are parts of a user turn here."""
     turns: list[dict[str, Any]] = []
-    for message in messages:
+    for message in with_tool_calls(messages):
         if _is_system(message):
             continue
         role = "assistant" if message.get("role") == "assistant" else "user"
         parts = _parts(message)
+        if not parts:
+            # A turn of nothing, as answers are that hold only a refusal's null, is refused there.
+            continue
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += parts
         else:
@@ -221,17 +244,25 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 def _parts(message: Message) -> list[dict[str, Any]]:
     if message.get("role") == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": text_of(message)}]
+        return [
+            {"type": "tool_result", "tool_use_id": call_id(message.get("tool_call_id")), "content": text_of(message)}
+        ]
     # An empty text is refused there.
     parts = [_part(part) for part in content_parts(message) if part.get("type") != "text" or part.get("text")]
     for call in sequence(message.get("tool_calls"), "`tool_calls`"):
         function = call["function"]
-        arguments = json.loads(function.get("arguments") or "{}")
-        parts.append({"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments})
+        made = {"type": "tool_use", "id": call_id(call.get("id")), "name": function["name"]}
+        parts.append({**made, "input": arguments_of(function)})
     return parts
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part.get("type") == "refusal":
+        return {"type": "text", "text": part.get("refusal")}
+    if part.get("type") == "file":
+        kind, data = file_data(part)
+        made = {"type": "document", "source": {"type": "base64", "media_type": kind, "data": data}}
+        return {**made, "title": part["file"]["filename"]} if part["file"].get("filename") else made
     if part.get("type") != "image_url":
         return dict(part)
     media_type, data = data_url(part)
@@ -257,4 +288,5 @@ def _tool_choice(params: Mapping[str, Any]) -> dict[str, Any] | None:
         made = {"type": "tool", "name": function["name"]} if isinstance(function, Mapping) else dict(choice)
     else:
         made = {"type": {"required": "any", "none": "none"}.get(str(choice), "auto")}
-    return {**made, "disable_parallel_tool_use": True} if parallel is False else made
+    # Without tools to choose from there is nothing to be parallel, and the format has no such key.
+    return {**made, "disable_parallel_tool_use": True} if parallel is False and made["type"] != "none" else made

@@ -91,7 +91,11 @@ class Client:
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> Heard:
-        sent = {**self._headers, **({"content-type": "application/json"} if body is not None else {}), **(headers or {})}
+        sent = {
+            **self._headers,
+            **({"content-type": "application/json"} if body is not None else {}),
+            **(headers or {}),
+        }
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         start = time.perf_counter()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,18 @@ from routebench.messages import text_of
 from routebench.providers.answer import Answer, count, mapping, prompt_count, read_json, sequence
 from routebench.providers.base import Call
 from routebench.providers.faults import from_error_event
+from routebench.providers.history import arguments_of, with_tool_calls
 from routebench.providers.http import Wire, WireRequest
 from routebench.providers.params import (
     address,
     check_everywhere,
+    check_functions,
     check_names,
+    check_parts,
     content_parts,
     data_url,
     extra_headers,
+    file_data,
 )
 from routebench.types import Message, Model, Request, Usage
 
@@ -44,6 +49,17 @@ _CONFIG = {
 _FORMED = frozenset("tool_choice reasoning_effort response_format safetySettings cachedContent n".split())
 
 
+_KNOWN = _FORMED | _CONFIG.keys()
+_PARTS = frozenset({"image_url", "input_audio", "file"})
+# OpenAI's words for how long to think that are none here.
+_LEVELS = {"xhigh": "high", "max": "high"}
+_SIGNING = re.compile(r"gemini-(?:[3-9]|\d\d)")
+"""Models that refuse a call of a function in the conversation without the signature of the thought behind it."""
+_NO_SIGNATURE = "skip_thought_signature_validator"
+"""What the API takes for the signature of a call that another model made, or whose signature is lost.
+Source: ai.google.dev/gemini-api/docs/thought-signatures."""
+
+
 class GeminiContent(Wire):
     """`POST {base_url}/models/{model}:generateContent`, or `:streamGenerateContent?alt=sse`."""
 
@@ -54,13 +70,16 @@ class GeminiContent(Wire):
             ConfigError: it asks for what this format lacks.
         """
         check_everywhere(model, request)
-        check_names(model, request, set(_CONFIG) | _FORMED, provider="gemini")
+        check_names(model, request, _KNOWN, provider="gemini")
+        check_parts(model, request, _PARTS, provider="gemini")
+        check_functions(model, request, provider="gemini")
 
     def request(self, call: Call, secrets: Mapping[str, str], *, stream: bool) -> WireRequest:
         """Writes a call."""
         model, request = call.model, call.request
         params = request.params
-        body: dict[str, Any] = {"contents": _contents(request.messages)}
+        called = model.model.removeprefix("models/")
+        body: dict[str, Any] = {"contents": _contents(request.messages, signed=bool(_SIGNING.match(called)))}
         system = "\n".join(text_of(message) for message in request.messages if _is_system(message))
         if system:
             body["systemInstruction"] = {"parts": [{"text": system}]}
@@ -79,8 +98,7 @@ class GeminiContent(Wire):
         if model.key_env is not None:
             headers["x-goog-api-key"] = secrets[model.key_env]
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        name = model.model.removeprefix("models/")
-        return WireRequest(f"{address(model, URL)}/models/{name}:{method}", headers, body)
+        return WireRequest(f"{address(model, URL)}/models/{called}:{method}", headers, body)
 
     def read_event(self, answer: Answer, name: str, data: str) -> None:  # noqa: ARG002 - this format's events have no names
         """Takes one response object; its usage is cumulative."""
@@ -134,7 +152,9 @@ def _generation_config(request: Request) -> dict[str, Any]:
     if isinstance(config.get("stopSequences"), str):
         config["stopSequences"] = [config["stopSequences"]]
     if params.get("reasoning_effort") is not None:
-        config["thinkingConfig"] = {**config.get("thinkingConfig", {}), "thinkingLevel": params["reasoning_effort"]}
+        effort = params["reasoning_effort"]
+        thinking = {"thinkingBudget": 0} if effort == "none" else {"thinkingLevel": _LEVELS.get(effort, effort)}
+        config["thinkingConfig"] = {**config.get("thinkingConfig", {}), **thinking}
     if form is not None and form.get("type") != "text":
         config["responseMimeType"] = "application/json"
         if form.get("json_schema") is not None:
@@ -171,15 +191,19 @@ def _is_system(message: Message) -> bool:
     return message.get("role") in ("system", "developer")
 
 
-def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _contents(messages: tuple[Message, ...], *, signed: bool) -> list[dict[str, Any]]:
     """Turns chat messages into turns of user and model; a tool's result is named by the call that it answers."""
     names: dict[Any, str] = {}
     turns: list[dict[str, Any]] = []
-    for message in messages:
+    for message in with_tool_calls(messages):
         if _is_system(message):
             continue
         role = "model" if message.get("role") == "assistant" else "user"
         parts = _message_parts(message, names)
+        called = next((part for part in parts if "functionCall" in part), None)
+        if signed and called is not None:
+            # Of parallel calls only the first one has a signature.
+            called["thoughtSignature"] = _NO_SIGNATURE
         if turns and turns[-1]["role"] == role:
             turns[-1]["parts"] += parts
         else:
@@ -196,8 +220,7 @@ def _message_parts(message: Message, names: dict[Any, str]) -> list[dict[str, An
     for call in sequence(message.get("tool_calls"), "`tool_calls`"):
         function = call["function"]
         names[call.get("id")] = function["name"]
-        arguments = json.loads(function.get("arguments") or "{}")
-        parts.append({"functionCall": {"name": function["name"], "args": arguments}})
+        parts.append({"functionCall": {"name": function["name"], "args": arguments_of(function)}})
     return parts
 
 
@@ -207,7 +230,14 @@ def _content_part(part: Mapping[str, Any]) -> dict[str, Any]:
         if media_type is None:
             return {"fileData": {"fileUri": data}}
         return {"inlineData": {"mimeType": media_type, "data": data}}
-    return {"text": part.get("text", "")}
+    if part.get("type") == "input_audio":
+        return {
+            "inlineData": {"mimeType": f"audio/{part['input_audio']['format']}", "data": part["input_audio"]["data"]}
+        }
+    if part.get("type") == "file":
+        media_type, data = file_data(part)
+        return {"inlineData": {"mimeType": media_type, "data": data}}
+    return {"text": part.get("refusal") or part.get("text", "")}
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:

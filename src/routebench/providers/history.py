@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -54,13 +55,29 @@ def _chat_message(message: Message, *, developer: bool, thoughts: bool, short_id
 
 
 def call_id(told: Any) -> str:
-    """Returns the id of a tool call in letters, digits, underscores and dashes: the same for the call and its result."""
+    """Returns the id of a tool call in letters, digits, underscores and dashes, equal for the call and its result."""
     return _fitting(told, _CALL_ID, 24)
 
 
 def _fitting(told: Any, form: re.Pattern[str], length: int) -> str:
     text = str(told)
     return text if form.fullmatch(text) else hashlib.sha256(text.encode(errors="replace")).hexdigest()[:length]
+
+
+def arguments_of(function: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a call, for formats that have objects where chat completions have texts.
+
+    Raises:
+        ValueError: a model wrote something else, as small ones do.
+    """
+    text = function.get("arguments") or "{}"
+    try:
+        arguments = json.loads(text)
+    except (ValueError, RecursionError):
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"the arguments of a call of {str(function.get('name'))[:64]!r} are no JSON object")
+    return arguments
 
 
 def with_tool_calls(messages: Iterable[Message]) -> list[Message]:

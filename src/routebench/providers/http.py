@@ -130,7 +130,7 @@ class HttpProvider:
             body = _write(wired.body)
         except _UNREADABLE as error:
             return failed(
-                "bad_request", f"the case cannot be written in this provider's format: {error!r}", billed_cost_usd=0.0
+                "bad_request", f"the request cannot be written in this provider's format: {error}", billed_cost_usd=0.0
             )
         exchange = _Exchange(self._wire, self._transport, answer)
         try:

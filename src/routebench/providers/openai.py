@@ -41,9 +41,9 @@ _BROKEN = frozenset({"error", "abort", "insufficient_system_resource"})
 OPENAI_PARAMS = frozenset(
     """
     frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities
-    n parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort response_format
-    prompt_cache_retention safety_identifier seed service_tier stop store temperature tool_choice top_logprobs top_p user verbosity
-    web_search_options
+    n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention reasoning_effort
+    response_format safety_identifier seed service_tier stop store temperature tool_choice top_logprobs top_p user
+    verbosity web_search_options
     """.split()
 )
 

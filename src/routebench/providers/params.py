@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -211,3 +211,16 @@ def data_url(part: Mapping[str, Any]) -> tuple[str | None, str]:
         head, _, data = url[5:].partition(",")
         return head.removesuffix(";base64"), data
     return None, url
+
+
+def file_data(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Returns (media type, base64 data) of a file part.
+
+    Raises:
+        ValueError: it does not hold the file itself.
+    """
+    data = str(part["file"].get("file_data") or "")
+    head, comma, content = data.removeprefix("data:").partition(",")
+    if not comma or not data.startswith("data:"):
+        raise ValueError("a file part without `file_data: data:TYPE;base64,…`")
+    return head.removesuffix(";base64") or "application/octet-stream", content

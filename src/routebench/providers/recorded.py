@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from routebench.errors import ConfigError
-from routebench.providers.base import Call, failed
+from routebench.providers.base import Call, Keys, failed
 from routebench.types import Completion, ToolCall, Usage
 
 _COUNTS = tuple(field.name for field in fields(Usage) if field.name != "raw")
@@ -57,6 +57,12 @@ def write_recording(path: Path, rows: Iterable[tuple[str, Completion]]) -> None:
         file.write("".join(line + "\n" for line in lines).encode())
 
 
+def _key_of(call: Call) -> str:
+    """The key of a call that has none, such as a gateway's: what the model adds is in its request already."""
+    bare = replace(call.model, params={}, system=None, few_shot=())
+    return Keys(bare).of(call.request, call.sample)
+
+
 class Recorded:
     """Stands in for every provider: answers from the recording, with the latencies that were measured then.
 
@@ -79,7 +85,7 @@ class Recorded:
 
     async def complete(self, call: Call) -> Completion:
         """Returns the recorded answer; a call that was not recorded is a typed error."""
-        answer = self._answers.get(call.key)
+        answer = self._answers.get(call.key or _key_of(call))
         if answer is None:
             return failed("bad_request", f"{self._path.name} holds no answer of {call.model.name!r} to this request")
         return answer

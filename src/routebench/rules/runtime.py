@@ -27,7 +27,7 @@ from routebench.rules.health.kinds import kind_of
 from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.rules.phases import Choice, draw, phases
 from routebench.rules.places import Places
-from routebench.rules.reading.request import Reading, Situation
+from routebench.rules.reading.request import Features, Reading, Situation
 from routebench.rules.ruleset import RuleSet
 from routebench.types import Answer, Decision, Message, Request
 
@@ -251,7 +251,7 @@ class Router:
         """
         if decision.request is None:
             raise ValueError("this decision holds no request; go on with one that `route` returned")
-        admission = self._guards.admit(self._read(decision.request))
+        admission = self._guards.admit(self._reading_of(decision))
         chain = admission.keep(decision.chain)
         if not chain and decision.rule != NAMED:
             # Guards on the time may have left nothing of it: then all that they allow, as where no rule names one.
@@ -316,7 +316,10 @@ class Router:
         """
         if decision.model is None or decision.request is None:
             raise ValueError("this decision has no model to ask")
-        admission = self._guards.admit(self._read(decision.request))
+        if not self._asks and decision.model in decision.eligible and not self._places.are_several(decision.model):
+            # No guard asks what time it is: who might take the request when it was decided still may.
+            return self._places.first(decision.model)
+        admission = self._guards.admit(self._reading_of(decision))
         if decision.model not in admission.models:
             # A guard on the time may hold by now that did not when the request was decided.
             raise NoEligibleModelError(
@@ -330,7 +333,7 @@ class Router:
         """Where a decision's model was to be asked; None where guards have come to forbid it since."""
         assert decision.request is not None
         try:
-            admission = self._guards.admit(self._read(decision.request))
+            admission = self._guards.admit(self._reading_of(decision))
         except NoEligibleModelError:
             return None
         return admission.regions if decision.model in admission.models else None
@@ -376,8 +379,19 @@ class Router:
         reading = request if isinstance(request, Reading) else Reading(request)
         if not self._asks or reading.situation.at is not None:
             return reading
+        return reading.within(self._situation())
+
+    def _reading_of(self, decision: Decision) -> Reading:
+        """The request of a decision, as it was read when it was decided, at the time that it is now."""
+        assert decision.request is not None
+        if not isinstance(decision.features, Features):
+            return self._read(decision.request)
+        reading = decision.features.reading
+        return reading.within(self._situation()) if self._asks else reading
+
+    def _situation(self) -> Situation:
         at = self._now()
-        return reading.within(Situation(at, None if self.ledger is None else self.ledger.pace(at)))
+        return Situation(at, None if self.ledger is None else self.ledger.pace(at))
 
     def _decide(
         self,

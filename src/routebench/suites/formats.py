@@ -25,10 +25,11 @@ _WHERE: Mapping[str, str] = {
     "litellm-log": "litellm_log:FORMAT",
     "langfuse": "langfuse:FORMAT",
     "otel": "otel:FORMAT",
+    "traces": "traces:FORMAT",
     "jsonl": "jsonl_log:FORMAT",
 }
 FORMATS: tuple[str, ...] = tuple(_WHERE)
-LOGS = ("litellm-log", "langfuse", "otel", "jsonl")
+LOGS = ("litellm-log", "langfuse", "otel", "traces", "jsonl")
 """Formats of production logs."""
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FIRST, SHIFTED = "first", "shifted"
 WORKED_OUT: dict[str, tuple[str, ...]] = {FIRST: ("chain",), SHIFTED: ("chain", "wanted")}
 """Columns of a frame that no segment holds -> the columns that they are worked out from."""
-_KNOWN_COUNTS = frozenset({"status"})
+_ALWAYS_KNOWN = frozenset({"status", "streamed", "explored"})
+"""Counts and flags that every row tells; others hold NaN or None, also on a day when all of them are known."""
 
 
 def frame_of(traces: Iterable[Trace]) -> pd.DataFrame:
@@ -45,8 +46,8 @@ def needed(columns: Sequence[str] | None) -> list[str]:
 def framed(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Returns a table as a frame, one row a request.
 
-    Times are `datetime64[us, UTC]`, amounts and counts floats with NaN while unknown, lists of names tuples, `attempts`
-    tuples of dictionaries, `features` and `messages` JSON. `first` is the model that came first, `shifted` whether
+    Times are `datetime64[us, UTC]`, amounts and counts floats with NaN while unknown, flags that may be unknown True,
+    False or None, lists of names tuples, `attempts` tuples of dictionaries, `features` and `messages` JSON. `first` is the model that came first, `shifted` whether
     health put it before the one that was `wanted`.
 
     Args:
@@ -117,11 +118,13 @@ def _series(name: str, column: pa.ChunkedArray) -> Any:
         return _objects([() if calls is None else tuple(calls) for calls in column.to_pylist()])
     if pa.types.is_list(column.type):
         return _tuples(column)
-    return (column if name in _KNOWN_COUNTS else _numbers(column)).to_pandas()
+    if name in _ALWAYS_KNOWN:
+        return column.to_pandas()
+    return _objects(column.to_pylist()) if pa.types.is_boolean(column.type) else _numbers(column).to_pandas()
 
 
 def _numbers(column: pa.Array | pa.ChunkedArray) -> Any:
-    """Counts that may be unknown as floats, also on a day when all are known."""
+    """Counts as floats."""
     import pyarrow as pa
 
     return column.cast(pa.float64()) if pa.types.is_integer(column.type) else column

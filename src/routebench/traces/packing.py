@@ -19,7 +19,7 @@ from pathlib import Path
 
 from routebench.errors import InputError
 from routebench.traces.journal import is_open, left
-from routebench.traces.parquet import HALF_MADE, parquet_table, spare_memory, times_of, write_parquet
+from routebench.traces.parquet import HALF_MADE, give_back, parquet_table, times_of, use_little, write_parquet
 from routebench.traces.segments import JOURNAL, PARQUET, Segment, listed, named, standing
 from routebench.traces.tables import read_journal
 
@@ -167,7 +167,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # Serving goes first.
     os.nice(_NICENESS)
-    spare_memory()
+    use_little()
     packing = Packing(arguments.folder, arguments.writer, arguments.keep_days)
     packing.pack_all()
     tidied = -math.inf
@@ -177,6 +177,7 @@ def main() -> None:
         if time.monotonic() - tidied > _HOUR_S:
             tidied = time.monotonic()
             packing.tidy(datetime.now(UTC))
+        give_back()
     packing.wait_for_writer()
     packing.pack_all()
     packing.merge(of_all_ages=True)

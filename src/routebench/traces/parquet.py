@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HALF_MADE = ".part"
 ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_GROUP_ROWS, _GROUP_BYTES = 100_000, 16 << 20
+_GROUP_ROWS, _GROUP_BYTES = 100_000, 8 << 20
 _TIME = "at"
 
 
@@ -88,13 +88,20 @@ def times_of(path: Path) -> tuple[datetime, datetime]:
     return min(one.min for one in told), max(one.max for one in told)
 
 
-def spare_memory() -> None:
-    """Makes this process read and write with one thread each, and give back what it has used."""
+def use_little() -> None:
+    """Makes this process read and write with one thread each, with memory that goes back to the system."""
     import pyarrow as pa
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     pa.set_memory_pool(pa.system_memory_pool())
+
+
+def give_back() -> None:
+    """Gives memory that was used back to the system, before a time of waiting."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def _groups(tables: Iterable[pa.Table]) -> Iterable[pa.Table]:

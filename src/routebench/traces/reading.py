@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from routebench.errors import InputError
 from routebench.traces import frames
 from routebench.traces.parquet import ALWAYS, parquet_table, times_of
-from routebench.traces.segments import JOURNAL, Segment, listed, standing
+from routebench.traces.segments import JOURNAL, PARQUET, Segment, listed, standing
 from routebench.traces.tables import read_journal, schema
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TraceFolder:
         """
         names, window = _with_time(columns), _window(since, until)
         while True:
-            segments = self._standing()
+            segments = self.standing()
             try:
                 found = {one: self._segment(one, names, window) for one in segments}
             except FileNotFoundError:
@@ -74,7 +74,12 @@ class TraceFolder:
             self._held = {key: table for key, table in self._held.items() if key[0] in found}
             return list(found.values())
 
-    def _standing(self) -> list[Segment]:
+    def standing(self) -> list[Segment]:
+        """Returns the files that hold every row once, sorted by writer.
+
+        Raises:
+            InputError: the folder cannot be read.
+        """
         try:
             return standing(listed(self.folder))
         except OSError as error:
@@ -130,6 +135,39 @@ def read_attempts(source: Source, *, since: datetime | None = None, until: datet
     return frames.attempts_framed(_table(source, _OF_ATTEMPTS, since, until))
 
 
+def each_table(path: Path) -> Iterator[pa.Table]:
+    """Yields all columns of a folder's files, one file at a time, for rows too many to stand in memory; or of a file.
+
+    The order is that in which they were written, by writer. A folder that is written to may change meanwhile: a row may
+    come twice then, and is told by its `trace_id`.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    names = tuple(schema().names)
+    if not path.is_dir():
+        yield _read_file(path, names)
+        return
+    folder, done = TraceFolder(path), Segment("", 0, 0)
+    while left := [one for one in folder.standing() if (one.writer, one.last) > (done.writer, done.last)]:
+        for one in left:
+            read = _read_journal if one.kind == JOURNAL else parquet_table
+            try:
+                table = read(path / one.name, names)
+            except FileNotFoundError:
+                # It has become another file since it was listed.
+                break
+            yield table
+            done = one
+
+
+def whole_files(path: Path) -> list[Path]:
+    """Returns the Parquet files of a folder, for who reads them more than once; a file stands for itself."""
+    if not path.is_dir():
+        return [path]
+    return [path / one.name for one in TraceFolder(path).standing() if one.kind == PARQUET]
+
+
 def _table(source: Source, columns: Sequence[str], since: datetime | None, until: datetime | None) -> pa.Table:
     names, window = _with_time(columns), _window(since, until)
     tables: list[pa.Table] = []
@@ -143,12 +181,11 @@ def _table(source: Source, columns: Sequence[str], since: datetime | None, until
 
 
 def _read_file(path: Path, columns: tuple[str, ...]) -> pa.Table:
+    if not path.exists():
+        raise InputError(f"traces {path}: no such file or folder")
     if path.suffix not in (".parquet", ".ndjson"):
         raise InputError(f"traces {path}: expected a folder, or a .parquet or .ndjson file of one")
-    try:
-        return _read_journal(path, columns) if path.suffix == ".ndjson" else parquet_table(path, columns)
-    except FileNotFoundError:
-        raise InputError(f"traces {path}: no such file or folder") from None
+    return _read_journal(path, columns) if path.suffix == ".ndjson" else parquet_table(path, columns)
 
 
 def _read_journal(path: Path, columns: tuple[str, ...]) -> pa.Table:

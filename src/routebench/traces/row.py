@@ -10,6 +10,8 @@ Outcome = Literal["ok", "refused", "failed", "broken", "cancelled"]
 """`ok`: an answer was handed over whole. `refused`: the gateway turned the request down before any model was asked
 (a bad request, a key, a limit, a guard). `failed`: every model that was asked failed. `broken`: the answer broke off
 after its first token was handed over. `cancelled`: the client went away."""
+TEXTS = ("messages", "answer", "tool_calls", "request")
+"""Fields of a trace that hold what people and models said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Trace:
         tags: words that the client or its key gave.
         messages: the conversation; None unless the gateway was told to keep texts.
         answer: the text that was handed over; None unless texts are kept.
+        tool_calls: that were handed over, in OpenAI's form; None unless texts are kept.
+        request: what was sent besides messages and shapes the answer: `tools`, `response_format`, `params`; None unless
+            texts are kept.
     """
 
     trace_id: str
@@ -127,3 +132,5 @@ class Trace:
     tags: Sequence[str] = ()
     messages: Sequence[Mapping[str, Any]] | None = None
     answer: str | None = None
+    tool_calls: Sequence[Mapping[str, Any]] | None = None
+    request: Mapping[str, Any] | None = None

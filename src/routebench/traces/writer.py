@@ -22,12 +22,14 @@ from typing import Self
 
 from routebench.errors import MissingDependencyError, RoutebenchError
 from routebench.traces.journal import OpenJournal
+from routebench.traces.preparing import Prepare, prepared
 from routebench.traces.row import Trace
 from routebench.traces.segments import JOURNAL, listed
 
 _LOG = logging.getLogger("routebench.traces")
-_SLICE = 16
-"""Rows that are made lines at a stretch, some 0.2 ms: for so long the event loop may have to wait for its turn."""
+_SLICE, _SLICES = 8, 250
+"""Rows that are made lines at a stretch, some 0.1 ms: for so long the event loop may have to wait for its turn. Of very
+many that wait there are longer stretches instead of more of them."""
 _PAUSE_S = 0.0005
 _SEGMENT_BYTES = 4 << 20
 _BATCH_BYTES = 1 << 18
@@ -47,6 +49,8 @@ class TraceWriter:
         flush_s: how long a row waits in memory.
         max_waiting: rows that may wait while the disk takes none; those beyond are counted as lost.
         keep_days: segments whose last row is older are deleted; None keeps all.
+        prepare: what becomes of a row before it is written, on the writer's thread, such as taking personal data out of
+            its texts. Where it fails, the row is written without texts.
         now: the clock, in seconds since 1970.
     """
 
@@ -59,6 +63,7 @@ class TraceWriter:
         flush_s: float = 0.2,
         max_waiting: int = 50_000,
         keep_days: float | None = None,
+        prepare: Prepare | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.folder = Path(folder)
@@ -69,6 +74,7 @@ class TraceWriter:
         self._flush_s = flush_s
         self._max_waiting = max_waiting
         self._packer = _Packer(self.folder, self.name, keep_days)
+        self._prepare = prepare
         self._line_of: Callable[[Trace], bytes] = _not_started
         self._waiting: deque[Trace] = deque()
         self._lines: list[bytes] = []
@@ -149,7 +155,8 @@ class TraceWriter:
         self.close()
 
     def _run(self) -> None:
-        while not self._close.wait(self._flush_s):
+        # Twice as often: a row that has just missed a turn waits for all of the next.
+        while not self._close.wait(self._flush_s / 2):
             self._write_waiting()
             if self._journal is not None and time.monotonic() >= self._ends_at:
                 self._end_journal()
@@ -166,6 +173,7 @@ class TraceWriter:
             # No more is taken on while the disk refuses what there is.
             return
         size = 0
+        stretch = max(_SLICE, len(self._waiting) // _SLICES)
         # Only what waits now: a turn ends however fast rows come.
         for left in range(len(self._waiting), 0, -1):
             line = self._line(self._waiting.popleft())
@@ -174,7 +182,7 @@ class TraceWriter:
                 if not self._write():
                     return
                 size = 0
-            elif left % _SLICE == 0 and not self._close.is_set():
+            elif left % stretch == 0 and not self._close.is_set():
                 # The event loop's turn.
                 time.sleep(_PAUSE_S)
         if self._lines:
@@ -182,8 +190,8 @@ class TraceWriter:
 
     def _line(self, trace: Trace) -> bytes:
         try:
-            line = self._line_of(trace)
-        except (TypeError, ValueError, RecursionError) as error:
+            line = self._line_of(prepared(trace, self._prepare))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._n_lost += 1
             _LOG.error("traces %s: row %s cannot be written: %s", self.folder, trace.trace_id, error)
             return b""
@@ -193,7 +201,7 @@ class TraceWriter:
     def _write(self) -> bool:
         """Writes the lines that are ready; False where the disk refuses, and they wait."""
         try:
-            journal = self._journal = self._there(self._journal) or self._begin()
+            journal = self._there()
             journal.write(b"".join(self._lines), len(self._lines))
         except OSError as error:
             if not self._is_failing:
@@ -214,15 +222,18 @@ class TraceWriter:
             self._end_journal()
         return True
 
-    def _there(self, journal: OpenJournal | None) -> OpenJournal | None:
-        """The open journal, unless somebody removed its file: then its rows are gone, and another one is begun."""
-        if journal is None or journal.is_there:
-            return journal
-        _LOG.error("traces %s: somebody removed it, and %d rows with it", journal.path, journal.n_rows)
-        self._n_written -= journal.n_rows
-        self._n_lost += journal.n_rows
-        journal.close()
-        return None
+    def _there(self) -> OpenJournal:
+        """The open journal; another one where there is none, or somebody removed its file and its rows with it."""
+        journal = self._journal
+        if journal is not None and not journal.is_there:
+            _LOG.error("traces %s: somebody removed it, and %d rows with it", journal.path, journal.n_rows)
+            self._n_written -= journal.n_rows
+            self._n_lost += journal.n_rows
+            self._journal = None
+            journal.close()
+        if self._journal is None:
+            self._journal = self._begin()
+        return self._journal
 
     def _begin(self) -> OpenJournal:
         self._number += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -73,22 +74,22 @@ def traffic(n: int = 600, *, every_s: float = 6.0, seed: int = 0, texts: bool = 
         "deployment": model,
         "error_kind": np.where(lost, "server", None),
         "error": np.where(lost, "every model failed", None),
-        "attempts": [
-            _attempts(*one) for one in zip(first, model, failing, latency_s, cost_usd, strict=True)
-        ],
+        "attempts": [_attempts(*one) for one in zip(first, model, failing, latency_s, cost_usd, strict=True)],
         "input_tokens": np.where(short, 20, 300),
         "output_tokens": rng.integers(5, 200, n),
         "cost_usd": cost_usd,
         "ttft_s": np.where(streamed & (model != None), latency_s / 3, np.nan),  # noqa: E711 - of every element
         "decision_s": 0.0002,
-        "features": [{"input_tokens": 20 if one else 300} for one in short],
+        "features": [json.dumps({"input_tokens": 20 if one else 300}) for one in short],
         "shadow_rules": "newer",
         "shadow_rule": "all",
         "shadow_chain": [[one] for one in shadowed],
         "tags": [[] for _ in number],
     }
     if texts:
-        rows["messages"] = [[{"role": "user", "content": f"What is {one} <b>plus</b> 1?"}] for one in number]
+        rows["messages"] = [
+            json.dumps([{"role": "user", "content": f"What is {one} <b>plus</b> 1?"}]) for one in number
+        ]
         rows["answer"] = [f"It is {one + 1} <script>alert(1)</script>" for one in number]
     return pd.DataFrame({one.name: rows.get(one.name, [None] * n) for one in fields(Trace)})
 

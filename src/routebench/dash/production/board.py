@@ -40,6 +40,7 @@ class Board:
         traces: the table of the latest traces.
         periods: the table of the stretches, where they are ticked.
         opened: where an open trace stands.
+        labelled: where one stands that is worth a label.
         tabs: the tables, one at a time.
     """
 
@@ -56,7 +57,9 @@ class Board:
         self.periods = Grid(
             PERIOD_COLUMNS, name="stretches", label="stretches of time, to select by ticks", page_size=50, ticks=True
         )
+        self.traces.add_class("rb-wide")
         self.opened = widgets.HTML()
+        self.labelled = widgets.HTML()
         self._more = widgets.HTML()
         models = Grid(MODEL_COLUMNS, name="models", label="models")
         rules = Grid(RULE_COLUMNS, name="rules", label="rules")

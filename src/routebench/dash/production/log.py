@@ -17,9 +17,11 @@ READ = (
     *("trace_id", "at", "outcome", "status", "policy", "rules", "client", "conversation", "asked", "rule"),
     *("chain", "wanted", "explored", "model", "error_kind", "attempts", "escalated", "cascade_wait_s"),
     *("cascade_extra_usd", "input_tokens", "output_tokens", "cost_usd", "latency_s", "ttft_s", "propensity"),
-    *("shadow_rules", "shadow_rule", "shadow_chain"),
+    *("shadow_rules", "shadow_rule", "shadow_chain", "features"),
 )
 """What is read of every trace; the rest of one is read when it is opened."""
+NONE = "(none)"
+"""What stands where a trace has no such word."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,19 +6,21 @@ import html
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import ipywidgets as widgets
 import pandas as pd
 
-from routebench.dash.cases import CSS
 from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.production.beside import Beside, Start, in_thread
 from routebench.dash.production.board import Board
 from routebench.dash.production.controls import Controls
+from routebench.dash.production.evidence import Evidence
 from routebench.dash.production.opened import trace_html
 from routebench.dash.production.state import FACETS, Facet, Production
 from routebench.dash.production.wording import choices, footer, reading
 from routebench.errors import RoutebenchError
-from routebench.rules import RuleSet
 
 _LOOKS_EVERY_S = 2.0
 _STILL_EVERY_S = 15.0
@@ -29,26 +31,29 @@ class ProductionPanel(Panel):
 
     Args:
         state: what is looked at.
-        rules: the policy whose evidence the traces are held against; None for none.
+        evidence: what the traces are held against; None for nothing.
         code: the Python that gives the same.
         follow: whether a thread of its own looks for new traces; else `refresh` does.
+        start: begins a measurement of drift, which takes its time.
 
     Attributes:
         state: the numbers behind it.
         selection: ids of the ticked traces; where none is ticked, of all that are chosen.
         result: the chosen traces, as a frame.
+        beside: the traces beside the evidence; None without any.
     """
 
     def __init__(
         self,
         state: Production,
         *,
-        rules: RuleSet | None = None,
+        evidence: Evidence | None = None,
         code: str = "",
         follow: bool = True,
+        start: Start = in_thread,
     ) -> None:
         self.state = state
-        self.rules = rules
+        self._evidence = evidence
         self._code = code
         # The thread that follows and a person's clicks meet here.
         self._turn = threading.RLock()
@@ -56,11 +61,15 @@ class ProductionPanel(Panel):
         self._still_s = 0.0
         self._board = Board()
         self._controls = Controls(self.choose, self.look_back, self.cut)
+        self.beside = None if evidence is None else Beside(evidence, start, self._settle)
+        if self.beside is not None:
+            self._board.add("Drift", self.beside.drift, self.beside.show)
+            self._board.add("Label next", widgets.VBox([self.beside.label, self._board.labelled]), self.beside.show)
         super().__init__(
-            title="Production" if rules is None else f"Production: {rules.name}",
+            title="Production" if evidence is None else f"Production: {evidence.ruleset.name}",
             children=[self._controls.widget, *self._board.views, self._board.tabs],
             footer=footer(state),
-            css=CSS,
+            css=Path(__file__).parent / "production.css",
         )
         self.widget.add_class("rb-production")
         self._wire()
@@ -137,7 +146,8 @@ class ProductionPanel(Panel):
     def numbers(self) -> Sequence[Numbers]:
         """Models, rules, stretches, the shadow and the rule sets; no single request."""
         with self._turn:
-            return self._board.numbers(self.state)
+            beside = () if self.beside is None else self.beside.numbers()
+            return [*beside, *self._board.numbers(self.state)]
 
     def pictures(self) -> Sequence[ChartView]:
         """Requests, mix, cost, times and what went another way."""
@@ -157,7 +167,9 @@ class ProductionPanel(Panel):
         for view in board.views:
             view.observe(lambda change: self._picked(change["new"]), "selected")
         board.periods.observe(lambda change: self._picked(change["new"]), "ticked")
-        board.traces.observe(lambda change: self._open(change["new"]), "opened")
+        board.traces.observe(lambda change: self._open(change["new"], board.opened), "opened")
+        if self.beside is not None:
+            self.beside.chosen.observe(lambda change: self._open(change["new"], board.labelled), "opened")
         board.tabs.observe(lambda _: self._told(lambda: board.tell(self.state)), "selected_index")
         controls.clear.on_click(lambda _: self.show_everything())
         controls.follow.observe(lambda change: self._paused(goes_on=change["new"]), "value")
@@ -167,7 +179,7 @@ class ProductionPanel(Panel):
         state = self.state
 
         def drawn() -> None:
-            self._board.draw(state, self._evidence_usd_per_1k)
+            self._board.draw(state, None if self._evidence is None else self._evidence.cost_usd_per_1k)
             self._controls.show(state)
 
         self._told(drawn)
@@ -200,21 +212,16 @@ class ProductionPanel(Panel):
             if not self._quiet and set(names) != self.state.selected:
                 self.select(names)
 
-    def _open(self, trace_id: str) -> None:
+    def _open(self, trace_id: str, place: widgets.HTML) -> None:
         if not trace_id:
-            self._board.opened.value = ""
+            place.value = ""
             return
         try:
-            self._board.opened.value = trace_html(self.state.open(trace_id))
+            place.value = trace_html(self.state.open(trace_id))
         except RoutebenchError as error:
             self.refuse(error)
             return
         self.say(f"Trace {trace_id} is open below the table.")
-
-    @property
-    def _evidence_usd_per_1k(self) -> float | None:
-        cost = {} if self.rules is None else self.rules.evidence.get("cost_usd_per_1k") or {}
-        return cost.get("mean")
 
     def _paused(self, *, goes_on: bool) -> None:
         self._controls.follow.description = "Following" if goes_on else "Paused"

@@ -14,11 +14,15 @@ from routebench.dash.parts import INK
 
 _MODEL, _GREY = "#0072B2", "#767676"
 _FONT_PX = 13
-_LEFT_PX = 168
+_LEFT_PX = 176
 """Room beside every picture, so that their times stand one below the other."""
 _LANE_PX = 26
 _FONT: dict[str, Any] = {"labelFontSize": _FONT_PX, "titleFontSize": _FONT_PX, "titleFontWeight": "normal"}
 _TIMES = ("p50", "p95", "first token p50")
+_CLOCK = (
+    "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) + utcseconds(datum.value) === 0 "
+    "? '%b %d' : utcseconds(datum.value) ? '%H:%M:%S' : '%H:%M')"
+)
 _DASHES = ([1, 0], [6, 4], [1, 3])
 
 
@@ -28,8 +32,10 @@ def volume() -> Drawing:
 
     brush = alt.selection_interval(name="brush", encodings=["x"])
     bars = _over("periods", x2=True).mark_bar(color=_GREY, cursor="pointer")
-    drawn = bars.encode(y=_y("n:Q", "requests", format="~s", tickMinStep=1), tooltip=_tips("when", "told"))
-    return _finished([*_band(), drawn.add_params(brush)], 70)
+    y = _y("n:Q", "requests", format="~s", tickMinStep=1)
+    full = alt.condition("!selected.length || indexof(selected, datum.name) >= 0", alt.value(1.0), alt.value(0.4))
+    drawn = bars.encode(y=y, y2="none:Q", opacity=full, tooltip=_tips("when", "told"))
+    return _finished([drawn.add_params(brush)], 70)
 
 
 def mix(models: tuple[str, ...]) -> Drawing:
@@ -103,19 +109,15 @@ def times() -> Drawing:
         "what:N",
         sort=list(_TIMES),
         scale=alt.Scale(domain=list(_TIMES), range=[*_DASHES]),
-        legend=alt.Legend(title=None, orient="top", labelFontSize=_FONT_PX, symbolStrokeColor=INK, symbolSize=300),
+        legend=alt.Legend(title=None, orient="top", labelFontSize=_FONT_PX, symbolSize=500),
     )
-    axis = alt.Axis(format="~g", tickCount=4, **_axis())
-    lines = (
-        _over("times", "mid_ms")
-        .mark_line(color=INK, strokeWidth=1.8, point=alt.OverlayMarkDef(color=INK, size=22))
-        .encode(
-            y=alt.Y("seconds:Q", title="seconds (log)", scale=scale, axis=axis),
-            strokeDash=dash,
-            tooltip=_tips("when", "told"),
-        )
-    )
-    return _finished([*_band(), lines, *_policies()], 120)
+    axis = alt.Axis(format="~g", tickCount=4, **{**_axis(), "grid": False})
+    y = alt.Y("seconds:Q", title="seconds (log)", scale=scale, axis=axis)
+    tips = _tips("when", "told")
+    lines = _over("times", "mid_ms").mark_line(color=INK, strokeWidth=1.8).encode(y=y, strokeDash=dash)
+    # Of their own: with them the legend would show points in place of dashes.
+    marks = _over("times", "mid_ms").mark_point(color=INK, filled=True, size=22, opacity=1).encode(y=y, tooltip=tips)
+    return _finished([*_band(), lines, marks, *_policies()], 120)
 
 
 def incidents(count: int) -> Drawing:
@@ -134,17 +136,17 @@ def _incidents(count: int) -> Drawing:
     import altair as alt
 
     lanes = alt.Scale(domain=[0, count], reverse=True, nice=False)
-    empty = alt.Axis(labels=False, ticks=False, domain=False, grid=False, minExtent=_LEFT_PX, maxExtent=_LEFT_PX)
-    y = alt.Y("from:Q", title=None, scale=lanes, axis=empty)
+    axis = alt.Axis(labels=False, ticks=False, domain=False, grid=False, **_axis())
+    y = alt.Y("from:Q", title=None, scale=lanes, axis=axis)
     bars = (
         _over("incidents", x2=True)
         .mark_bar(color=INK, opacity=0.75, cursor="pointer")
         .encode(y=y, y2="to:Q", tooltip=_tips("when", "what", "told"))
     )
     floors = alt.Chart(alt.NamedData("lanes"))
-    names = floors.mark_text(align="right", baseline="bottom", dx=-8, fontSize=_FONT_PX, color=INK).encode(
-        x=alt.value(0), y=y, text="what:N"
-    )
+    names = floors.mark_text(
+        align="right", baseline="bottom", dx=-8, fontSize=_FONT_PX, color=INK, limit=_LEFT_PX - 12
+    ).encode(x=alt.value(0), y=y, text="what:N")
     lines = floors.mark_rule(color=_GREY, strokeWidth=0.6).encode(y=y)
     return _finished([*_band(), lines, bars, names, *_policies()], _LANE_PX * count + 6)
 
@@ -158,6 +160,7 @@ def period_rows(totals: pd.DataFrame) -> pd.DataFrame:
             "end_ms": totals["end_ms"],
             "mid_ms": (totals["start_ms"] + totals["end_ms"]) / 2,
             "n": totals["n"],
+            "none": 0,
             "when": totals["when"],
             "told": [f"{n:,} requests" for n in totals["n"]],
         }
@@ -173,9 +176,7 @@ def mix_rows(periods: pd.DataFrame, models: tuple[str, ...]) -> dict[str, pd.Dat
         f"{percent(share, None if np.isnan(low) else (low, high))} of {round(n / share):,} answered"
         for share, low, high, n in zip(own["share"], own["share_low"], own["share_high"], own["n"], strict=True)
     ]
-    made = own.assign(rank=own["model"].map(rank), told=told).sort_values(
-        ["start_ms", "rank"], kind="stable"
-    )
+    made = own.assign(rank=own["model"].map(rank), told=told).sort_values(["start_ms", "rank"], kind="stable")
     ends = made.groupby("name", sort=False)["share"].cumsum() if len(made) else made["share"]
     mixed = pd.DataFrame(
         {
@@ -191,7 +192,9 @@ def mix_rows(periods: pd.DataFrame, models: tuple[str, ...]) -> dict[str, pd.Dat
             "mid_ms": (moved["start_ms"] + moved["end_ms"]) / 2,
             "at": 1.06,
             "when": moved["when"],
-            "told": [f"health moved {n:,} of {of:,} requests" for n, of in zip(moved["shifted"], moved["n"], strict=True)],
+            "told": [
+                f"health moved {n:,} of {of:,} requests" for n, of in zip(moved["shifted"], moved["n"], strict=True)
+            ],
         }
     )
     return {"mix": mixed, "shifts": shifts}
@@ -283,7 +286,7 @@ def _over(source: str, start: str = "start_ms", *, x2: bool = False) -> Any:
     import altair as alt
 
     chart = alt.Chart(alt.NamedData(source))
-    axis = alt.Axis(tickCount=8, grid=False, labelOverlap=True, **_FONT)
+    axis = alt.Axis(tickCount=8, grid=False, labelOverlap=True, labelExpr=_CLOCK, **_FONT)
     x = alt.X(f"{start}:T", title=None, scale=alt.Scale(type="utc", nice=False), axis=axis)
     return chart.encode(x=x, x2="end_ms:T") if x2 else chart.encode(x=x)
 
@@ -314,9 +317,7 @@ def _policies(*, named: bool = False) -> list[Any]:
     rule = rule.encode(tooltip=_tips("told"))
     if not named:
         return [rule]
-    text = _over("policies", "at_ms").mark_text(
-        align="left", baseline="top", dx=4, dy=1, fontSize=_FONT_PX, color=INK
-    )
+    text = _over("policies", "at_ms").mark_text(align="left", baseline="top", dx=4, dy=1, fontSize=_FONT_PX, color=INK)
     return [rule, text.encode(y=alt.value(0), text="told:N")]
 
 

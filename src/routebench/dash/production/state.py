@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from routebench.dash.production.log import READ, Log
+from routebench.dash.production.agreement import agreement
+from routebench.dash.production.incidents import incidents_of
+from routebench.dash.production.log import NONE, READ, Log
 from routebench.dash.production.sources import Source
 from routebench.drifting import by_period
 from routebench.drifting.served import Words
@@ -23,8 +25,6 @@ from routebench.evaluate.intervals import Interval, mean_interval
 Facet = Literal["model", "rule", "client", "outcome", "policy"]
 """What traces are chosen by, besides their time."""
 FACETS: tuple[Facet, ...] = ("model", "rule", "client", "outcome", "policy")
-NONE = "(none)"
-"""The value of a facet where a trace has none."""
 LENGTHS_S = (1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800)
 """Lengths of stretches that people can read off an axis."""
 MOST_PERIODS = 48
@@ -48,6 +48,7 @@ class Production:
         last_s: how long back from the latest trace; None for everything.
         asked_length_s: of the stretches; None for one that gives about forty.
         selected: names of stretches; tables and sentences are of these, of all where there are none.
+        version: another number for other traces that are shown.
     """
 
     def __init__(self, source: Source) -> None:
@@ -58,6 +59,7 @@ class Production:
         self.last_s: float | None = None
         self.asked_length_s: float | None = None
         self.selected: frozenset[str] = frozenset()
+        self.version = 0
         self._seen = _Seen(self)
 
     def look(self) -> int:
@@ -73,8 +75,8 @@ class Production:
         frame = frame.drop_duplicates("trace_id", ignore_index=True)
         n = len(frame) - len(self._frame)
         if n:
-            self._frame = frame
-            self.log = Log.of(frame)
+            self._frame = frame.sort_values("at", kind="stable", ignore_index=True)
+            self.log = Log.of(self._frame)
             self._changed()
         return n
 
@@ -130,7 +132,7 @@ class Production:
 
     @property
     def periods(self) -> pd.DataFrame:
-        """`by_period` of the traces that choices leave, with `name`, `start_ms`, `end_ms` and `when` of every stretch."""
+        """`by_period` of the traces that choices leave; with each stretch's `name`, `start_ms`, `end_ms` and `when`."""
         return self._seen.periods
 
     @property
@@ -146,13 +148,23 @@ class Production:
 
     @property
     def incidents(self) -> pd.DataFrame:
-        """What went another way than planned: name, start_ms, end_ms, when, what, n, share; the commonest kind first."""
+        """What went another way: name, start_ms, end_ms and when of a stretch, what, n, share; the commonest first."""
         return self._seen.incidents
 
     def frame(self) -> pd.DataFrame:
         """The picked traces, a row a trace in the order of their time."""
-        by_id = self._frame.set_index("trace_id", drop=False)
-        return by_id.loc[self.picked.ids].reset_index(drop=True)
+        return self._rows(self.picked)
+
+    def shown_frame(self) -> pd.DataFrame:
+        """The traces that choices leave, of all stretches."""
+        return self._rows(self.shown)
+
+    def _rows(self, log: Log) -> pd.DataFrame:
+        if log.n == self.log.n:
+            return self._frame
+        place = pd.Index(self._frame["trace_id"]).get_indexer(pd.Index(log.ids))
+        found: pd.DataFrame = self._frame.iloc[place]
+        return found.reset_index(drop=True)
 
     def open(self, trace_id: str) -> Mapping[str, Any]:
         """Returns one trace with all that is kept of it.
@@ -163,7 +175,7 @@ class Production:
         found = np.flatnonzero(self.log.ids == trace_id)
         if not len(found):
             raise InputError(f"trace {trace_id}: there is none of that name; open one of those in the table")
-        return self.source.whole(trace_id, float(self.log.served.at[found[0]]))
+        return self.source.whole(trace_id, float(self.log.served.at_s[found[0]]))
 
     def by_model(self) -> pd.DataFrame:
         """A row a model of the picked traces, as `by_period` tells them, by name."""
@@ -175,7 +187,7 @@ class Production:
 
     def shadow(self) -> pd.DataFrame:
         """Where a shadow decided beside: rule, n, agree and its interval, and the pair of models it differs in most."""
-        return _shadow(self.picked)
+        return agreement(self.picked)
 
     def policies(self) -> pd.DataFrame:
         """The rule sets that decided, in the order in which they came first: policy, rules, n, from_ms, to_ms."""
@@ -185,7 +197,7 @@ class Production:
             at = np.flatnonzero(served.policy.by == code)
             if len(at):
                 rules = self.shown.rules
-                rows.append((name, rules.names[rules.by[at[0]]], len(at), *(1000 * served.at[at[[0, -1]]])))
+                rows.append((name, rules.names[rules.by[at[0]]], len(at), *(1000 * served.at_s[at[[0, -1]]])))
         made = pd.DataFrame(rows, columns=["policy", "rules", "n", "from_ms", "to_ms"])
         return made.sort_values("from_ms", kind="stable", ignore_index=True)
 
@@ -204,13 +216,14 @@ class Production:
         served = self.log.served
         kept = np.ones(self.log.n, dtype=bool)
         if self.last_s is not None and self.log.n:
-            kept &= served.at > served.at[-1] - self.last_s
+            kept &= served.at_s > served.at_s[-1] - self.last_s
         for facet, value in self.chosen.items():
             words = self._words(self.log, facet)
             kept &= ~words.known if value == NONE else words.are(value)
         return kept
 
     def _changed(self) -> None:
+        self.version += 1
         self._seen = _Seen(self)
 
 
@@ -241,7 +254,7 @@ class _Seen:
 
     @cached_property
     def length_s(self) -> float:
-        at = self.shown.served.at
+        at = self.shown.served.at_s
         span_s = float(at[-1] - at[0]) if len(at) else 0.0
         asked = self._of.asked_length_s
         most = MOST_PERIODS if asked is None else _FINEST
@@ -270,7 +283,7 @@ class _Seen:
 
     @cached_property
     def incidents(self) -> pd.DataFrame:
-        return _incidents(self.shown, self.totals, self._place)
+        return incidents_of(self.shown, self.totals, self._place)
 
     @cached_property
     def by_model(self) -> pd.DataFrame:
@@ -285,7 +298,7 @@ class _Seen:
 
     @cached_property
     def _number(self) -> FloatArray:
-        return np.floor_divide(self.shown.served.at, self.length_s)
+        return np.floor_divide(self.shown.served.at_s, self.length_s)
 
     @property
     def _place(self) -> IntArray:
@@ -305,76 +318,3 @@ def _when(start_s: npt.NDArray[np.int64], end_s: npt.NDArray[np.int64]) -> list[
         f"{start[:10]} {start[11:]} to {end[11:] if start[:10] == end[:10] else f'{end[:10]} {end[11:]}'} UTC"
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
-
-
-def _incidents(log: Log, totals: pd.DataFrame, place: IntArray) -> pd.DataFrame:
-    served, count = log.served, len(totals)
-    found: dict[str, IntArray] = {}
-    row, kinds = log.tries
-    for code, kind in enumerate(kinds.names):
-        # A request with two calls that failed alike is one request.
-        hit = np.unique(row[kinds.by == code])
-        found[kind] = np.bincount(place[hit], minlength=count)
-    for name, column in _TOLD.items():
-        found[name] = totals[column].to_numpy()
-    found["not refused, but broken off"] = np.bincount(place[served.outcome.are("broken")], minlength=count)
-    found["shadow differs"] = np.bincount(place[log.shadow == 0], minlength=count)
-    kept = sorted((name for name, n in found.items() if n.any()), key=lambda name: (-int(found[name].sum()), name))
-    requests = totals["n"].to_numpy()
-    told = []
-    for name in kept:
-        n = found[name]
-        at = np.flatnonzero(n)
-        few = totals.iloc[at]
-        told.append(
-            pd.DataFrame(
-                {
-                    "name": few["name"].to_numpy(),
-                    "start_ms": few["start_ms"].to_numpy(),
-                    "end_ms": few["end_ms"].to_numpy(),
-                    "when": few["when"].to_numpy(),
-                    "what": name,
-                    "n": n[at],
-                    "share": n[at] / requests[at],
-                }
-            )
-        )
-    columns = ["name", "start_ms", "end_ms", "when", "what", "n", "share"]
-    return pd.concat(told, ignore_index=True) if told else pd.DataFrame({name: [] for name in columns})
-
-
-_TOLD = {
-    "request failed": "failed",
-    "turned down by the gateway": "refused",
-    "client went away": "cancelled",
-    "shifted by health": "shifted",
-    "explored": "explored",
-    "cascade escalated": "escalated",
-}
-
-
-def _shadow(log: Log) -> pd.DataFrame:
-    served = log.served
-    beside = ~np.isnan(log.shadow)
-    rows = []
-    for code, name in [(-1, NONE), *enumerate(served.rule.names)]:
-        those = beside & (served.rule.by == code)
-        if not those.any():
-            continue
-        found = mean_interval(log.shadow[those], served.conversation[those], np.ones(int(those.sum())), share=True)
-        assert found is not None
-        differs = np.flatnonzero(those & (log.shadow == 0))
-        width = len(log.shadow_first.names) + 1
-        pairs = served.first.by[differs] * width + log.shadow_first.by[differs] + 1
-        most = int(np.bincount(pairs).argmax()) if len(pairs) and pairs.min() >= 0 else None
-        pair = None
-        if most is not None:
-            there = most % width - 1
-            pair = (
-                f"{served.first.names[most // width]} → {'no model' if there < 0 else log.shadow_first.names[there]} "
-                f"({int((pairs == most).sum()):,})"
-            )
-        rows.append((name, int(those.sum()), found.mean, found.low, found.high, len(differs), pair))
-    columns = ["rule", "n", "agree", "low", "high", "differ", "most"]
-    made = pd.DataFrame(rows, columns=columns).sort_values("n", ascending=False, kind="stable")
-    return made.set_index(made["rule"])

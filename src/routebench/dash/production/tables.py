@@ -35,7 +35,7 @@ _FIGURES = (
     Column("escalated", "escalated", "right", _whole, "a check refused an answer"),
 )
 PERIOD_COLUMNS = (
-    Column("when", "from"),
+    Column("when", "from (UTC)"),
     Column("n", "requests", "right", _whole),
     *(column for column in _FIGURES if column.name != "share"),
     Column("policies", "rule sets", "right", _whole, "how many decided"),
@@ -104,7 +104,7 @@ def figure_rows(found: pd.DataFrame) -> pd.DataFrame:
 def period_table(totals: pd.DataFrame) -> pd.DataFrame:
     """Returns a row of PERIOD_COLUMNS a stretch with requests, by its name, the latest first."""
     some = totals[totals["n"] > 0].iloc[::-1]
-    return figure_rows(some).assign(when=some["when"]).set_index(some["name"])
+    return figure_rows(some).assign(when=some["when"].str[:19]).set_index(some["name"])
 
 
 def shadow_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +155,7 @@ def trace_table(log: Log) -> pd.DataFrame:
     made = pd.DataFrame(rows, columns=list(names), dtype=object)
     ids = log.ids[some]
     return made.assign(
-        when=_moments(served.at[some]),
+        when=_moments(served.at_s[some]),
         latency=served.latency_s[some],
         ttft=served.ttft_s[some],
         cost=served.cost_usd[some],
@@ -165,9 +165,7 @@ def trace_table(log: Log) -> pd.DataFrame:
     ).set_index(pd.Index(ids, dtype=object))
 
 
-def _figures(
-    found: pd.DataFrame, names: tuple[str, str, str], told: Callable[..., str], few: pd.Series
-) -> pd.Series:
+def _figures(found: pd.DataFrame, names: tuple[str, str, str], told: Callable[..., str], few: pd.Series) -> pd.Series:
     made = []
     columns = (found[name].to_numpy(dtype=float) for name in names)
     for value, low, high, is_few in zip(*columns, few, strict=True):

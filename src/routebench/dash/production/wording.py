@@ -20,9 +20,9 @@ def reading(state: Production) -> str:
     if not log.n:
         return f"None of {state.log.n:,} traces is left by these choices; lift one of them."
     served = log.served
-    start, end = (pd.Timestamp(float(served.at[place]), unit="s") for place in (0, -1))
+    start, end = (pd.Timestamp(float(served.at_s[place]), unit="s") for place in (0, -1))
     of = "" if log.n == state.log.n else f" of {state.log.n:,}"
-    within = f"within {span(float(served.at[-1] - served.at[0]))} from {start:%Y-%m-%d %H:%M:%S}"
+    within = f"within {span(float(served.at_s[-1] - served.at_s[0]))} from {start:%Y-%m-%d %H:%M:%S}"
     text = f"{log.n:,}{of} requests {within} to {end:%H:%M:%S} UTC"
     parts = [_mix(state), _cost(state), _times(state), _failures(state)]
     text = f"{text}: {'; '.join(part for part in parts if part)}."
@@ -33,10 +33,9 @@ def reading(state: Production) -> str:
 
 def span(length_s: float) -> str:
     """`1 d 3 h`: a length of time of which small parts do not matter."""
-    minutes = round(length_s / 60)
-    if minutes < 60:
+    if length_s < 60:
         return duration(length_s)
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = divmod(round(length_s / 60), 60)
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (0 if days else minutes, "min")]
     return " ".join(f"{number} {unit}" for number, unit in parts if number)
@@ -103,7 +102,9 @@ def _special(state: Production) -> str:
     if beside:
         found = state.share(log.shadow, ~np.isnan(log.shadow))
         assert found is not None
-        told.append(f"The shadow would have asked the same model first in {percent(found.mean, _told(state, found.ci95))}.")
+        told.append(
+            f"The shadow would have asked the same model first in {percent(found.mean, _told(state, found.ci95))}."
+        )
     policies = len(log.served.policy.counts())
     if policies > 1:
         told.append(f"{policies} rule sets decided: the dashed lines tell where another one begins.")

@@ -11,7 +11,7 @@ import yaml
 from routebench.errors import RulesError
 from routebench.export.litellm.capabilities import CAPABILITIES
 from routebench.export.litellm.guarding import Guarded, guarded
-from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of
+from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of, met_by
 from routebench.export.litellm.matchers import InexpressibleError, clause_of, when_of
 from routebench.export.litellm.names import TRIED, unknown_names
 from routebench.export.litellm.phases import substitute
@@ -19,6 +19,7 @@ from routebench.export.litellm.scoring import TIERS, CrowdedError, Scored, score
 from routebench.export.litellm.service import ROUTER, Groups, model_list
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
+from routebench.export.tiers import safest, without_answers
 from routebench.export.verify.litellm import verify_litellm
 from routebench.rules import Default, Rule, RuleSet
 from routebench.types import Request
@@ -27,6 +28,13 @@ MAIN = "config.yaml"
 TITLE = f"LiteLLM proxy (tried with {TRIED})"
 _CLASSIFIER = "let LiteLLM ask routebench (--classifier)"
 _SERVE = "serve the rule set itself: routebench serve"
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes everything out: nobody edits a file of anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - of the base class
+        return True
 
 
 def export_litellm(
@@ -41,13 +49,14 @@ def export_litellm(
     Raises:
         RulesError: a guard would be lost.
     """
-    lost: list[Lost] = []
-    steps, default = _steps(ruleset, lost)
-    stands = substitute(ruleset, default, requests)
+    plain, turned = without_answers(ruleset)
+    lost = [one for one in turned if one.part != "health"]
+    steps, default = _steps(plain, lost)
+    stands = substitute(plain, default, requests)
     lost += stands.lost
     rules = (*steps, *stands.steps)
     chains = list(dict.fromkeys((*(step.chain for step in rules), stands.default)))
-    guards = guarded(ruleset, chains, allow=allow_lost_guards)
+    guards = guarded(plain, chains, allow=allow_lost_guards)
     lost += guards.lost
     refuse_lost_guards(lost, TITLE, allow=allow_lost_guards)
     ladder, found, dropped = _fit((*guards.steps, *rules), stands.default, requests)
@@ -60,9 +69,9 @@ def export_litellm(
     document = _document(ruleset, ladder, found, groups, listed)
     return Exported(
         "litellm",
-        {MAIN: yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)},
+        {MAIN: yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)},
         tuple(lost),
-        _reduced(ruleset, ladder, guards),
+        _reduced(plain, ladder, guards),
         tuple(_needs(ruleset)),
     )
 
@@ -72,36 +81,22 @@ def _steps(ruleset: RuleSet, lost: list[Lost]) -> tuple[list[Step], Chain]:
     steps: list[Step] = []
     for rule in ruleset.rules:
         try:
-            clause = clause_of(rule.when)
+            steps.append(Step(rule.name, clause_of(rule.when), rule.route))
         except InexpressibleError as error:
             lost.append(Lost(f"rule {rule.name}", "dropped", str(error), _CLASSIFIER))
-            continue
-        chain = _unchecked(rule.route, rule.cascade, f"rule {rule.name}", lost)
-        steps.append(Step(rule.name, clause, chain))
+    chain = safest(ruleset)
     if ruleset.default.mix is not None:
-        dearest = max((chain for _, chain in ruleset.default.mix), key=lambda chain: ruleset.order.index(chain[0]))
-        why = f"a drawn default is not written yet: all of it goes to {dearest[0]}"
+        why = f"it draws no chain, so that all of the default goes to {chain[0]}"
         lost.append(Lost("default mix", "approximated", why, _SERVE))
-        return steps, dearest
-    assert ruleset.default.route is not None
-    return steps, _unchecked(ruleset.default.route, ruleset.default.cascade, "default", lost)
-
-
-def _unchecked(chain: Chain, cascade: str | None, part: str, lost: list[Lost]) -> Chain:
-    """A chain whose answers nobody checks leads to its last model at once: the others were good enough only checked."""
-    if cascade is None or len(chain) < 2:
-        return chain
-    why = f"it checks no answers, so requests go to {chain[-1]} at once"
-    lost.append(Lost(f"cascade {cascade} of {part}", "approximated", why, _SERVE))
-    return tuple(reversed(chain))
+    return steps, chain
 
 
 def _fit(steps: Sequence[Step], default: Chain, requests: Sequence[Request]) -> tuple[Ladder, Scored, list[Lost]]:
     """Tiers and their scores; rules are left out from the last on until there is room."""
     lost: list[Lost] = []
-    some = list(steps)
+    some, met = list(steps), met_by(steps, requests)
     while True:
-        ladder, dropped = ladder_of(some, default, requests)
+        ladder, dropped = ladder_of(some, default, met)
         try:
             return ladder, scored(ladder), [*lost, *dropped]
         except CrowdedError as error:
@@ -109,7 +104,8 @@ def _fit(steps: Sequence[Step], default: Chain, requests: Sequence[Request]) -> 
             if last is None:
                 raise RulesError(f"LiteLLM cannot hold this rule set: {error}; {_SERVE}") from None
             some.remove(last)
-            lost.append(Lost(f"rule {last.name}", "dropped", str(error), _CLASSIFIER))
+            if not last.is_learned:
+                lost.append(Lost(f"rule {last.name}", "dropped", str(error), _CLASSIFIER))
 
 
 def _is_plain(step: Step) -> bool:
@@ -119,7 +115,7 @@ def _is_plain(step: Step) -> bool:
 def _inexact(ladder: Ladder) -> Iterator[Lost]:
     for step in ladder.steps:
         differs = dict.fromkeys(text for matcher in step.clause for text in matcher.inexact)
-        if differs:
+        if differs and not step.is_learned:
             part = f"{'guard' if step.is_guard else 'rule'} {step.name}"
             yield Lost(part, "approximated", "; ".join(differs), "the replay counts it")
 
@@ -128,8 +124,6 @@ def _around(ruleset: RuleSet) -> Iterator[Lost]:
     if ruleset.health is not None:
         why = "it counts failures in a minute and cools down; latency and probes are not looked at"
         yield Lost("health", "approximated", why, _SERVE)
-    if ruleset.budget is not None:
-        yield Lost("budget", "dropped", "its budgets refuse requests and do not choose cheaper models", _SERVE)
     if ruleset.sticky == "conversation":
         if ruleset.guards:
             why = "a session that is pinned would pass a guard, so every turn is decided anew"
@@ -206,6 +200,7 @@ def _reduced(ruleset: RuleSet, ladder: Ladder, guards: Guarded) -> RuleSet:
         heads={},
         health=None,
         budget=None,
+        explore=0.0,
         evidence={},
         golden=(),
         source=None,

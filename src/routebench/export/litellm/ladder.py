@@ -7,7 +7,7 @@ first in the file is the most severe. Rules beside each other that lead to the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +15,7 @@ import numpy as np
 from routebench.evaluate.choices import BoolArray
 from routebench.export.litellm.matchers import Clause, when_of
 from routebench.export.loss import Lost
-from routebench.rules import Condition
-from routebench.strategies.prompts import readings
+from routebench.strategies.candidates import matching
 from routebench.types import Request
 
 MOST_TIERS = 4
@@ -32,12 +31,14 @@ class Step:
         clause: when it holds.
         chain: the models.
         is_guard: guards are never dropped to save a tier.
+        is_learned: it stands for something else, and nobody wrote it.
     """
 
     name: str
     clause: Clause
     chain: Chain
     is_guard: bool = False
+    is_learned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Ladder:
         return tuple(step for level in reversed(self.levels) for step in level.steps)
 
 
-def ladder_of(steps: Sequence[Step], default: Chain, requests: Sequence[Request] = ()) -> tuple[Ladder, tuple[Lost, ...]]:
+def ladder_of(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray]) -> tuple[Ladder, tuple[Lost, ...]]:
     """Puts rules on at most four tiers.
 
     Where there are too many, the change is made that moves the fewest prompts: a rule is taken to another one that
@@ -74,24 +75,25 @@ def ladder_of(steps: Sequence[Step], default: Chain, requests: Sequence[Request]
     Args:
         steps: guards and rules, the first wins.
         default: where everything else goes.
-        requests: prompts that a change is measured on.
+        met: which prompts meet each rule, by its name; of no prompts where none are known.
     """
-    # What leads where the default leads, and has no other rule after it, changes nothing.
     kept = list(steps)
     lost: list[Lost] = []
-    met = {step.name: _met(step, requests) for step in steps}
-    before = _decided(kept, default, met, len(requests))
+    before = _decided(kept, default, met)
     while True:
         levels = _levels(kept, default)
         if len(levels) <= MOST_TIERS and not _too_many_parts(levels):
             return Ladder(levels), tuple(lost)
-        found = [(_moved(some, default, met, before), place, some, one) for place, (some, one) in enumerate(_fewer(kept))]
+        # A rule that is moved has to save a tier, or it would be moved for ever.
+        fewer = [row for row in _fewer(kept) if len(row[0]) < len(kept) or len(_levels(row[0], default)) < len(levels)]
+        found = [(_moved(some, default, met, before), place, some, one) for place, (some, one) in enumerate(fewer)]
         if not found:
             return Ladder(levels), tuple(lost)
         # Without prompts nothing is moved by anything: then the last possibility, which drops the last rule.
         least = min(moved for moved, *_ in found)
         _, _, kept, one = max((row for row in found if row[0] == least), key=lambda row: row[1])
-        lost.append(one)
+        if one is not None:
+            lost.append(one)
 
 
 def _levels(steps: Sequence[Step], default: Chain) -> tuple[Level, ...]:
@@ -111,7 +113,7 @@ def _too_many_parts(levels: Sequence[Level]) -> bool:
     return any(sum(len(step.clause) > 1 for step in level.steps) > 1 for level in levels)
 
 
-def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost]]:
+def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost | None]]:
     """Lists with one rule less, or with one beside another that leads to the same models."""
     for at, step in enumerate(steps):
         for other, beside in enumerate(steps):
@@ -122,12 +124,9 @@ def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost]]:
                 if step.is_guard or any(one.is_guard for one in between):
                     continue
                 why = f"it has {MOST_TIERS} tiers, and the most severe that matches wins"
-                yield moved, Lost(
-                    f"rule {step.name}",
-                    "approximated",
-                    f"{why}: it now counts as beside {beside.name}",
-                    "fewer changes of model from rule to rule need fewer tiers",
-                )
+                text = f"{why}: it counts as if it stood beside {beside.name}"
+                mend = "fewer changes of model from rule to rule need fewer tiers"
+                yield moved, None if step.is_learned else Lost(f"rule {step.name}", "approximated", text, mend)
     for step in steps:
         if not step.is_guard:
             parts = len(step.clause) > 1
@@ -136,26 +135,24 @@ def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost]]:
                 if parts
                 else f"it has {MOST_TIERS} tiers"
             )
-            yield [one for one in steps if one is not step], Lost(
-                f"rule {step.name}", "dropped", why, "tune with --max-rules, or let LiteLLM ask routebench: --classifier"
-            )
+            mend = "tune fewer rules (--max-rules), or let LiteLLM ask routebench (--classifier)"
+            lost = None if step.is_learned else Lost(f"rule {step.name}", "dropped", why, mend)
+            yield [one for one in steps if one is not step], lost
 
 
-def _met(step: Step, requests: Sequence[Request]) -> BoolArray:
-    condition = Condition.parse(when_of(step.clause))
-    return np.array([condition.matches(one) for one in readings(requests)], dtype=bool)
+def met_by(steps: Sequence[Step], requests: Sequence[Request]) -> Mapping[str, BoolArray]:
+    """Returns which prompts meet each rule, as LiteLLM asks it, by its name; shape (n,) each."""
+    return {step.name: matching(requests, when_of(step.clause)) for step in steps}
 
 
-def _decided(steps: Sequence[Step], default: Chain, met: dict[str, BoolArray], n: int) -> list[Chain]:
-    decided: list[Chain] = [default] * n
+def _decided(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray]) -> list[Chain]:
+    decided: list[Chain] = [default] * max(map(len, met.values()), default=0)
     for step in reversed(steps):
         for row in np.flatnonzero(met[step.name]):
             decided[row] = step.chain
     return decided
 
 
-def _moved(steps: Sequence[Step], default: Chain, met: dict[str, BoolArray], before: Sequence[Chain]) -> int:
-    after = _decided(steps, default, met, len(before))
+def _moved(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray], before: Sequence[Chain]) -> int:
+    after = _decided(steps, default, met)
     return sum(one != other for one, other in zip(before, after, strict=True))
-
-

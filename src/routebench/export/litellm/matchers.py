@@ -14,16 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAX_PATTERN = 256
+from routebench.export.litellm.patterns import RefusedPatternError, bounded
+
 _END, _RE2_END = r"\Z", r"\z"
 _WORDS_EACH = 5.7
 """Characters of an English word with the space after it, where a bound on words becomes one on characters."""
 _ALTERNATION = re.compile(r"(?:\(\?i\))?(?:\\b)?(?:\(\?:|\()?([\w' -]+(?:\|[\w' -]+)*)\)?(?:\\b)?")
 _CODE = (
-    r"```|(?m:^)[ \t]{0,32}(?:def |class |import |#include|SELECT |public |function |const |let )"
-    r"|[;{}][ \t]{0,32}(?m:$)"
+    "```",
+    r"(?m:^)[ \t]{0,16}(?:def |class |import |#include|SELECT )",
+    r"(?m:^)[ \t]{0,16}(?:public |function |const |let )",
+    r"(?m:[;{}][ \t]{0,16}$)",
 )
-_QUESTION = r"[?\uff1f\u061f]\s{0,32}\Z"
+_QUESTION = "[?\uff1f\u061f]" + r"\s{0,32}\Z"
 
 
 class InexpressibleError(Exception):
@@ -172,39 +175,14 @@ def _regex(pattern: str) -> Matcher:
         words = tuple(word for word in plain[1].split("|") if word.strip())
         case = () if pattern.startswith("(?i)") else ("it ignores case",)
         return Matcher(words, inexact=(*_phrased([word for word in words if " " in word]), *case))
-    bounded = _bounded(pattern)
+    try:
+        found = bounded(pattern)
+    except RefusedPatternError as error:
+        raise InexpressibleError(str(error)) from None
     inexact = ["patterns read the first 2,048 characters"]
     if not pattern.startswith("(?i)"):
         inexact.append("patterns ignore case")
-    return Matcher(patterns=(bounded,), inexact=tuple(inexact))
-
-
-def _bounded(pattern: str) -> str:
-    """The pattern in what LiteLLM allows: repetitions of one character or class, 64 times at most."""
-    found = pattern.removeprefix("(?i)")
-    if found.startswith("(?m)"):
-        found = "(?m:" + found.removeprefix("(?m)") + ")"
-    found = _unescaped(found, r"\+\??", "{1,24}")
-    found = _unescaped(found, r"\*\??", "{0,24}")
-    found = re.sub(r"(?<!\\)\{(\d+),\}", lambda at: f"{{{at[1]},{max(24, int(at[1]))}}}", found)
-    if len(found) > MAX_PATTERN:
-        raise InexpressibleError(f"its patterns have {MAX_PATTERN} characters at most")
-    if re.search(r"\\[pPQ]|\[\[:", found):
-        raise InexpressibleError("its patterns know no classes of Unicode")
-    try:
-        re.compile(found, re.IGNORECASE)
-    except re.error as error:
-        raise InexpressibleError(f"Python's `re` does not read it: {error}") from None
-    if re.search(r"\)\s*[{?]|\)[*+]", found) or re.search(r"\(\?[=!<]", found):
-        raise InexpressibleError("its patterns repeat single characters and classes, and look neither ahead nor back")
-    return found
-
-
-def _unescaped(pattern: str, sign: str, becomes: str) -> str:
-    """Replaces a sign where it is neither escaped nor in a class."""
-    return re.sub(
-        rf"(?P<kept>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|{sign}", lambda at: at["kept"] or becomes, pattern, flags=re.DOTALL
-    )
+    return Matcher(patterns=found, inexact=tuple(inexact))
 
 
 def _characters(bounds: Mapping[str, float]) -> Matcher:
@@ -235,7 +213,7 @@ def _length(bounds: Mapping[str, float], each: float, inexact: tuple[str, ...]) 
 def _has_code(wanted: bool) -> Matcher:  # noqa: FBT001 - the value is data
     if not wanted:
         raise InexpressibleError("it cannot ask for what is not there")
-    return Matcher(patterns=(_CODE,), inexact=("code is looked for in the first 2,048 characters",))
+    return Matcher(patterns=_CODE, inexact=("code is looked for in the first 2,048 characters",))
 
 
 def _is_question(wanted: bool) -> Matcher:  # noqa: FBT001 - the value is data

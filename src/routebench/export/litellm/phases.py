@@ -20,7 +20,7 @@ from routebench.export.litellm.matchers import InexpressibleError, clause_of
 from routebench.export.loss import Lost
 from routebench.rules import Router, RuleSet
 from routebench.rules.contents import COMPLEXITY, LEARNED, SIMILARITY
-from routebench.strategies.candidates import Candidates, candidates, matching
+from routebench.strategies.candidates import Candidates, candidates
 from routebench.strategies.induce import induce
 from routebench.strategies.prompts import readings
 from routebench.types import Request
@@ -67,10 +67,10 @@ def substitute(ruleset: RuleSet, default: Chain, requests: Sequence[Request], ti
             strongest,
             (Lost(part, "approximated", f"{why}: all of it goes to {strongest[0]}", f"name a store (--store), or {_MEND}"),),
         )
-    steps, rest, share = _learned(ruleset, default, requests, tiers)
+    steps, rest = _learned(ruleset, default, requests, tiers)
     why = (
-        f"it reads keywords, patterns and lengths alone: {len(steps)} learned rules decide {share:.0%} of the prompts "
-        "that it decided alike"
+        f"it reads keywords, patterns and lengths alone: rules of these stand for it, learned from its decisions on "
+        f"{len(requests):,} prompts"
     )
     return Substitute(steps, rest, (Lost(part, "approximated", why, _MEND),))
 
@@ -84,7 +84,7 @@ def _strongest(ruleset: RuleSet) -> Chain:
 
 def _learned(
     ruleset: RuleSet, default: Chain, requests: Sequence[Request], tiers: int
-) -> tuple[tuple[Step, ...], Chain, float]:
+) -> tuple[tuple[Step, ...], Chain]:
     router = Router(ruleset)
     chains: list[Chain] = []
     kept: list[int] = []
@@ -97,7 +97,7 @@ def _learned(
             chains.append(decision.chain)
             kept.append(place)
     if not kept:
-        return (), default, 1.0
+        return (), default
     firsts = [name for name, _ in Counter(chain[0] for chain in chains).most_common(tiers)]
     routes = [Counter(chain for chain in chains if chain[0] == name).most_common(1)[0][0] for name in firsts]
     strength = np.array([ruleset.order.index(name) for name in firsts])
@@ -107,18 +107,15 @@ def _learned(
     )
     some = [requests[place] for place in kept]
     rules = induce(_askable(some), utility, np.ones(len(some)), max_rules=_MOST_RULES)
-    steps, masks = [], []
+    steps = []
     for number, rule in enumerate(rules.rules, start=1):
         try:
             clause = clause_of(rule.when)
         except InexpressibleError:
+            # Two conditions that LiteLLM can ask, and not at once.
             continue
-        steps.append(Step(f"learned-{number}", clause, routes[rule.action]))
-        masks.append((rule.when, rule.action))
-    found = np.full(len(some), rules.default)
-    for when, action in reversed(masks):
-        found[matching(some, when)] = action
-    return tuple(steps), routes[rules.default], float((strength[found] == decided).mean())
+        steps.append(Step(f"learned-{number}", clause, routes[rule.action], is_learned=True))
+    return tuple(steps), routes[rules.default]
 
 
 def _askable(requests: Sequence[Request]) -> Candidates:

@@ -13,6 +13,7 @@ from typing import Any
 
 from routebench.export.litellm.ladder import Ladder, Level
 from routebench.export.litellm.matchers import Clause, Matcher
+from routebench.export.litellm.patterns import MOST_WORK_OF_ALL, total
 
 TIERS = ("SIMPLE", "MEDIUM", "COMPLEX", "REASONING")
 BOUNDARIES = ("simple_medium", "medium_complex", "complex_reasoning")
@@ -98,6 +99,8 @@ def scored(ladder: Ladder) -> Scored:
                 _score(found, step.clause, number)
     if len(found.dimensions) > MOST_DIMENSIONS:
         raise CrowdedError(f"it has {MOST_DIMENSIONS} dimensions, and {len(found.dimensions)} are needed")
+    if total(pattern for made in found.dimensions for pattern in made.get("patterns", ())) > MOST_WORK_OF_ALL:
+        raise CrowdedError("its patterns together are more work than it allows")
     return found
 
 

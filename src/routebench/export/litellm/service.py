@@ -7,6 +7,7 @@ from typing import Any
 
 from routebench.export.litellm.ladder import Chain
 from routebench.export.loss import Lost
+from routebench.export.tiers import shown_by_models
 from routebench.rules import RuleSet
 from routebench.rules.deployments import Deployment
 from routebench.types import Model
@@ -91,17 +92,15 @@ class Groups:
 
 def model_list(ruleset: RuleSet, groups: Groups, names: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[Lost]]:
     """Returns every deployment under its model's name, again under the groups of chains, and what is lost of models."""
-    lost: list[Lost] = []
     listed: list[dict[str, Any]] = []
     made: dict[str, list[dict[str, Any]]] = {}
     for name in ruleset.order:
         model = ruleset.models[name]
-        lost += _lost(model, names)
         made[name] = [_entry(model, place, names) for place in ruleset.deployments_of(name)]
         listed += [{"model_name": name, **entry} for entry in made[name]]
     for group, name in groups.several:
         listed += [{"model_name": group, **entry} for entry in made[name]]
-    return listed, lost
+    return listed, list(_lost(ruleset, names))
 
 
 def _entry(model: Model, place: Deployment, names: Mapping[str, str]) -> dict[str, Any]:
@@ -137,18 +136,13 @@ def _called(model: Model, names: Mapping[str, str]) -> str:
     return f"{_PREFIXES.get(model.provider, 'openai')}/{model.model}"
 
 
-def _lost(model: Model, names: Mapping[str, str]) -> Iterator[Lost]:
-    if model.name not in names and model.provider not in _PREFIXES:
+def _lost(ruleset: RuleSet, names: Mapping[str, str]) -> Iterator[Lost]:
+    unknown = [name for name in ruleset.order if name not in names and ruleset.models[name].provider not in _PREFIXES]
+    if unknown:
         yield Lost(
-            f"model {model.name}",
+            f"models {', '.join(unknown)}",
             "dropped",
-            f"nothing is known of how to call a model of provider `{model.provider}`: it is written as an OpenAI model",
-            f"name it before the file is loaded: --map {model.name}=PROVIDER/MODEL",
+            "nothing is known of how to call them: they are written as models of OpenAI",
+            f"name each before the file is loaded, such as --map {unknown[0]}=PROVIDER/MODEL",
         )
-    if model.system is not None or model.few_shot:
-        yield Lost(
-            f"model {model.name}",
-            "dropped",
-            "LiteLLM adds no system prompt and no demonstrations to a request",
-            "serve it by routebench, or let the callers send them",
-        )
+    yield from shown_by_models(ruleset, ruleset.order, "LiteLLM")

@@ -13,9 +13,10 @@ import yaml
 
 from routebench.errors import NoEligibleModelError
 from routebench.export.verify.asked import Asked, ask_all
+from routebench.export.verify.expected import first_models
 from routebench.export.verify.product import find_program, free_port, running
 from routebench.export.verify.upstream import NamingUpstream, upstream
-from routebench.export.verify.verified import NOBODY, Verified
+from routebench.export.verify.verified import Verified
 from routebench.rules import Reading, Router, RuleSet
 from routebench.types import Request
 
@@ -61,19 +62,11 @@ def verify_litellm(
         ):
             told = asyncio.run(ask_all(f"{url}/v1", _ROUTER, requests, key=key))
             failed = asyncio.run(_failover(f"{url}/v1", key, exported.ruleset, requests, told.models, served))
-    return Verified.of(f"LiteLLM {told.version or ''}".strip(), "run", expected, told.models, [*told.faults, *failed])
-
-
-def first_models(ruleset: RuleSet, requests: Sequence[Request]) -> list[str]:
-    """Returns the model that a rule set tries first for every request, `nobody` where none may take it."""
-    router = Router(ruleset)
-    found: list[str] = []
-    for request in requests:
-        try:
-            found.append(router.decide(Reading(request)).chain[0])
-        except NoEligibleModelError:
-            found.append(NOBODY)
-    return found
+    replayed = first_models(exported.ruleset, requests)
+    alike = sum(one == other for one, other in zip(replayed, told.models, strict=True))
+    as_told = f"{alike} of {len(requests)} prompts went where the replay of the export says."
+    remarks = [*told.faults, as_told, *failed]
+    return Verified.of(f"LiteLLM {told.version or ''}".strip(), "run", expected, told.models, remarks)
 
 
 def _behind(document: dict[str, Any], served: NamingUpstream) -> dict[str, Any]:

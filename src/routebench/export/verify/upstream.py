@@ -50,6 +50,8 @@ def upstream() -> Iterator[NamingUpstream]:
 def _answering(served: NamingUpstream) -> type[BaseHTTPRequestHandler]:
     class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body are written apart: the second would wait 40 ms for the first one's receipt.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))

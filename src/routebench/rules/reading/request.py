@@ -25,10 +25,12 @@ default of guards), or everything. Of every message all that it says is read, ca
 _SYSTEM = ("system", "developer")
 _SPACE = r"[\s\v\x1c-\x1f\x{85}\pZ]"
 # RE2, for `re` tries every line break of a run of them as a beginning, and again at the next one.
-_CODE = re2.compile(
+CODE_PATTERN = (
     rf"(?m)```|^{_SPACE}*(?:def |class |import |from [\pL\pN_]+ import|#include|SELECT |public |function |const |let )"
     rf"|[;{{}}]{_SPACE}*$"
 )
+"""What a line of program code looks like, for RE2."""
+_CODE = re2.compile(CODE_PATTERN)
 _QUESTION_MARKS = ("?", "\uff1f", "\u061f")
 _DIGITS = b"0123456789"
 _ASCII = re.compile(r"[\x00-\x7f]+")
@@ -217,13 +219,17 @@ class _Content:
 
 
 class Features(Mapping[str, Any]):
-    """What conditions read of a request, by name; computed when it is looked at, for most decisions are only used."""
+    """What conditions read of a request, by name; computed when it is looked at, for most decisions are only used.
+
+    Attributes:
+        reading: of the request.
+    """
 
     def __init__(self, reading: Reading) -> None:
-        self._reading = reading
+        self.reading = reading
 
     def __getitem__(self, name: str) -> Any:
-        return _FEATURES[name](self._reading)
+        return _FEATURES[name](self.reading)
 
     def __iter__(self) -> Iterator[str]:
         return iter(_FEATURES)

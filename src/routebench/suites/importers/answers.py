@@ -58,6 +58,10 @@ Raises OutcomesError where a file is not what its format says; it names the file
 """
 
 
+def _itself(path: Path) -> Sequence[Path]:
+    return (path,)
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """A kind of file that can be brought in.
@@ -67,9 +71,11 @@ class Format:
         about: one line for the help.
         read: the reader.
         is_log: whether it holds what production asked, once each: personal data, and one answer a prompt.
+        files: of what a path stands for, for two readings of the same; a folder that is written to is several.
     """
 
     name: str
     about: str
     read: Read
     is_log: bool = False
+    files: Callable[[Path], Sequence[Path]] = _itself

@@ -45,7 +45,7 @@ def from_logs(
 
     Args:
         files: the log.
-        format: litellm-log, langfuse, otel or jsonl.
+        format: litellm-log, langfuse, otel, traces or jsonl.
         n: how many cases the suite should have; conversations are kept whole.
         text: `redacted` takes e-mail addresses, phone numbers, cards and IBANs out; `full` nothing.
         redact: your own function, from text to text, called after that; or its name, `package.module:function`.
@@ -91,7 +91,7 @@ def draw_suite(
     """
     _check_wanted(n, privacy, seed, seal)
     rng = np.random.default_rng(seed)
-    seen = Seen(form, files, tell)
+    seen = Seen(form, [one for path in files for one in form.files(path)], tell)
     pool = pick(seen, n, rng)
     calls = seen.fetch(pool.conversations)
     merged = pool.merge({number: _asked(own) for number, own in calls.items()}, rng)

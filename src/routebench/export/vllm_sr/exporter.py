@@ -1,0 +1,344 @@
+"""The config of vLLM Semantic Router: models, signals, and a decision for every rule under every set of guards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import yaml
+
+from routebench.export.addresses import Address, address_of, not_served
+from routebench.export.capability import Capability
+from routebench.export.loss import Lost, refuse_lost_guards
+from routebench.export.target import Exported, Target
+from routebench.export.tiers import Regions, narrowed, safe_tier, shown_by_models
+from routebench.export.verify.vllm_sr import verify
+from routebench.export.vllm_sr.names import check
+from routebench.export.vllm_sr.places import Place, places_of
+from routebench.export.vllm_sr.reduced import reduced
+from routebench.export.vllm_sr.signals import Node, Signals, literal, plain_name
+from routebench.rules import Guard, Rule, RuleSet
+from routebench.types import Model, Request
+
+MAIN = "vllm-sr.yaml"
+TITLE = "vLLM Semantic Router 0.4"
+VERSION = "v0.3"
+"""Of its config."""
+AUTO = "routebench/auto"
+NOBODY_MAY = "No model may take this request."
+
+_PROVIDERS: Mapping[str, str] = {
+    **{name: name for name in ("anthropic", "deepseek", "gemini", "mistral", "ollama", "openai", "openrouter", "vllm")},
+    "qwen": "dashscope",
+}
+"""Our providers by the ids of its catalogue; every other one is `openai-compatible`."""
+_CAPABILITIES_THERE: Mapping[str, str] = {"tools": "tools", "json_schema": "structured_output", "vision": "vision"}
+_STEP = 10
+_RETRIES = [408, 429, 500, 502, 503, 504, 529]
+
+_CAPABILITIES = (
+    Capability("any_keyword", "full", "`keyword` signals with word boundaries of ASCII, else `structure` patterns"),
+    Capability("all_keywords", "full", "as any_keyword, all of them"),
+    Capability("regex", "full", "`structure` signals: the same syntax (RE2)"),
+    Capability("language", "degraded", "its own detector tells it"),
+    Capability("length", "full", "`structure` signals that count characters and words"),
+    Capability("input_tokens", "degraded", "its own estimate; guards allow for twice the difference"),
+    Capability("digits", "none", "it counts matches, and knows no share of characters"),
+    Capability("has_code", "full", "a `structure` pattern, the same as ours"),
+    Capability("is_question", "full", "a `structure` pattern"),
+    Capability("turns", "full", "a `conversation` signal"),
+    Capability("has_tools", "full", "a `conversation` signal"),
+    Capability("has_images", "full", "a `conversation` signal; other parts that are no text are not seen"),
+    Capability("json_schema", "none", "it does not read what form the answer must have"),
+    Capability("metadata", "degraded", "`metadata` signals of texts; numbers and lists are not compared"),
+    Capability("tag", "none", "it knows no tags; send them as metadata"),
+    Capability("time", "none", "it knows no clock"),
+    Capability("any_all_not", "full", "AND, OR and NOT in a decision's rules"),
+    Capability("in", "degraded", "it reads the last user message; a guard holds for every conversation that has more"),
+    Capability("order", "full", "priorities in the order of the rules"),
+    Capability(
+        "guards", "degraded", "decisions of their own for every set of guards; wider where it cannot read what is asked"
+    ),
+    Capability("complexity", "none", "all that no rule takes goes to the last tier"),
+    Capability("similarity", "none", "all that no rule takes goes to the strongest model"),
+    Capability("learned", "none", "all that no rule takes goes to the strongest model"),
+    Capability("mix", "none", "all of it goes to the part with the strongest model"),
+    Capability(
+        "chain", "degraded", "`modelRefs` in order with `routing.fallback`; which failures go on is its own list"
+    ),
+    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, which is the safest"),
+    Capability(
+        "deployments", "degraded", "models of their own: the heaviest is asked first, the others where it fails"
+    ),
+    Capability("health", "none", "set `providers.models[].reliability` there"),
+    Capability("budget", "none", "nobody tells it what a day may cost"),
+    Capability("sticky", "none", "every turn is decided anew"),
+    Capability("limits", "degraded", "`candidate_requirements` by the model cards"),
+    Capability("few_shot", "none", "the caller's messages are sent as they are"),
+    Capability("explore", "none", "no request tries another model by chance"),
+)
+
+
+def export(
+    ruleset: RuleSet,
+    *,
+    requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated by prompts
+    names: Mapping[str, str] | None = None,
+    allow_lost_guards: bool = False,
+) -> Exported:
+    """Returns the config.
+
+    Args:
+        ruleset: the policy.
+        requests: not needed.
+        names: model name -> the model id that is sent to its provider, where it is not the model's own.
+        allow_lost_guards: guards that cannot be held are left out, and said so.
+
+    Raises:
+        RulesError: a guard would be lost.
+        ConfigError: nobody registered the provider of a model.
+    """
+    written, lost = reduced(ruleset)
+    parts = [*lost, *shown_by_models(ruleset, ruleset.order, TITLE), *_unserved(ruleset)]
+    refuse_lost_guards(parts, TITLE, allow=allow_lost_guards)
+    signals = Signals()
+    decisions = list(_decisions(written, signals))
+    safe = safe_tier(written)
+    places = [place for found in places_of(ruleset).values() for place in found]
+    longest = max(len(one["modelRefs"]) for one in decisions)
+    config = {
+        "version": VERSION,
+        "listeners": [{"name": "http", "address": "127.0.0.1", "port": 8899, "timeout": "300s"}],
+        "providers": {
+            "defaults": {"model": ruleset.order[-1] if safe is None else safe.chain[0]},
+            "models": [_provider_model(ruleset, place, names or {}) for place in places],
+        },
+        "global": {"router": {"auto_model_name": AUTO}},
+        "routing": {
+            "strategy": "priority",
+            **_requirements(ruleset),
+            **_fallback(longest),
+            "modelCards": [_card(place.alias, ruleset.models[place.model]) for place in places],
+            "signals": signals.as_dict(),
+            "decisions": decisions,
+        },
+    }
+    variables = sorted({one for name in ruleset.order for one in _variables(ruleset, name)})
+    return Exported(
+        target="vllm-sr",
+        files={MAIN: yaml.dump(config, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)},
+        lost=tuple(parts),
+        ruleset=written,
+        needs=(
+            *([f"set {', '.join(variables)} where the router runs"] if variables else []),
+            f"let clients ask for {AUTO} alone: a request that names a model passes every decision, guards included",
+        ),
+    )
+
+
+def _decisions(ruleset: RuleSet, signals: Signals) -> Iterator[dict[str, Any]]:
+    """A decision for every rule, and for the default, under every set of guards that may hold, the largest set first.
+
+    A request takes the first that matches, and where some guards hold the first one is of exactly these: a larger set
+    does not match, and the default of this one always does.
+    """
+    whens = {guard.name: signals.tree(guard.when, f"guard_{guard.name}") for guard in ruleset.guards}
+    rules = [(rule, signals.tree(rule.when, rule.name)) for rule in ruleset.rules]
+    # A decision that asks for nothing is taken last, whatever its priority: what always holds is held in every one.
+    always = [guard for guard in ruleset.guards if not _asks(whens[guard.name])]
+    guards = [guard for guard in ruleset.guards if guard not in always]
+    found: list[dict[str, Any]] = []
+    taken: set[str] = set()
+    for size in range(len(guards), -1, -1):
+        for held in combinations(guards, size):
+            asked = [whens[guard.name] for guard in held]
+            under = "".join(f"__{guard.name}" for guard in held)
+            found += _needed(_under(ruleset, rules, [*always, *held], asked, under, taken))
+    for number, decision in enumerate(reversed(found)):
+        decision["priority"] = number * _STEP
+    yield from found
+
+
+def _under(
+    ruleset: RuleSet,
+    rules: Sequence[tuple[Rule, Node]],
+    held: Sequence[Guard],
+    asked: Sequence[Node],
+    under: str,
+    taken: set[str],
+) -> Iterator[dict[str, Any]]:
+    """The decisions where some guards hold; what is `asked` says that they do."""
+    left, regions = frozenset(ruleset.models), None
+    for guard in held:
+        left, regions = narrowed(ruleset, left, regions, guard)
+    for rule, tree in rules:
+        chain = [name for name in rule.route if name in left]
+        if chain:
+            added = [tree] if _asks(tree) else []
+            yield _decision(f"{rule.name}{under}", [*asked, *added], _refs(ruleset, chain, regions), taken)
+            if not added:
+                return
+    chain = [name for name in ruleset.default.route or () if name in left]
+    chain = chain or [name for name in ruleset.order if name in left]
+    if chain:
+        yield _decision(f"default{under}", asked, _refs(ruleset, chain, regions), taken)
+        return
+    # It cannot refuse: the plugin answers in a model's place, and none is asked.
+    plugin = {"type": "fast_response", "configuration": {"message": NOBODY_MAY}}
+    strongest = _refs(ruleset, ruleset.order[-1:], None)[:1]
+    yield {**_decision(f"nobody{under}", asked, strongest, taken), "plugins": [plugin]}
+
+
+def _needed(decisions: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Decisions without those at the end that say what the last one says anyway."""
+    found = list(decisions)
+    while len(found) > 1 and found[-2]["modelRefs"] == found[-1]["modelRefs"] and "plugins" not in found[-1]:
+        del found[-2]
+    return found
+
+
+def _refs(ruleset: RuleSet, chain: Sequence[str], regions: Regions) -> list[dict[str, Any]]:
+    places = places_of(ruleset)
+    return [
+        {"model": place.alias, "use_reasoning": False}
+        for name in chain
+        for place in places[name]
+        if regions is None or place.deployment.region in regions
+    ]
+
+
+def _asks(tree: Node) -> bool:
+    """Whether a tree asks for anything at all."""
+    return "type" in tree or bool(tree["conditions"])
+
+
+def _decision(name: str, conditions: Sequence[Node], refs: list[dict[str, Any]], taken: set[str]) -> dict[str, Any]:
+    plain = plain_name(name)
+    while plain in taken:
+        plain += "_"
+    taken.add(plain)
+    return {
+        "name": plain,
+        "priority": 0,
+        "rules": {"operator": "AND", "conditions": list(conditions)},
+        "modelRefs": refs,
+        "algorithm": {"type": "static"},
+    }
+
+
+def _requirements(ruleset: RuleSet) -> dict[str, Any]:
+    models = ruleset.models.values()
+    asked = {
+        **({"capabilities": "declared"} if any(one.capabilities is not None for one in models) else {}),
+        **({"context": "known_limits"} if any(one.context_window is not None for one in models) else {}),
+    }
+    return {"candidate_requirements": asked} if asked else {}
+
+
+def _fallback(longest: int) -> dict[str, Any]:
+    if longest < 2:
+        return {}
+    policy = {"version": 1, "enabled": True, "max_attempts": longest, "retryable_status_codes": _RETRIES}
+    return {"fallback": policy}
+
+
+def _card(alias: str, model: Model) -> dict[str, Any]:
+    capabilities = [_CAPABILITIES_THERE[one] for one in sorted(model.capabilities or ()) if one in _CAPABILITIES_THERE]
+    said = {
+        "context_window_size": model.context_window,
+        "max_output_tokens": model.max_output,
+        "capabilities": None if model.capabilities is None else capabilities,
+    }
+    return {"name": alias, **{key: value for key, value in said.items() if value is not None}}
+
+
+def _provider_model(ruleset: RuleSet, place: Place, names: Mapping[str, str]) -> dict[str, Any]:
+    model = ruleset.models[place.model]
+    return {
+        "name": place.alias,
+        "provider_model_id": literal(names.get(place.model, model.model)),
+        "api_format": "anthropic" if model.provider == "anthropic" else "openai",
+        **_pricing(model),
+        "backend_refs": [_backend(model, place)],
+    }
+
+
+def _pricing(model: Model) -> dict[str, Any]:
+    price = model.price
+    if price is None or price.input_usd_per_mtok is None or price.output_usd_per_mtok is None:
+        return {}
+    rates = {"prompt_per_1m": price.input_usd_per_mtok, "completion_per_1m": price.output_usd_per_mtok}
+    return {"pricing": {"currency": "USD", **rates}}
+
+
+def _backend(model: Model, place: Place) -> dict[str, Any]:
+    address = address_of(model, place.deployment)
+    return {
+        "name": plain_name(place.alias),
+        "provider": _PROVIDERS.get(model.provider, "openai-compatible"),
+        "base_url": _url(model, address),
+        **({} if address.key_env is None else {"api_key_env": address.key_env}),
+    }
+
+
+def _url(model: Model, address: Address) -> str:
+    if address.url_env is not None:
+        return f"${{{address.url_env}}}"
+    url = literal(address.base_url or "")
+    # Gemini speaks OpenAI's words there, which is all that this router speaks to it.
+    return f"{url}/openai" if model.provider == "gemini" and not url.endswith("/openai") else url
+
+
+def _unserved(ruleset: RuleSet) -> Iterator[Lost]:
+    for name in ruleset.order:
+        model = ruleset.models[name]
+        address = address_of(model, ruleset.deployments_of(name)[0])
+        if address.url_env is not None:
+            yield not_served(model, address)
+
+
+def _variables(ruleset: RuleSet, name: str) -> Iterator[str]:
+    for place in ruleset.deployments_of(name):
+        address = address_of(ruleset.models[name], place)
+        yield from (one for one in (address.key_env, address.url_env) if one is not None)
+
+
+_ONE_LINE = 110
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes what fits on a line on one line; repeats values instead of pointing at them."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper's own interface
+        return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:  # noqa: FBT001
+        node = super().represent_mapping(tag, mapping, flow_style)
+        node.flow_style = node.flow_style or _width(node) <= _ONE_LINE
+        return node
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:  # noqa: FBT001
+        node = super().represent_sequence(tag, sequence, flow_style)
+        scalars = all(isinstance(child, yaml.ScalarNode) for child in node.value)
+        node.flow_style = node.flow_style or (scalars and _width(node) <= _ONE_LINE) or not node.value
+        return node
+
+
+def _width(node: yaml.Node) -> int:
+    if isinstance(node, yaml.MappingNode):
+        return sum(_width(key) + _width(value) + 4 for key, value in node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return sum(_width(child) + 2 for child in node.value) + 2
+    return _ONE_LINE + 1 if "\n" in node.value else len(node.value) + 2
+
+
+VLLM_SR = Target(
+    name="vllm-sr",
+    title=TITLE,
+    capabilities=_CAPABILITIES,
+    export=export,
+    check=check,
+    verify=verify,
+    main=MAIN,
+)

@@ -1,0 +1,148 @@
+"""The policy as far as vLLM Semantic Router can hold it, as a rule set of ours that can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from routebench.export.loss import Lost
+from routebench.export.tiers import narrowed, safest, without_answers
+from routebench.export.vllm_sr.nearest import of_guard, of_rule
+from routebench.rules import Default, Guard, Rule, RuleSet
+
+MOST_GUARDS = 4
+"""Every set of guards that may hold together needs its decisions: two to the power of their number."""
+ANY_GUARD = "any-guard"
+_SERVE = "serve it with `routebench serve`"
+
+
+def reduced(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
+    """Returns the rule set that is written, and what was lost.
+
+    Guards that cannot be held are among the lost as `refused`, and not in the rule set.
+    """
+    plain, lost = without_answers(ruleset)
+    guards, of_guards = _guards(plain)
+    rules, of_rules = _rules(plain)
+    default, of_default = _default(plain)
+    others = list(_others(ruleset))
+    return (
+        replace(
+            plain,
+            guards=guards,
+            rules=rules,
+            default=default,
+            similarity=None,
+            learned=None,
+            complexity=None,
+            sticky="none",
+        ),
+        (*lost, *of_guards, *of_rules, *of_default, *others),
+    )
+
+
+def _guards(ruleset: RuleSet) -> tuple[tuple[Guard, ...], list[Lost]]:
+    kept: list[Guard] = []
+    lost: list[Lost] = []
+    for guard in ruleset.guards:
+        part = f"guard {guard.name}"
+        nearest = of_guard(guard.when)
+        if nearest.always and nearest.notes:
+            lost.append(
+                Lost(part, "refused", f"{'; '.join(nearest.notes)}, and it would hold for every request", _SERVE)
+            )
+            continue
+        if nearest.when is None:
+            # It holds for no request at all.
+            continue
+        if nearest.notes:
+            lost.append(Lost(part, "approximated", "; ".join(nearest.notes), f"write it so, or {_SERVE}"))
+        kept.append(replace(guard, when=nearest.when))
+    if len(kept) > MOST_GUARDS:
+        return _together(ruleset, kept, lost)
+    return tuple(kept), lost
+
+
+def _together(ruleset: RuleSet, kept: Sequence[Guard], lost: list[Lost]) -> tuple[tuple[Guard, ...], list[Lost]]:
+    """One guard for many: where one of them holds, all of them do."""
+    left, regions = frozenset(ruleset.models), None
+    for guard in kept:
+        left, regions = narrowed(ruleset, left, regions, guard)
+    names = ", ".join(guard.name for guard in kept)
+    why = f"more than {MOST_GUARDS} guards need too many decisions"
+    if not left or regions is not None:
+        refused = [
+            Lost(f"guard {guard.name}", "refused", f"{why}, and {names} cannot stand together", _SERVE)
+            for guard in kept
+        ]
+        return (), [*lost, *refused]
+    only = tuple(name for name in ruleset.order if name in left)
+    together = f"{why}: where one of {names} holds, all do, which leaves {', '.join(only)}"
+    lost = [*lost, Lost("guards", "approximated", together, f"write fewer guards, or {_SERVE}")]
+    return (Guard(ANY_GUARD, {"any": [guard.when for guard in kept]}, only=only),), lost
+
+
+def _rules(ruleset: RuleSet) -> tuple[tuple[Rule, ...], list[Lost]]:
+    kept: list[Rule] = []
+    lost: list[Lost] = []
+    for rule in ruleset.rules:
+        nearest = of_rule(rule.when)
+        why = "; ".join(nearest.notes)
+        if nearest.when is None:
+            lost.append(
+                Lost(f"rule {rule.name}", "dropped", why or "it matches nothing", f"write it without that, or {_SERVE}")
+            )
+            continue
+        if nearest.notes:
+            lost.append(Lost(f"rule {rule.name}", "approximated", why, f"write it without that, or {_SERVE}"))
+        kept.append(replace(rule, when=nearest.when))
+    return tuple(kept), lost
+
+
+def _default(ruleset: RuleSet) -> tuple[Default, list[Lost]]:
+    """The chain of all requests that no rule takes, on the safe side where more than a rule would choose it."""
+    strongest = tuple(reversed(ruleset.order))
+    for part, phase in (("similarity", ruleset.similarity), ("learned", ruleset.learned)):
+        if phase is not None:
+            return Default(strongest), [_asks_nobody(part, strongest)]
+    if ruleset.complexity is not None:
+        # The tier of the highest scores.
+        chain = ruleset.complexity.tiers[-1].route
+        return Default(chain), [_asks_nobody("complexity", chain)]
+    chain = safest(ruleset)
+    if ruleset.default.mix is None:
+        return Default(chain), []
+    why = f"its draws are not ours, so that all of it goes to {' > '.join(chain)}, the strongest part"
+    return Default(chain), [Lost("mix", "approximated", why, _SERVE)]
+
+
+def _asks_nobody(part: str, chain: Sequence[str]) -> Lost:
+    why = f"what was learned here has no form there, so that all that no rule takes goes to {' > '.join(chain)}"
+    return Lost(part, "approximated", why, f"tune with --max-rules and no learned phase, or {_SERVE}")
+
+
+def _others(ruleset: RuleSet) -> Iterator[Lost]:
+    if ruleset.sticky == "conversation":
+        yield Lost(
+            "sticky",
+            "dropped",
+            "every turn is decided anew there",
+            f"write `sticky: none` if that is meant, or {_SERVE}",
+        )
+    for name in ruleset.order:
+        model = ruleset.models[name]
+        if model.params:
+            yield Lost(
+                f"model {name}",
+                "dropped",
+                f"its parameters {', '.join(model.params)} are not sent there",
+                "let the caller send them",
+            )
+        if len(ruleset.deployments_of(name)) > 1:
+            yield Lost(
+                f"deployments of {name}",
+                "approximated",
+                "places with other addresses or keys are models of their own there: the heaviest is asked first, and "
+                "the others where it fails",
+                f"put a load balancer before them, or {_SERVE}",
+            )

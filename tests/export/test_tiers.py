@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routebench.export.tiers import ChainTier, left_out, safe_tier, safest, shown_by_models, tiers_of, without_answers
+from routebench.rules import Budget, Default, Deployment, Guard, HealthPolicy, Router, Rule, RuleSet
+from routebench.types import Request
+from tests.conftest import make_model
+
+NAMES = ("small", "mid", "large")
+
+
+def ruleset(**fields: Any) -> RuleSet:
+    models = {name: make_model(name) for name in NAMES}
+    return RuleSet("t", models, fields.pop("default", Default(("small", "large"))), **fields)
+
+
+def names(*tiers: ChainTier) -> list[str]:
+    return [tier.name for tier in tiers]
+
+
+def test_every_route_and_every_model_is_a_tier() -> None:
+    rules = (Rule("long", {"characters": {"gt": 9}}, ("large", "mid")),)
+    assert names(*tiers_of(ruleset(rules=rules))) == [
+        *("small>large", "large>mid", "small", "mid", "large"),
+        "small>mid>large",
+    ]
+
+
+def test_guards_make_tiers_of_what_they_leave() -> None:
+    guards = (
+        Guard("legal", {"any_keyword": ["contract"]}, never=("small",)),
+        Guard("far", {"tag": "eu"}, only=("small", "mid")),
+    )
+    found = names(*tiers_of(ruleset(guards=guards, default=Default(NAMES))))
+    assert {"small>mid>large", "mid>large", "small>mid", "mid"} <= set(found)
+
+
+def test_regions_are_part_of_a_tier() -> None:
+    places = {"mid": (Deployment("mid#1", "mid", region="eu"), Deployment("mid#2", "mid", region="us"))}
+    guards = (Guard("residency", {"tag": "eu"}, regions=("eu",)),)
+    found = names(*tiers_of(ruleset(guards=guards, deployments=places, default=Default(NAMES))))
+    assert "mid@eu" in found
+    assert "large@eu" not in found
+
+
+def test_the_safe_tier_pleases_every_guard() -> None:
+    guards = (Guard("a", {"tag": "a"}, never=("small",)), Guard("b", {"tag": "b"}, only=("small", "mid")))
+    assert safe_tier(ruleset(guards=guards)) == ChainTier(("mid",))
+    assert safe_tier(ruleset()) == ChainTier(("small", "large"))
+
+
+def test_there_may_be_no_safe_tier() -> None:
+    guards = (Guard("a", {"tag": "a"}, only=("small",)), Guard("b", {"tag": "b"}, only=("large",)))
+    assert safe_tier(ruleset(guards=guards)) is None
+
+
+def test_the_strongest_part_of_a_mix_is_the_safest() -> None:
+    mix = Default(mix=((0.7, ("small", "large")), (0.3, ("large", "small"))))
+    assert safest(ruleset(default=mix)) == ("large", "small")
+
+
+def test_a_cascade_begins_at_the_model_that_it_trusts() -> None:
+    checks = {"json": {"json": True}}
+    rules = (Rule("tables", {"any_keyword": ["table"]}, NAMES, "json"),)
+    found, lost = without_answers(ruleset(rules=rules, checks=checks, default=Default(("small", "large"), cascade="json")))
+    assert found.rules[0].route == ("large", "small", "mid")
+    assert found.default == Default(("large", "small"))
+    assert [(one.part, one.how) for one in lost] == [("rule tables", "approximated"), ("default", "approximated")]
+    Router(found)
+
+
+def test_what_depends_on_calls_is_lost_and_said() -> None:
+    told = ruleset(
+        health=HealthPolicy(),
+        budget=Budget(5.0, "cheapest"),
+        explore=0.1,
+        guards=(Guard("spent", {"budget_pace": {"gt": 1}}, only=("small",)),),
+        rules=(Rule("pace", {"any": [{"budget_pace": {"gt": 2}}, {"tag": "x"}]}, ("small",)),),
+    )
+    found, lost = without_answers(told)
+    assert (found.health, found.budget, found.explore) == (None, None, 0.0)
+    assert {one.part: one.how for one in lost} == {
+        "health": "dropped",
+        "budget": "dropped",
+        "explore": "dropped",
+        "guard spent": "refused",
+        "rule pace": "dropped",
+    }
+
+
+def test_models_that_are_left_out_are_never_asked() -> None:
+    found = left_out(ruleset(default=Default(NAMES)), ["small"])
+    assert Router(found).decide(Request(({"role": "user", "content": "hi"},))).chain == ("mid", "large")
+    assert all("small" not in tier.chain for tier in tiers_of(found))
+    assert left_out(found, []) is found
+
+
+def test_messages_of_a_model_are_not_sent() -> None:
+    told = ruleset()
+    told = replace(told, models={**told.models, "mid": replace(told.models["mid"], system="Be brief.")})
+    assert [one.part for one in shown_by_models(told, NAMES, "X")] == ["model mid"]
+
+
+@given(st.lists(st.sets(st.sampled_from(NAMES), min_size=1), max_size=4))
+def test_whatever_guards_hold_a_tier_has_the_first_model(sets: list[set[str]]) -> None:
+    guards = tuple(Guard(f"g{at}", {"tag": f"g{at}"}, only=tuple(one)) for at, one in enumerate(sets))
+    told = ruleset(guards=guards, default=Default(("large", "mid", "small")))
+    known = {tier.chain for tier in tiers_of(told)}
+    for size in range(len(guards) + 1):
+        for held in combinations(range(len(guards)), size):
+            left = set(NAMES).intersection(*(sets[at] for at in held))
+            chain = tuple(name for name in ("large", "mid", "small") if name in left)
+            assert not chain or chain in known
+
+
