@@ -146,33 +146,38 @@ def rate(bench: Bench) -> Figures:
     print(f"\nrequests a second at so many connections{'':<18}" + "".join(f"{n:>9}" for n in CONNECTIONS))
     found: Figures = {}
     for one in bench.contenders:
-        rates, costs, notes = [], [], set()
+        rates, costs, children, notes = [], [], [], set()
         for n in CONNECTIONS:
-            asked, cost_us, bounds = _pressed(bench, one, n)
-            rates.append(asked.n / asked.wall_s)
+            asked, cost_us, child_us, bounds = _pressed(bench, one, n)
+            rates.append(math.nan if asked.wrong else asked.n / asked.wall_s)
             costs.append(cost_us)
+            children.append(child_us)
             notes |= bounds
         if is_ours(one.name):
             notes.add(_asked(max(rates) >= RATE, f"{RATE:.0f}"))
         print(f"  {one.name:<56}" + "".join(f"{value:9,.0f}" for value in rates) + "  " + ", ".join(sorted(notes)))
         if one.pid is not None:
             print(f"  {'    its CPU a request, us':<56}" + "".join(f"{value:9,.0f}" for value in costs))
+        if any(children):
+            print(f"  {'    its children, us':<56}" + "".join(f"{value:9,.0f}" for value in children))
         found[one.name] = {
-            str(n): {"per_s": per_s, "cpu_us": cost_us}
-            for n, per_s, cost_us in zip(CONNECTIONS, rates, costs, strict=True)
+            str(n): {"per_s": per_s, "cpu_us": cost_us, "children_cpu_us": child_us}
+            for n, per_s, cost_us, child_us in zip(CONNECTIONS, rates, costs, children, strict=True)
         }
     return found
 
 
-def _pressed(bench: Bench, one: Contender, connections: int) -> tuple[Asked, float, set[str]]:
-    """Full load for some seconds: what came of it, the contender's CPU microseconds a request, and who was busy."""
+def _pressed(bench: Bench, one: Contender, connections: int) -> tuple[Asked, float, float, set[str]]:
+    """Full load for some seconds: what came of it, CPU microseconds a request, its children's, and who was busy."""
     upstream = bench.upstreams["openai"]
-    before, upstream_before = one.cpu_s(), upstream.cpu_s
+    before, children_before, upstream_before = one.cpu_s(), one.children_cpu_s(), upstream.cpu_s
     asked = bench.ask(one, connections=connections, seconds=bench.effort.seconds)
     cost_us = 1e6 * (one.cpu_s() - before) / max(asked.n, 1)
+    # A child that packs traces may have ended and been replaced meanwhile.
+    child_us = 1e6 * max(0.0, one.children_cpu_s() - children_before) / max(asked.n, 1)
     shares = {"client": asked.cpu_s / asked.wall_s, "upstream": (upstream.cpu_s - upstream_before) / asked.wall_s}
     bound = {f"the {who} was {share:.0%} busy at {connections}" for who, share in shares.items() if share > BUSY}
-    return asked, cost_us, bound if one.pid is not None else set()
+    return asked, cost_us, child_us, bound if one.pid is not None else set()
 
 
 def memory(bench: Bench) -> Figures:
@@ -287,6 +292,13 @@ def _asked(met: bool, bar: str) -> str:  # noqa: FBT001
     return f"asked: {bar}{'' if met else '   NOT MET'}"
 
 
+def without_nan(found: Any) -> Any:
+    """The figures with None for what is unknown, as JSON has it."""
+    if isinstance(found, dict):
+        return {name: without_nan(value) for name, value in found.items()}
+    return None if isinstance(found, float) and math.isnan(found) else found
+
+
 def present(
     stack: ExitStack, ways: Mapping[str, Callable[[], AbstractContextManager[Contender]]]
 ) -> Iterator[Contender]:
@@ -324,7 +336,7 @@ def main() -> None:
             if is_ours(mine.name):
                 found["ours"] = other_ways(bench, mine)
     if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1))
+        asked.json.write_text(json.dumps(without_nan(found), indent=1, allow_nan=False))
 
 
 if __name__ == "__main__":

@@ -48,8 +48,12 @@ class Contender:
     slow: bool = False
 
     def cpu_s(self) -> float:
-        """CPU time of it and of its children so far."""
-        return 0.0 if self.pid is None else sum(cpu_s(one) for one in (self.pid, *descendants(self.pid)))
+        """CPU time of its process so far, all threads."""
+        return 0.0 if self.pid is None else cpu_s(self.pid)
+
+    def children_cpu_s(self) -> float:
+        """CPU time of its children so far."""
+        return 0.0 if self.pid is None else sum(map(cpu_s, descendants(self.pid)))
 
 
 class NotThereError(Exception):

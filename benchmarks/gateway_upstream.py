@@ -47,6 +47,7 @@ class Upstream:
         self.slow_factor = 1.0
         self.requests = self.failed = self.broken = self.whole = 0
         self.left: list[int] = []
+        self.cut: list[int] = []
         self.luck = random.Random(seed)
         self.connections: set[Connection] = set()
         self.saying = lru_cache(maxsize=256)(self._say)
@@ -55,13 +56,14 @@ class Upstream:
         return say(self.wire, model, number, kind, stream=stream)
 
     def seen(self) -> Mapping[str, Any]:
-        """Counts, and the numbers of the requests whose client went away before the end."""
+        """Counts, and the numbers of the requests whose client went away before the end, or that were cut here."""
         return {
             "requests": self.requests,
             "failed": self.failed,
             "broken": self.broken,
             "whole": self.whole,
             "left": self.left,
+            "cut": self.cut,
             "open": len(self.connections),
         }
 
@@ -89,6 +91,8 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Drops the connection as a killed process does."""
+        if self._number is not None:
+            self._upstream.cut.append(self._number)
         self._number = None
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         self._transport.abort()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import http.client
 import itertools
 import json
 import re
@@ -26,7 +27,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from gateway_peers import HERE, free_port, started
 from gateway_upstream import Running, serve
 from processes import cpu_s, descendants, open_files, resident_mb
 from soak_checks import Check, Incident, Sample, Seen, checks
+from soak_load import Row, ask_of, read_stream
 
 FIRST_S, GAP_S = 0.02, 0.005
 FAIL_SHARE, BREAK_SHARE, SLOW_FACTOR, DOWN_S = 0.3, 0.02, 10.0, 10.0
@@ -43,6 +47,8 @@ MODELS: Mapping[str, Sequence[str]] = {"openai": ("a1", "a2"), "anthropic": ("b1
 PRICES = {name: (0.5 + number, 2.0 + number) for number, name in enumerate(itertools.chain(*MODELS.values()))}
 PROBE_S = 0.05
 REFUSED = "refused"
+PARTING, FIRST_PARTING = 10, 10_000_003
+"""Long streams that are under way when the gateway is told to end, and the number of the first."""
 
 
 def rules(name: str, upstreams: Mapping[str, Running]) -> str:
@@ -229,19 +235,46 @@ def soak(seconds: float, rate: float, folder: Path) -> Seen:
         time.sleep(2.0)
         after = sample(process.pid)
         told = metrics_cost_usd(port)
-        ending = time.perf_counter()
-        process.send_signal(signal.SIGTERM)
-        ended_with = process.wait(60)
-        drained_s = time.perf_counter() - ending
+        with ThreadPoolExecutor(PARTING) as pool:
+            parting = [pool.submit(last_words, port, number) for number in range(PARTING)]
+            time.sleep(0.15)
+            ending = time.perf_counter()
+            process.send_signal(signal.SIGTERM)
+            ended_with = process.wait(60)
+            drained_s = time.perf_counter() - ending
+        last = [one.result() for one in parting]
         seen = {wire: one.tell() for wire, one in upstreams.items()}
     rows = pd.read_json(folder / "rows.ndjson", lines=True, dtype={"trace_id": "object"})
     rows["at_s"] += began
     from routebench.traces import read_traces
 
+    parted = pd.DataFrame([asdict(row) for row in last])
     return Seen(
-        rows, read_traces(folder / "traces"), seen, incidents, samples, (before, after), stalls, machine,
+        rows, parted, read_traces(folder / "traces"), seen, incidents, samples, (before, after), stalls, machine,
         json.loads(done.stdout.splitlines()[-1]), told, PRICES, reloads, REFUSED, ended_with, drained_s,
     )  # fmt: skip
+
+
+def last_words(port: int, number: int) -> Row:
+    """Asks for a long stream, which is under way when the gateway is told to end."""
+    ask = ask_of(FIRST_PARTING + 100 * number)
+    row = Row(ask.number, ask.kind, ask.stream, time.time())
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/v1/chat/completions", ask.body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        row.status = answer.status
+        body = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        row.what, row.told = "cut", repr(error)
+        return row
+    finally:
+        connection.close()
+    if row.status == 200:
+        read_stream(ask, row, body)
+    else:
+        row.what, row.told = "failed", body.decode(errors="replace")[:300]
+    return row
 
 
 def metrics_cost_usd(port: int) -> float | None:
@@ -262,6 +295,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=500.0)
     parser.add_argument("--keep", type=Path)
     asked = parser.parse_args()
+    if asked.keep is not None and asked.keep.exists() and any(asked.keep.iterdir()):
+        parser.error(f"{asked.keep} is not empty: traces of two soaks would be taken for those of one")
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

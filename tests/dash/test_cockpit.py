@@ -50,6 +50,14 @@ def test_what_is_given_decides_which_panels_there_are(bench: rb.Bench, answered:
     assert tabs(cockpit(bench, today=answered / TODAY, read_only=True)) == ["Compare", "Today", "Tune", "Run", "Browse"]
 
 
+def test_traces_of_a_gateway_have_a_panel_of_their_own(bench: rb.Bench, tmp_path: Path) -> None:
+    page = cockpit(bench, traces=tmp_path / "traces", read_only=True)
+    assert tabs(page) == ["Compare", "Production", "Tune", "Run", "Browse"]
+    page.show("Production")
+    assert page.result is not None
+    assert "0 traces yet" in page.result.reading
+
+
 def test_the_page_says_what_may_be_done(bench: rb.Bench) -> None:
     assert "nothing is sent, written or exported" in cockpit(bench, read_only=True).reading
     assert "at most $2" in cockpit(bench, cap_usd=2.0).reading

@@ -88,9 +88,7 @@ def test_a_config_that_is_too_long_for_a_header_is_sent_as_its_target() -> None:
 def test_a_variable_that_is_not_set_is_named() -> None:
     exported = PORTKEY.export(support())
     with pytest.raises(InputError, match="EU_KEY is not set"):
-        PortkeyHeaders(
-            Classifier(support()), json.loads(exported.files[PORTKEY.main]), (KEYS | {"EU_KEY": None}).get
-        )
+        PortkeyHeaders(Classifier(support()), json.loads(exported.files[PORTKEY.main]), (KEYS | {"EU_KEY": None}).get)
 
 
 def test_a_key_with_quotes_is_still_json() -> None:
@@ -113,7 +111,7 @@ def test_the_generated_modules_work_as_they_are_written(tmp_path: Path, monkeypa
             (tmp_path / name).write_text(text)
         module = next(name for name in exported.files if name.endswith(".py"))
         found[target.name] = {"__file__": str(tmp_path / module)}
-        exec(compile(exported.files[module], module, "exec"), found[target.name])  # noqa: S102 - ours
+        exec(compile(exported.files[module], module, "exec"), found[target.name])
     headers = found["portkey"]["headers"](says("Hello"))
     assert json.loads(headers["x-portkey-metadata"]) == {TIER: "mid>large"}
     template = found["openrouter"]["template"](says("Is this contract valid?"))
@@ -127,7 +125,9 @@ def test_tiers_of_another_policy_are_refused(tmp_path: Path) -> None:
 
 
 def test_templates_leave_out_models_that_are_unknown_there(tmp_path: Path) -> None:
-    text = SUPPORT.replace("provider: deepseek, model: deepseek-chat, key_env: DEEPSEEK_API_KEY", "provider: vllm, model: x")
+    text = SUPPORT.replace(
+        "provider: deepseek, model: deepseek-chat, key_env: DEEPSEEK_API_KEY", "provider: vllm, model: x"
+    )
     ruleset = RuleSet.parse(text)
     (tmp_path / "rules.yaml").write_text(text)
     exported = OPENROUTER.export(ruleset)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +68,9 @@ def test_the_strongest_part_of_a_mix_is_the_safest() -> None:
 def test_a_cascade_begins_at_the_model_that_it_trusts() -> None:
     checks = {"json": {"json": True}}
     rules = (Rule("tables", {"any_keyword": ["table"]}, NAMES, "json"),)
-    found, lost = without_answers(ruleset(rules=rules, checks=checks, default=Default(("small", "large"), cascade="json")))
+    found, lost = without_answers(
+        ruleset(rules=rules, checks=checks, default=Default(("small", "large"), cascade="json"))
+    )
     assert found.rules[0].route == ("large", "small", "mid")
     assert found.default == Default(("large", "small"))
     assert [(one.part, one.how) for one in lost] == [("rule tables", "approximated"), ("default", "approximated")]
@@ -118,5 +119,3 @@ def test_whatever_guards_hold_a_tier_has_the_first_model(sets: list[set[str]]) -
             left = set(NAMES).intersection(*(sets[at] for at in held))
             chain = tuple(name for name in ("large", "mid", "small") if name in left)
             assert not chain or chain in known
-
-

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -244,3 +245,23 @@ def test_a_long_text_is_shown_by_its_beginning_only() -> None:
     secret = "my diary, page one: " + "x" * 500
     for members in ({"messages": secret}, {"model": [secret]}, {"tools": secret}, {secret: 1}, {"stop": {"a": secret}}):
         assert len(refused(members).message) < 200
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"a":{}},' * 400_000 + b"1", "100000 lists and objects"),
+        (b"1," * 400_000 + b"1", "10000 messages"),
+        (b'{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://' + b"1." * 400_000 + b'"}}]}', "public address"),
+    ],
+    ids=["objects", "messages", "address"],
+)  # fmt: skip
+def test_a_small_body_of_much_work_is_not_worked_on(content: bytes, words: str) -> None:
+    start_s = time.thread_time()
+    assert words in refused(b'{"model": "auto", "messages": [' + content + b"]}").message
+    assert time.thread_time() - start_s < 0.5
+
+
+def test_brackets_of_code_in_a_prompt_are_no_lists() -> None:
+    code = 'if (a[0] == "\\\\") { b["{"] = 1; }\n' * 80_000
+    assert read(messages=[{"role": "user", "content": code}]).request.messages[0]["content"] == code

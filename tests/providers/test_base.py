@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routebench.providers import model_key, prepare
+from routebench.providers import (
+    Call,
+    Done,
+    Event,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    model_key,
+    prepare,
+    stream,
+)
 from routebench.providers.base import render
-from routebench.types import Price, Request
+from routebench.types import Completion, Price, Request, ToolCall
 from tests.conftest import make_model
 
 REQUEST = Request(messages=({"role": "user", "content": "hi"},))
@@ -30,6 +42,38 @@ def test_a_request_wins_over_the_model() -> None:
     assert rendered.messages[0]["content"] == "Mine"
     assert rendered.params == {"max_tokens": 99}
     assert rendered.response_format == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("own", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("asked", ["max_tokens", "max_completion_tokens"])
+def test_a_ceiling_has_two_names_and_the_requests_one_stands(own: str, asked: str) -> None:
+    model = make_model(params={own: 5, "top_p": 1})
+    assert render(model, replace(REQUEST, params={asked: 99})).params == {asked: 99, "top_p": 1}
+    assert render(model, replace(REQUEST, params={"seed": 1})).params == {own: 5, "top_p": 1, "seed": 1}
+
+
+def test_a_provider_that_cannot_stream_gives_a_piece_of_each_kind() -> None:
+    whole = Completion(
+        "ok", text="Hi", reasoning="Hm.", tool_calls=(ToolCall("a", "look", "{}"), ToolCall(None, "leap", ""))
+    )
+
+    class Whole:
+        async def complete(self, _call: Call) -> Completion:
+            return whole
+
+        async def aclose(self) -> None:
+            """Nothing to free."""
+
+    async def once() -> list[Event]:
+        return [event async for event in stream(Whole(), prepare(make_model(), REQUEST))]
+
+    assert asyncio.run(once()) == [
+        ReasoningDelta("Hm."),
+        TextDelta("Hi"),
+        ToolCallDelta(0, "a", "look", "{}"),
+        ToolCallDelta(1, None, "leap", ""),
+        Done(whole),
+    ]
 
 
 def test_the_key_ignores_what_cannot_change_an_answer() -> None:

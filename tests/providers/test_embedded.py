@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from routebench.errors import ConfigError, ProviderError
-from routebench.providers import prepare
+from routebench.providers import Done, Event, TextDelta, prepare, stream
 from routebench.providers.embedded import Embedded, LlamaServer, find_weights
 from routebench.types import Completion, Price, Request
 from tests.conftest import make_model
@@ -51,6 +51,29 @@ def test_the_real_model_answers_with_usage_times_and_cpu() -> None:
     if sys.platform == "linux":
         assert first.cpu_s is not None
         assert first.cpu_s > 0
+
+
+@pytest.mark.embedded
+def test_an_answer_comes_as_it_is_written_and_leaving_early_frees_the_server() -> None:
+    async def once() -> tuple[list[Event], Event, Completion]:
+        provider = Embedded(servers=1)
+        try:
+            call = prepare(MODEL, Request(messages=({"role": "user", "content": "Tell me a story."},)))
+            events = [event async for event in stream(provider, call)]
+            left = provider.stream(call)
+            first = await anext(left)
+            await left.aclose()
+            return events, first, await asyncio.wait_for(provider.complete(call), 60)
+        finally:
+            await provider.aclose()
+
+    (*pieces, last), first, whole = asyncio.run(once())
+    assert len(pieces) > 2
+    assert isinstance(last, Done)
+    assert "".join(piece.text for piece in pieces if isinstance(piece, TextDelta)) == last.completion.text == whole.text
+    assert first == pieces[0]
+    assert (last.completion.cpu_s is not None) is (sys.platform == "linux")
+    assert last.completion.served_model == whole.served_model
 
 
 @pytest.mark.embedded

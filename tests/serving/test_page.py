@@ -65,6 +65,11 @@ def test_mistakes_show_before_a_server_is_started(answered: Path, tmp_path: Path
         Page.of(tmp_path / "none.yaml")
 
 
+def test_a_gateway_need_not_have_begun(answered: Path, tmp_path: Path) -> None:
+    page = Page.of(answered / "bench.yaml", traces=tmp_path / "traces")
+    assert page.traces == str((tmp_path / "traces").resolve())
+
+
 def test_it_names_the_keys_of_its_models(tmp_path: Path) -> None:
     lay_out(tmp_path)
     (tmp_path / "bench.yaml").write_text(KEYED)

@@ -24,7 +24,9 @@ BEGAN = datetime.fromtimestamp(START, UTC)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Ten rows: 0 to 3 in one segment, 4 to 7 in another, 8 and 9 in a journal."""
-    write_parquet(tmp_path / Segment(WRITER, 1, 2).name, [table_of([row(1), row(0, **FULL)]), table_of([row(2), row(3)])])
+    write_parquet(
+        tmp_path / Segment(WRITER, 1, 2).name, [table_of([row(1), row(0, **FULL)]), table_of([row(2), row(3)])]
+    )
     write_parquet(tmp_path / Segment(WRITER, 3, 3).name, [table_of([row(number) for number in (4, 5, 6, 7)])])
     (tmp_path / Segment(WRITER, 4, 4, "ndjson").name).write_bytes(line_of(row(9)) + line_of(row(8)) + b'{"trace_id"')
     return tmp_path
@@ -149,14 +151,14 @@ def test_no_traces_yet_is_a_frame_without_rows(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named(folder: Path) -> None:
     with pytest.raises(InputError, match="nothing: no such file or folder"):
         read_traces(folder / "nothing")
-    with pytest.raises(InputError, match="nothing: cannot be read .No such file"):
+    with pytest.raises(InputError, match=r"nothing: cannot be read .No such file"):
         TraceFolder(folder / "nothing").read()
     with pytest.raises(InputError, match=r"gone\.parquet: no such file"):
         read_traces(folder / "gone.parquet")
     (folder / "log.csv").touch()
     with pytest.raises(InputError, match=r"log\.csv: expected a folder"):
         read_traces(folder / "log.csv")
-    with pytest.raises(InputError, match="no column 'modle' .did you mean 'model'"):
+    with pytest.raises(InputError, match=r"no column 'modle' .did you mean 'model'"):
         read_traces(folder, columns=["modle"])
     spoilt = folder / Segment(WRITER, 3, 3).name
     spoilt.write_bytes(b"PAR1 no more")

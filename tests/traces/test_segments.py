@@ -26,7 +26,8 @@ def test_a_name_tells_all(segment: Segment) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["salt", "spent-1.json", f".{A}.000001.ndjson", f"{A}.000001.unread", "x.parquet", f".{A}.000001.parquet.part"]
+    "name",
+    ["salt", "spent-1.json", f".{A}.000001.ndjson", f"{A}.000001.unread", "x.parquet", f".{A}.000001.parquet.part"],
 )
 def test_other_files_are_none(name: str) -> None:
     assert named(name) is None

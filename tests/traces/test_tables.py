@@ -28,9 +28,17 @@ def test_the_columns_are_those_of_a_trace() -> None:
 
 def test_every_field_comes_back_as_it_was() -> None:
     full = row(**FULL)
-    assert set(FULL) | {"trace_id", "at", "gateway", "rules", "policy", "status", "outcome", "streamed", "latency_s"} == {
-        one.name for one in fields(Trace)
-    }
+    assert set(FULL) | {
+        "trace_id",
+        "at",
+        "gateway",
+        "rules",
+        "policy",
+        "status",
+        "outcome",
+        "streamed",
+        "latency_s",
+    } == {one.name for one in fields(Trace)}
     (told,) = back(full)
     wanted = asdict(full)
     assert json.loads(told.pop("features")) == wanted.pop("features")

@@ -29,12 +29,14 @@ def _export(arguments: argparse.Namespace) -> int:
             raise InputError(f"--store {arguments.store}: name the suite in it with --suite")
         _, outcomes = read_comparable(arguments)
     requests = known_prompts(ruleset, outcomes)
-    exported = target.export(
+    write_form = target.asking if arguments.classifier else target.export
+    if write_form is None:
+        raise InputError(f"--classifier: {target.title} is written in one form alone; leave it out")
+    exported = write_form(
         ruleset,
         requests=requests if outcomes is not None else (),
         names=_pairs(arguments.map),
         allow_lost_guards=arguments.allow_lost_guards,
-        **({"classifier": True} if arguments.classifier else {}),
     )
     unknown = target.check(exported.files)
     if unknown:

@@ -80,9 +80,15 @@ def _page(arguments: argparse.Namespace) -> Iterator[Page]:
     from routebench.serving import Page, demonstration_page
 
     if arguments.config is not None:
-        yield Page.of(arguments.config, rules=arguments.rules, today=arguments.today, cap_usd=arguments.cap_usd)
+        yield Page.of(
+            arguments.config,
+            rules=arguments.rules,
+            today=arguments.today,
+            traces=arguments.traces,
+            cap_usd=arguments.cap_usd,
+        )
         return
-    for name in ("rules", "today", "cap_usd"):
+    for name in ("rules", "today", "traces", "cap_usd"):
         if getattr(arguments, name) is not None:
             raise ConfigError(f"--{name.replace('_', '-')}: say which bench.yaml it belongs to")
     with tempfile.TemporaryDirectory(prefix="routebench-demo-") as folder:
@@ -97,6 +103,7 @@ def add_serving(add: Add) -> None:
     )
     made.add_argument("--rules", type=Path, metavar="rules.yaml", help="its coverage is shown")
     made.add_argument("--today", type=Path, metavar="FILE", help="decisions of the router that runs today (.jsonl)")
+    made.add_argument("--traces", type=Path, metavar="DIR", help="what a gateway writes there is shown while it does")
     made.add_argument("--host", default="127.0.0.1", help="the interface (default this machine only)")
     made.add_argument("--port", type=int, default=8866, help="0 for any that is free (default 8866)")
     made.add_argument("--theme", choices=("light", "dark"), default="light")

@@ -16,6 +16,7 @@ from routebench.dash.browsing import browse
 from routebench.dash.comparing import ComparePanel
 from routebench.dash.grading import grader
 from routebench.dash.parts import ChartView, Numbers, Panel
+from routebench.dash.production import prepared
 from routebench.dash.today import TodayPanel, stand
 from routebench.dash.tuning import tuner
 from routebench.dash.watching import live
@@ -45,6 +46,7 @@ class Cockpit(Panel):
             when left out.
         rules: a rules.yaml: compared, put beside the router of today, and its coverage shown.
         today: decisions of the router that runs today.
+        traces: the folder that a gateway writes its traces to.
         read_only: whether nothing may be sent, written or exported.
         cap_usd: the most that all runs from here may cost together, in US dollars.
         folder: the only one that the page may export into; None where any path will do.
@@ -65,6 +67,7 @@ class Cockpit(Panel):
         strategies: Sequence[str | Strategy] | None = None,
         rules: str | Path | None = None,
         today: str | Path | None = None,
+        traces: str | Path | None = None,
         read_only: bool = False,
         cap_usd: float | None = None,
         folder: str | Path | None = None,
@@ -74,7 +77,7 @@ class Cockpit(Panel):
         self.demo = demo
         self.panels: dict[str, Panel] = {}
         self._makers = _makers(
-            bench, strategies, rules, today, read_only=read_only, cap_usd=cap_usd, folder=folder, demo=demo
+            bench, strategies, rules, today, traces, read_only=read_only, cap_usd=cap_usd, folder=folder, demo=demo
         )
         # One at a time: two that read everything at once take twice as long, and the kernel stays free meanwhile.
         self._making = ThreadPoolExecutor(1, thread_name_prefix="routebench-cockpit")
@@ -172,6 +175,7 @@ class Cockpit(Panel):
 _TOLD = {
     "Compare": "which strategies are better, at what cost, and on which cases",
     "Today": "the router that runs today, beside other rules",
+    "Production": "what a gateway served, beside the evidence",
     "Tune": "thresholds and constraints, on the training half",
     "Run": "what is answered, what is missing, and what it costs",
     "Browse": "the suite: its cases, lengths, near-duplicates and missing cells",
@@ -185,6 +189,7 @@ def cockpit(
     strategies: Sequence[str | Strategy] | None = None,
     rules: str | Path | None = None,
     today: str | Path | None = None,
+    traces: str | Path | None = None,
     read_only: bool = False,
     cap_usd: float | None = None,
     folder: str | Path | None = None,
@@ -197,6 +202,7 @@ def cockpit(
         strategies: what is compared, besides the baselines.
         rules: a rules.yaml: compared, put beside the router of today, and its coverage shown.
         today: decisions of the router that runs today, as `routebench decisions` records them.
+        traces: the folder that a gateway writes its traces to; held against the evidence of `rules`, where it is given.
         read_only: whether nothing may be sent, written or exported.
         cap_usd: the most that all runs from here may cost together, in US dollars.
         folder: the only one that the page may export into; None where any path will do.
@@ -207,6 +213,7 @@ def cockpit(
         strategies=strategies,
         rules=rules,
         today=today,
+        traces=traces,
         read_only=read_only,
         cap_usd=cap_usd,
         folder=folder,
@@ -219,6 +226,7 @@ def _makers(
     strategies: Sequence[str | Strategy] | None,
     rules: str | Path | None,
     today: str | Path | None,
+    traces: str | Path | None,
     *,
     read_only: bool,
     cap_usd: float | None,
@@ -235,6 +243,8 @@ def _makers(
     makers: dict[str, Make] = {"Compare": compared}
     if today is not None:
         makers["Today"] = lambda: partial(TodayPanel, stand(bench, today, rules=rules))
+    if traces is not None:
+        makers["Production"] = lambda: prepared(traces, rules, None if rules is None else bench.outcomes())
     makers["Tune"] = lambda: partial(tuner, bench, read_only=read_only, folder=folder)
     makers["Run"] = lambda: partial(live, bench, read_only=read_only, cap_usd=cap_usd)
     makers["Browse"] = lambda: partial(browse, bench, rules)

@@ -179,8 +179,8 @@ def _value(drift: Drift) -> Iterator[Finding]:
     low, high = one.difference.interval()
     text = (
         f"{one.target} would be {_WORTH[one.verdict]} the rules at work: {signed_points(one.difference.value)} pt "
-        f"[{signed_points(low)}, {signed_points(high)}] over {one.n:,} scored requests, of which it moves {one.n_moved:,}; "
-        f"exploration tried {one.n_matches:,} of these (doubly robust)"
+        f"[{signed_points(low)}, {signed_points(high)}] over {one.n:,} scored requests, of which it moves "
+        f"{one.n_moved:,}; exploration tried {one.n_matches:,} of these (doubly robust)"
     )
     if one.snips is not None:
         word = "agrees" if one.agrees else "does not agree, so trust neither"

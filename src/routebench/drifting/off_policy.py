@@ -108,12 +108,14 @@ class Logged:
     @property
     def moved(self) -> BoolArray:
         """Where the two policies want another model, shape (n,)."""
-        return self.target != self.wanted
+        moved: BoolArray = self.target != self.wanted
+        return moved
 
     @property
     def matches(self) -> BoolArray:
         """Where they do, and what the other policy wants was tried; shape (n,)."""
-        return self.moved & (self.tried == self.target)
+        matches: BoolArray = self.moved & (self.tried == self.target)
+        return matches
 
 
 def doubly_robust(logged: Logged, *, seed: int = 0) -> Studentised | None:

@@ -11,7 +11,7 @@ from routebench.drifting.off_policy import MIN_MATCHES, Logged, OffPolicy, doubl
 from routebench.drifting.served import Served, Words
 from routebench.drifting.shadow import same_first
 from routebench.errors import InputError
-from routebench.evaluate.choices import FloatArray
+from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.suites.importers.frames import frames, numbers, texts
 
 _EVEN = 1.5
@@ -60,8 +60,6 @@ def value_of_shadow(served: Served, scores: pd.DataFrame) -> OffPolicy | None:
     name = next(iter(names.counts()))
     placed = scores.set_index("trace_id").reindex(served.frame["trace_id"].astype(object))
     score = placed["score"].to_numpy(dtype=float)
-    # A request that no model answered is worth nothing, and needs nobody to say so.
-    score = np.where(np.isnan(score) & served.failed & np.isfinite(served.propensity), 0.0, score)
     given = np.isfinite(score) & names.are(name) & served.first.known & served.wanted.known
     drawn = given & np.isfinite(served.propensity) & (served.propensity > 0)
     if not drawn.any():
@@ -88,7 +86,7 @@ def value_of_shadow(served: Served, scores: pd.DataFrame) -> OffPolicy | None:
     return OffPolicy(name, n, moved, matches, difference, self_normalised(logged))
 
 
-def _uneven(served: Served, drawn: FloatArray, chance: FloatArray) -> str | None:
+def _uneven(served: Served, drawn: BoolArray, chance: FloatArray) -> str | None:
     """Why the scores may be those of chosen requests, None where nothing speaks for it."""
     if np.isfinite(chance[drawn]).all():
         return None
@@ -99,8 +97,8 @@ def _uneven(served: Served, drawn: FloatArray, chance: FloatArray) -> str | None
     ]
     if min(shares) <= 0 or max(shares) / min(shares) > _EVEN:
         return (
-            f"{shares[0]:.1%} of the explored requests have a score and {shares[1]:.1%} of the others, so that they were "
-            "chosen, not drawn; give a column `chance`, with which each was drawn to be scored"
+            f"{shares[0]:.1%} of the explored requests have a score and {shares[1]:.1%} of the others, so that they "
+            "were chosen, not drawn; give a column `chance`, with which each was drawn to be scored"
         )
     return None
 
@@ -110,8 +108,9 @@ def _logged(served: Served, score: FloatArray, chance: FloatArray) -> Logged:
     models = list(dict.fromkeys((*served.first.names, *served.wanted.names, *theirs.names)))
     place = {name: number for number, name in enumerate(models)}
 
-    def numbered(words: Words) -> FloatArray:
-        return np.array([*(place[name] for name in words.names), len(models)], dtype=np.intp)[words.by]
+    def numbered(words: Words) -> IntArray:
+        found: IntArray = np.array([*(place[name] for name in words.names), len(models)], dtype=np.intp)[words.by]
+        return found
 
     return Logged(
         tried=numbered(served.first),

@@ -91,6 +91,7 @@ class Target:
         check: names what the target's own schema does not know, one sentence each; empty where all is well.
         verify: runs the product.
         main: name of the main file.
+        asking: writes a form in which the product asks the rule set itself; None where there is no other form.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Target:
     check: Callable[[Mapping[str, str]], tuple[str, ...]]
     verify: Verifying
     main: str
+    asking: Exporting | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from routebench.errors import InputError, nearest
-from routebench.export.litellm import LITELLM
+from routebench.export.litellm.exporter import LITELLM
 from routebench.export.openrouter import OPENROUTER
 from routebench.export.portkey import PORTKEY
 from routebench.export.target import Target

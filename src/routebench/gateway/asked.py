@@ -25,6 +25,9 @@ _MOST_NAME = 256
 _DEEP = 100
 """A document with fewer brackets nests no deeper than anything here can write again."""
 
+_MOST_PARTS = 100_000
+"""An empty object of two bytes takes a hundred times as much memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -82,9 +85,14 @@ def read_chat(body: bytes) -> Asked:
 
 
 def _document(body: bytes) -> dict[str, Any]:
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > _MOST_PARTS and _n_parts(body) > _MOST_PARTS:
+        raise Refusal(
+            400, f"the body has more than {_MOST_PARTS} lists and objects; write it flatter", code="invalid_json"
+        )
     try:
         document = orjson.loads(body)
-        if body.count(b"[") + body.count(b"{") > _DEEP:
+        if brackets > _DEEP:
             orjson.dumps(document)
     except orjson.JSONDecodeError as error:
         told = f"{error.msg[:120]} (line {error.lineno}, column {error.colno})"
@@ -94,6 +102,12 @@ def _document(body: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise Refusal(400, "the body is no JSON object; write {model: …, messages: […]}", code="invalid_json")
     return document
+
+
+def _n_parts(body: bytes) -> int:
+    """How many lists and objects there are, apart from brackets in texts, such as those of code."""
+    bare = b"".join(body.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    return bare.count(b"[") + bare.count(b"{")
 
 
 def _refuse_name(name: str) -> None:

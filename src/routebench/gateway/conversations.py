@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.errors import ConfigError
-from routebench.gateway.refusal import encoded
+from routebench.gateway.encoding import encoded
 from routebench.types import Completion, Message
 
 _MOST = 100_000

@@ -24,6 +24,7 @@ _PASSING: frozenset[ErrorKind] = frozenset(
 )
 """Kinds of failure after which the same request may fare well a moment later."""
 _FIRST_WAIT_S = 0.1
+_GRACE_S = 0.5
 _MOST_WAIT_S = 5.0
 
 
@@ -202,7 +203,13 @@ class Course:
             yield Done(failed("bad_request", str(error), billed_cost_usd=0.0))
             return
         if not live:
-            yield Done(await place.provider.complete(call))
+            try:
+                # A provider keeps the time itself; one that does not must not hold up the chain.
+                async with asyncio.timeout(timeout_s + _GRACE_S):
+                    completion = await place.provider.complete(call)
+            except TimeoutError:
+                completion = failed("timeout", f"no answer within {timeout_s:g} s")
+            yield Done(completion)
             return
         async with aclosing(_closable(stream(place.provider, call))) as events:
             first_s = min(self.limits.first_token_timeout_s, timeout_s)
@@ -255,13 +262,15 @@ class Course:
         if chain == decision.chain:
             return decision
         if not chain:
-            # The rule names none of the client's: then what guards and limits allow, weakest first.
+            # The rule names none of the client's: then what guards and limits allow, weakest first. A model that the
+            # client names itself is never replaced.
             tried = {one.model for one in decision.tried}
-            chain = tuple([name for name in decision.eligible if self.client.may(name) and name not in tried])
+            others = decision.eligible if self.asked.model is None else ()
+            chain = tuple([name for name in others if self.client.may(name) and name not in tried])
             if not chain and not tried:
                 raise Refusal(
                     403,
-                    f"this gateway key may use none of {', '.join(decision.eligible)}, which may answer this request; "
+                    f"this gateway key may use none of {', '.join(decision.chain)}, which would answer this request; "
                     "ask whoever runs the gateway for a key that may",
                     kind="permission_error",
                     code="model_not_allowed",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,7 +73,7 @@ class Fitness:
                 f"messages: model {self._model.name!r} takes images as data:image/…;base64,… only", "messages"
             )
         if not self._lacks.isdisjoint(rendered.params):
-            rendered = self._without(rendered, self._lacks)
+            rendered = _without(rendered, self._lacks)
         while True:
             try:
                 self._check(self._model, rendered)
@@ -84,17 +83,18 @@ class Fitness:
                     raise UnfitError(error.told, name) from None
                 # Finding that out takes longer than all the rest of a request.
                 self._lacks.add(name)
-                rendered = self._without(rendered, {name})
+                rendered = _without(rendered, {name})
             except ConfigError as error:
                 raise UnfitError(str(error)) from None
             else:
                 return rendered
 
-    def _without(self, request: Request, names: set[str]) -> Request:
-        params = {
-            name: value for name, value in request.params.items() if not (name in names and _is_needless(name, value))
-        }
-        return replace(request, params=params)
+
+def _without(request: Request, names: Collection[str]) -> Request:
+    params = {
+        name: value for name, value in request.params.items() if not (name in names and _is_needless(name, value))
+    }
+    return Request(request.messages, request.tools, request.response_format, params, request.metadata, request.tags)
 
 
 def _is_needless(name: str, value: Any) -> bool:

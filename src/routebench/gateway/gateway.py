@@ -32,9 +32,10 @@ from routebench.gateway.protocol import protocol_of
 from routebench.gateway.serving import Serving, shadow_router
 from routebench.gateway.settings import GatewayConfig, load_settings
 from routebench.gateway.spent import Spent, spent_path
-from routebench.redact import Privacy
+from routebench.redact import Privacy, Secrets
 from routebench.rules import RuleSet
-from routebench.traces.row import Trace
+from routebench.rules.file.writing import plain
+from routebench.traces.row import TEXTS, Trace
 from routebench.traces.writer import TraceWriter
 
 _log = logging.getLogger("routebench.gateway")
@@ -103,6 +104,7 @@ class Gateway:
         self._config.check_models(self._policy.ruleset.order)
         check_listening(host, self._config)
         self._shadow = self._shadowed(self._config)
+        self._protocol = protocol_of(self._config.limits)
         self._socket = _listening(host, port)
 
     @property
@@ -114,8 +116,7 @@ class Gateway:
     @property
     def ruleset(self) -> RuleSet:
         """What decides now."""
-        serving = self._app.serving
-        return (self._policy if serving is None else serving.policy).ruleset
+        return self._policy_now.ruleset
 
     @property
     def config(self) -> GatewayConfig:
@@ -170,6 +171,15 @@ class Gateway:
     ) -> None:
         self.stop()
 
+    @property
+    def _policy_now(self) -> Policy:
+        serving = self._app.serving
+        return self._policy if serving is None else serving.policy
+
+    def _provider_of(self, model: str) -> str | None:
+        known = self.ruleset.models.get(model)
+        return None if known is None else known.provider
+
     def _on_thread(self) -> None:
         try:
             _quick_loop().run(self._serve(lambda: None, signals=False))
@@ -185,7 +195,7 @@ class Gateway:
         server = self._server = _Server(
             uvicorn.Config(
                 self._app,
-                http=protocol_of(serving.limits),
+                http=self._protocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -227,13 +237,15 @@ class Gateway:
         policy.serve_on(asyncio.get_running_loop())
         folder = config.traces.folder
         salt = salt_of(folder, secrets.token_bytes(16))
-        writer = TraceWriter(folder, keep_days=config.traces.keep_days)
+        texts = config.traces.privacy.text != "none"
+        prepare = _prepared(config.traces.privacy, lambda: self._policy_now.secrets)
+        writer = TraceWriter(folder, keep_days=config.traces.keep_days, prepare=prepare)
         writer.start()
         spans = None
         if config.traces.otel:
             from routebench.traces.spans import Spans
 
-            spans = Spans()
+            spans = Spans(provider_of=self._provider_of, texts=texts, prepare=prepare)
         host, port = self._socket.getsockname()[:2]
         self._spent = Spent(spent_path(folder, host, port))
         if policy.router.ledger is not None:
@@ -249,7 +261,7 @@ class Gateway:
             conversations=Conversations(salt),
             metrics=Metrics(),
             shadow=self._shadow,
-            keeps_texts=config.traces.privacy.text != "none",
+            keeps_texts=texts,
             writer=writer,
             spans=spans,
         )
@@ -288,9 +300,9 @@ class Gateway:
             self._spent.keep("rules", policy.router.ledger)
         serving.clients.change(config.keys)
         serving.policy, serving.shadow = policy, shadow
-        # Limits of connections hold for those that are opened from now on; where traces go stays as it was.
+        # Where traces go stays as it was.
         self._config = replace(config, traces=self._config.traces)
-        serving.limits = config.limits
+        serving.limits = self._protocol.limits = config.limits
         serving.seats.limit = config.limits.max_concurrency
         serving.metrics.reloaded(ok=True)
         _log.info("reloaded: %s, policy %s", policy.ruleset.name, policy.digest)
@@ -298,8 +310,8 @@ class Gateway:
 
     def _again(self) -> tuple[GatewayConfig, Policy, Any]:
         config, policy = self._settings(), self._loaded()
+        # Where the last key was taken out nobody is let in any more, wherever the gateway listens.
         config.check_models(policy.ruleset.order)
-        check_listening(self._host, config)
         return config, policy, self._shadowed(config)
 
     def _settings(self) -> GatewayConfig:
@@ -377,19 +389,23 @@ def _quick_loop() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-def _prepared(privacy: Privacy, policy: Policy) -> Callable[[Trace], Trace]:
-    """Returns what makes a row of a trace: providers' keys and, where texts are kept, personal data taken out."""
+def _prepared(privacy: Privacy, secrets_now: Callable[[], Secrets]) -> Callable[[Trace], Trace]:
+    """Returns what makes a row of a trace: providers' keys and, where texts are kept, personal data taken out.
+
+    It is called on the threads that put rows away, never on the event loop.
+    """
+
+    def kept(value: Any) -> Any:
+        return secrets_now().clean_all(privacy.of_value(plain(value)))
 
     def prepare(trace: Trace) -> Trace:
-        error = trace.error and privacy.of_text(policy.secrets.clean(trace.error))
+        error = None if trace.error is None else kept_error(trace.error)
         if trace.messages is None and trace.answer is None:
             return trace if trace.error is None else replace(trace, error=error)
-        clean = policy.secrets.clean_all
-        return replace(
-            trace,
-            error=error,
-            messages=clean(privacy.of_value([dict(message) for message in trace.messages or ()])),
-            answer=clean(privacy.of_text(trace.answer)),
-        )
+        return replace(trace, error=error, **{name: kept(getattr(trace, name)) for name in TEXTS})
+
+    def kept_error(error: str) -> str:
+        # It is the gateway's own sentence or a provider's; one of the latter may quote the prompt.
+        return secrets_now().clean(privacy.redactor.clean(error))
 
     return prepare

@@ -12,6 +12,7 @@ Check = Callable[[Any], str | None]
 """Says what a value must be, where it is not that."""
 
 _MOST_STOPS = 16
+_MOST_BIASES = 2048
 _LARGEST = 2**53
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _REMOTE = "where a request goes, and with which key, is the gateway's to say; leave it out"
@@ -64,10 +65,11 @@ def _stop(value: Any) -> str | None:
 
 
 def _bias(value: Any) -> str | None:
-    good = isinstance(value, dict) and all(
+    good = isinstance(value, dict) and len(value) <= _MOST_BIASES
+    good = good and all(
         isinstance(one, (int, float)) and not isinstance(one, bool) and -100 <= one <= 100 for one in value.values()
     )
-    return None if good else "an object of token ids, each with a number from -100 to 100"
+    return None if good else f"an object of at most {_MOST_BIASES} token ids, each with a number from -100 to 100"
 
 
 def _texts_only(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from routebench.gateway.refusal import wrong
 
 KINDS = ("text", "refusal", "image_url", "input_audio", "file")
 """Types of content parts; each holds what it says under a key of the same name."""
+_MOST_URL = 4096
 _HOME = (".local", ".internal", ".localhost", ".lan", ".home.arpa")
 _DATA = "an image as data:image/png;base64,…, or its public address with https://"
 
@@ -48,7 +49,7 @@ def _check_image(place: str, said: Mapping[str, Any]) -> None:
         head, comma, _ = url[5:512].partition(",")
         if not comma or not head.startswith("image/") or not head.endswith(";base64"):
             wrong(place, _DATA)
-    elif not _is_public(url):
+    elif len(url) > _MOST_URL or not _is_public(url):
         # The gateway fetches nothing, but a model's server may, and it sees addresses that the client does not.
         wrong(place, _DATA, url)
 

@@ -16,6 +16,9 @@ _MAX_PIPELINED = 16
 _GRACE_S = 5.0
 """A body that is late is the application's to refuse; so much later the connection is cut, whoever still waits."""
 
+_FRAMING = 8
+"""Bytes around each byte of a body: chunks of one byte have five. What is beyond is trailers, which nobody reads."""
+
 _IDLE, _HEAD, _BODY = range(3)
 _VERSIONS = ("1.0", "1.1")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
@@ -43,6 +46,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._completed = False
         self._head_bytes = 0
         self._is_long = False
+        self._late_bytes = 0
+        self._body_bytes = 0
         self._refusal: Refusal | None = None
         self._running: RequestResponseCycle | None = None
 
@@ -79,13 +84,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._completed = False
+        if self._phase == _BODY:
+            self._late_bytes += len(data)
         self._is_long = self._head_bytes + len(data) > self.limits.max_header_bytes
         super().data_received(self._without_upgrade(data) if self._phase == _IDLE and b"pgrade" in data else data)
         phase = self._phase
         if phase == _IDLE and self._completed:
             self._wait_no_more()
         elif phase == _BODY:
-            self._wait_for(_BODY, self.limits.body_timeout_s + _GRACE_S)
+            if self._late_bytes > self.limits.max_header_bytes + (1 + _FRAMING) * self._body_bytes:
+                self._refuse(self._flood())
+            else:
+                self._wait_for(_BODY, self.limits.body_timeout_s + _GRACE_S)
         else:
             # What comes between requests, such as empty lines, is a head that is not whole either.
             self._head_bytes += 0 if self._completed else len(data)
@@ -102,7 +112,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Hands a request to the application, unless its head is too long or too many wait before it."""
         self._phase = _BODY
-        self._head_bytes = 0
+        self._head_bytes = self._late_bytes = self._body_bytes = 0
         if self._is_long:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > self.limits.max_header_bytes:
@@ -118,6 +128,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
             raise _RefusedError
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Hands on a piece of a body."""
+        self._body_bytes += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Notes the last byte of a request."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from routebench.gateway.course import Course
 from routebench.traces.row import Attempt
+from routebench.types import Completion, Request
 
 
 def about(course: Course, trace_id: str) -> dict[str, Any]:
@@ -16,7 +17,16 @@ def about(course: Course, trace_id: str) -> dict[str, Any]:
     if decision is not None:
         told |= {"rule": decision.rule, "chain": decision.chain, "explored": decision.explored}
     if place is not None and accepted is not None:
-        told |= {"model": place.model.name, "deployment": place.name, "served_model": accepted.served_model}
+        usage = accepted.usage
+        told |= {
+            "model": place.model.name,
+            "deployment": place.name,
+            "served_model": accepted.served_model,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+        }
+        if accepted.finish_reason == "other":
+            told["raw_finish_reason"] = accepted.raw_finish_reason
     told |= {"cost_usd": total_usd(costs(course)), "attempts": [_attempt(one) for one in course.attempts]}
     if decision is not None and decision.cascade is not None:
         told["cascade"] = {"check": decision.cascade, "escalated": escalated(course), "wait_s": course.cascade_wait_s}
@@ -105,6 +115,21 @@ def trace_facts(course: Course) -> dict[str, Any]:
             "reasoning_tokens": usage.reasoning_tokens,
         }
     return facts
+
+
+def texts(request: Request, answer: Completion | None) -> dict[str, Any]:
+    """Returns what a trace keeps of texts, where it keeps any."""
+    told: dict[str, Any] = {
+        "messages": request.messages,
+        "request": {"tools": request.tools, "response_format": request.response_format, "params": request.params},
+    }
+    if answer is not None:
+        calls = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in answer.tool_calls
+        ]
+        told |= {"answer": answer.text, "tool_calls": calls or None}
+    return told
 
 
 def _attempt(one: Attempt) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from routebench.gateway.conversations import Opening
 from routebench.gateway.course import Course
 from routebench.gateway.refusal import Refusal, error_body, refusal_of
 from routebench.gateway.serving import Serving
-from routebench.gateway.telling import about, cost_header, costs, headers, trace_facts
+from routebench.gateway.telling import about, cost_header, costs, headers, texts, trace_facts
 from routebench.gateway.whole import whole_answer
 from routebench.providers import Done, Event
 from routebench.traces.row import Outcome, Trace
@@ -62,7 +62,7 @@ class Visit:
     _opening: Opening | None = None
     _status: int = 0
     _outcome: Outcome = "refused"
-    _error: tuple[str, str] | None = None
+    _error: tuple[str, str | None] | None = None
     _answer: Completion | None = None
     _ttft_s: float | None = None
 
@@ -163,7 +163,7 @@ class Visit:
             completion = event.completion
             if completion.status == "error":
                 self._outcome = "broken"
-                self._error = (completion.error_kind or "server", completion.error or "")
+                self._error = self._told(completion)
                 refusal = refusal_of(completion)
                 last = chunks.broken(completion.error_kind or "server", refusal.message)
             else:
@@ -189,13 +189,19 @@ class Visit:
         """Every model failed."""
         self._outcome = "failed"
         refusal = refusal_of(completion)
-        self._error = (completion.error_kind or "server", completion.error or "")
+        self._error = self._told(completion)
         body = error_body(refusal, self.trace_id, about(course, self.trace_id))
         told = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
         await self._respond(refusal.status, body, [_JSON, *told, *headers(course, self.trace_id)])
 
+    def _told(self, completion: Completion) -> tuple[str, str | None]:
+        """A provider's own sentence may quote the prompt: it is kept where texts are."""
+        return completion.error_kind or "server", completion.error if self.serving.keeps_texts else None
+
     async def _refuse(self, refusal: Refusal) -> None:
-        self._error = (refusal.code or refusal.kind, refusal.message)
+        # What is wrong with a part of the body is shown with a few of its characters.
+        quotes = refusal.param is not None and not self.serving.keeps_texts
+        self._error = (refusal.code or refusal.kind, refusal.param if quotes else refusal.message)
         if self._status:
             # The answer has begun: there is no other status to give.
             return
@@ -221,7 +227,6 @@ class Visit:
         if course is not None:
             facts |= trace_facts(course)
         if asked is not None:
-            messages = asked.request.messages
             facts |= {
                 "asked": asked.model,
                 "tags": asked.request.tags,
@@ -229,7 +234,7 @@ class Visit:
                 **serving.shadow_of(asked, None if course is None else course.previous),
             }
             if serving.keeps_texts:
-                facts |= {"messages": messages, "answer": None if self._answer is None else self._answer.text}
+                facts |= texts(asked.request, self._answer)
         kind, error = self._error or (None, None)
         trace = Trace(
             trace_id=self.trace_id,

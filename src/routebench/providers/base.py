@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
-from routebench.providers.events import Done, Event, TextDelta
+from routebench.providers.events import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta
 from routebench.types import Completion, ErrorKind, Message, Model, Request
 
 OWN_PARAMS = frozenset({"stream"})
@@ -58,14 +58,18 @@ class Streaming(Protocol):
 
 
 async def stream(provider: Provider, call: Call) -> AsyncIterator[Event]:
-    """Yields the events of one attempt; a provider that cannot stream gives its text in one piece."""
+    """Yields the events of one attempt; a provider that cannot stream gives its answer in one piece of each kind."""
     if isinstance(provider, Streaming):
         async for event in provider.stream(call):
             yield event
         return
     completion = await provider.complete(call)
+    if completion.reasoning:
+        yield ReasoningDelta(completion.reasoning)
     if completion.text:
-        yield TextDelta(completion.text)
+        yield TextDelta(completion.text, completion.logprobs)
+    for index, tool in enumerate(completion.tool_calls):
+        yield ToolCallDelta(index, tool.id, tool.name, tool.arguments)
     yield Done(completion)
 
 

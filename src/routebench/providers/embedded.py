@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 from routebench.errors import ConfigError, MissingDependencyError, ProviderError, nearest
 from routebench.providers.base import Call
+from routebench.providers.events import Done, Event
 from routebench.providers.http import HttpProvider
 from routebench.providers.openai import Dialect, OpenAIChat
 from routebench.providers.transport import open_transport
@@ -137,18 +139,25 @@ class Embedded:
 
     async def complete(self, call: Call) -> Completion:
         """Answers on a server of the pool; waiting for a free one is not part of the latency."""
-        weights = find_weights(call.model.model)
-        pool = await self._pool(weights)
-        server = await pool.get()
-        try:
+        async with self._free_server(call) as server:
             before = server.cpu_s()
-            local = replace(call, model=replace(call.model, base_url=server.url, key_env=None))
-            completion = await self._chat.complete(local)
-            after = server.cpu_s()
-        finally:
-            pool.put_nowait(server)
-        cpu_s = None if before is None or after is None else after - before
-        return replace(completion, cpu_s=cpu_s, served_model=weights.name)
+            completion = await self._chat.complete(_at(server, call))
+            return _stamped(completion, server, before)
+
+    async def stream(self, call: Call) -> AsyncGenerator[Event]:
+        """Answers as `complete` does, piece by piece."""
+        completion: Completion | None = None
+        async with self._free_server(call) as server:
+            before = server.cpu_s()
+            async with contextlib.aclosing(self._chat.stream(_at(server, call))) as events:
+                async for event in events:
+                    if isinstance(event, Done):
+                        completion = _stamped(event.completion, server, before)
+                    else:
+                        yield event
+        # Whoever looks no further than this one does not keep the server.
+        if completion is not None:
+            yield Done(completion)
 
     async def aclose(self) -> None:
         """Stops every server."""
@@ -157,6 +166,15 @@ class Embedded:
             await asyncio.to_thread(server.stop)
         self._started.clear()
         self._pools.clear()
+
+    @contextlib.asynccontextmanager
+    async def _free_server(self, call: Call) -> AsyncIterator[LlamaServer]:
+        pool = await self._pool(find_weights(call.model.model))
+        server = await pool.get()
+        try:
+            yield server
+        finally:
+            pool.put_nowait(server)
 
     async def _pool(self, weights: Path) -> asyncio.Queue[LlamaServer]:
         async with self._lock:
@@ -169,3 +187,15 @@ class Embedded:
                     pool.put_nowait(server)
                 self._pools[weights] = pool
         return self._pools[weights]
+
+
+def _at(server: LlamaServer, call: Call) -> Call:
+    """The call, sent to that server."""
+    return replace(call, model=replace(call.model, base_url=server.url, key_env=None))
+
+
+def _stamped(completion: Completion, server: LlamaServer, before: float | None) -> Completion:
+    """The answer with the CPU seconds that the server has used for it."""
+    after = server.cpu_s()
+    cpu_s = None if before is None or after is None else after - before
+    return replace(completion, cpu_s=cpu_s, served_model=server.weights.name)

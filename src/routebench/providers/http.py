@@ -6,7 +6,7 @@ import abc
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ class HttpProvider:
         """Sends one attempt and returns its answer or its typed error."""
         return await self._send(call, _ignore)
 
-    async def stream(self, call: Call) -> AsyncIterator[Event]:
+    async def stream(self, call: Call) -> AsyncGenerator[Event]:
         """Sends one attempt; yields its pieces as they come, and the whole Completion last.
 
         Leaving the iteration early ends the exchange.

@@ -30,6 +30,7 @@ class Page:
         config: the bench.yaml.
         rules: a rules.yaml whose coverage the suite browser shows.
         today: decisions of the router that runs today.
+        traces: the folder that a gateway writes its traces to.
         recorded: a recording that answers in place of every provider.
         cap_usd: the most that all runs may cost together, in US dollars; None where nothing is sent.
         demo: whether it is marked DEMO: its answers were recorded.
@@ -38,13 +39,20 @@ class Page:
     config: str
     rules: str | None = None
     today: str | None = None
+    traces: str | None = None
     recorded: str | None = None
     cap_usd: float | None = None
     demo: bool = False
 
     @classmethod
     def of(
-        cls, config: Path, *, rules: Path | None = None, today: Path | None = None, cap_usd: float | None = None
+        cls,
+        config: Path,
+        *,
+        rules: Path | None = None,
+        today: Path | None = None,
+        traces: Path | None = None,
+        cap_usd: float | None = None,
     ) -> Page:
         """Looks at the files before a server is started, so that a mistake shows at once.
 
@@ -65,6 +73,8 @@ class Page:
             str(config.resolve()),
             rules=None if rules is None else str(rules.resolve()),
             today=None if today is None else str(today.resolve()),
+            # Which need not be there yet.
+            traces=None if traces is None else str(traces.resolve()),
             cap_usd=cap_usd,
         )
 
@@ -154,6 +164,7 @@ def open_page(settings: str) -> Any:
             bench,
             rules=page.rules,
             today=page.today,
+            traces=page.traces,
             read_only=page.read_only,
             cap_usd=page.cap_usd,
             folder=None if page.read_only else Path(page.config).parent,

@@ -47,8 +47,9 @@ def framed(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFram
     """Returns a table as a frame, one row a request.
 
     Times are `datetime64[us, UTC]`, amounts and counts floats with NaN while unknown, flags that may be unknown True,
-    False or None, lists of names tuples, `attempts` tuples of dictionaries, `features` and `messages` JSON. `first` is the model that came first, `shifted` whether
-    health put it before the one that was `wanted`.
+    False or None, lists of names tuples, `attempts` tuples of dictionaries, `features`, `messages`, `tool_calls` and
+    `request` JSON. `first` is the model that came first, `shifted` whether health put it before the one that was
+    `wanted`.
 
     Args:
         table: with the columns that `needed` tells.

@@ -11,6 +11,8 @@ from typing import Self
 
 from routebench.traces.segments import JOURNAL, Segment
 
+_CHANGING = ".changing"
+
 
 class OpenJournal:
     """A journal that is being written; as long as it is, no other process takes it for one that was left.
@@ -100,6 +102,19 @@ def is_open(path: Path) -> bool:
     """Whether a process writes a journal."""
     with left(path) as data:
         return data is None and path.exists()
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Waits until no other process changes the files of a folder that are whole, and holds them meanwhile."""
+    import fcntl
+
+    file = os.open(folder / _CHANGING, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _is(path: Path, file: int) -> bool:

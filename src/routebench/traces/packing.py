@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routebench.errors import InputError
-from routebench.traces.journal import is_open, left
+from routebench.traces.journal import changing, is_open, left
 from routebench.traces.parquet import HALF_MADE, give_back, parquet_table, times_of, use_little, write_parquet
 from routebench.traces.segments import JOURNAL, PARQUET, Segment, listed, named, standing
 from routebench.traces.tables import read_journal
@@ -47,19 +47,20 @@ class Packing:
 
     def pack_all(self) -> None:
         """Makes Parquet of every journal that nobody writes, and removes what other files stand for."""
-        segments = listed(self._folder)
-        kept = set(standing(segments))
-        for one in segments:
-            if one not in kept:
-                # Of a process that was killed between making a file and removing what it stands for.
-                self._path(one).unlink(missing_ok=True)
-            elif one.kind == JOURNAL:
-                with _telling(self._path(one)):
-                    self._pack(one)
+        with changing(self._folder):
+            segments = listed(self._folder)
+            kept = set(standing(segments))
+            for one in segments:
+                if one not in kept:
+                    # Of a process that was killed between making a file and removing what it stands for.
+                    self._path(one).unlink(missing_ok=True)
+                elif one.kind == JOURNAL:
+                    with _telling(self._path(one)):
+                        self._pack(one)
 
     def merge(self, *, of_all_ages: bool = False) -> None:
         """Puts segments of its writer together; at the end, those of all ages."""
-        with _telling(self._folder):
+        with _telling(self._folder), changing(self._folder):
             while run := mergeable(self._sizes(), of_all_ages=of_all_ages):
                 merged = Segment(self._writer, run[0].first, run[-1].last)
                 write_parquet(self._path(merged), (parquet_table(self._path(one)) for one in run))
@@ -74,6 +75,10 @@ class Packing:
         if self._keep_days is None:
             return
         before = now - timedelta(days=self._keep_days)
+        with changing(self._folder):
+            self._delete(before)
+
+    def _delete(self, before: datetime) -> None:
         for one in standing(listed(self._folder)):
             with _telling(self._path(one)):
                 if one.kind == PARQUET and times_of(self._path(one))[1] < before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from routebench.traces.row import TEXTS, Trace
 
@@ -22,4 +23,5 @@ def prepared(trace: Trace, prepare: Prepare | None) -> Trace:
         return prepare(trace)
     except Exception as error:  # noqa: BLE001 - whatever a function of the user's does, no text gets past it
         _LOG.error("traces: row %s is kept without its texts: %s", trace.trace_id, error)
-        return replace(trace, error=None, **dict.fromkeys(TEXTS))
+        texts: dict[str, Any] = dict.fromkeys(TEXTS)
+        return replace(trace, error=None, **texts)

@@ -162,10 +162,17 @@ def each_table(path: Path) -> Iterator[pa.Table]:
 
 
 def whole_files(path: Path) -> list[Path]:
-    """Returns the Parquet files of a folder, for who reads them more than once; a file stands for itself."""
+    """Returns the Parquet files of a folder, for who reads them more than once; a file stands for itself.
+
+    Raises:
+        InputError: there is none.
+    """
     if not path.is_dir():
         return [path]
-    return [path / one.name for one in TraceFolder(path).standing() if one.kind == PARQUET]
+    found = [path / one.name for one in TraceFolder(path).standing() if one.kind == PARQUET]
+    if not found:
+        raise InputError(f"traces {path}: holds no Parquet file yet; wait some seconds, or end the gateway")
+    return found
 
 
 def _table(source: Source, columns: Sequence[str], since: datetime | None, until: datetime | None) -> pa.Table:

@@ -22,7 +22,7 @@ from routebench.errors import InputError
 from routebench.rules import RuleSet
 from routebench.traces import Trace, TraceWriter
 from tests.dash.production.test_state import trace
-from tests.dash.production.traffic import traffic
+from tests.dash.production.traffic import traces, traffic
 
 RULES = """\
 schema: routebench/rules/v1
@@ -76,6 +76,19 @@ def show(panel: ProductionPanel, title: str) -> None:
 def test_the_made_traces_have_the_columns_of_real_ones() -> None:
     assert list(traffic(3).columns) == [one.name for one in fields(Trace)]
     assert Served.of(traffic(3)).n == 3
+
+
+def test_written_and_read_again_they_look_the_same(tmp_path: Path) -> None:
+    frame = traffic(120)
+    writer = TraceWriter(tmp_path)
+    writer.start()
+    for one in traces(frame):
+        writer.put(one)
+    writer.close()
+    read, made = (ProductionPanel(Production(open_source(what)), follow=False) for what in (tmp_path, frame))
+    assert read.reading == made.reading
+    for mine, other in zip(read.pictures(), made.pictures(), strict=True):
+        assert mine.frames == other.frames
 
 
 def test_every_picture_shows_the_same_stretches(panel: ProductionPanel) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from routebench.traces.row import Trace
+from routebench.traces import Attempt, Trace
 
 STARTS_S = 1_796_000_000.0
 MODELS = ("small", "large")
@@ -107,3 +107,11 @@ def _attempts(first: str, model: str | None, failing: bool, latency_s: float, co
     if not failing:
         return [last]
     return [{"model": first, "deployment": first, "verdict": "failed", "error_kind": "server", "latency_s": 0.1}, last]
+
+
+def traces(frame: pd.DataFrame) -> Iterator[Trace]:
+    """Gives the rows of a frame as the gateway would write them."""
+    for row in frame.assign(at=frame["at"].dt.as_unit("us").astype("int64") / 1e6).to_dict("records"):
+        known = {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
+        texts = {name: json.loads(known[name]) if known[name] else None for name in ("features", "messages")}
+        yield Trace(**{**known, **texts, "attempts": tuple(Attempt(**one) for one in known["attempts"])})

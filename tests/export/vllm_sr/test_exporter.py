@@ -25,7 +25,7 @@ NAMES = ("small", "mid", "large")
 
 
 def ruleset(**fields: Any) -> RuleSet:
-    models = {name: make_model(name) for name in NAMES}
+    models = {name: replace(make_model(name), params={}) for name in NAMES}
     return RuleSet("t", models, fields.pop("default", Default(NAMES)), sticky="none", **fields)
 
 

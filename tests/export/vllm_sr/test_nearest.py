@@ -12,8 +12,24 @@ from routebench.types import Request
 
 WORDS = ("contract", "json", "due diligence", "r\u00e9sum\u00e9", "it's")
 PIECES = (
-    *("contract", "Contract", "contracts", "con\u00adtract", "\uff43\uff4f\uff4e\uff54\uff52\uff41\uff43\uff54", "json"),
-    *("due diligence", "due\n diligence", "re\u0301sume\u0301", "r\u00e9sum\u00e9", "it\u2019s", "9 * 9", "?", "x" * 30),
+    *(
+        "contract",
+        "Contract",
+        "contracts",
+        "con\u00adtract",
+        "\uff43\uff4f\uff4e\uff54\uff52\uff41\uff43\uff54",
+        "json",
+    ),
+    *(
+        "due diligence",
+        "due\n diligence",
+        "re\u0301sume\u0301",
+        "r\u00e9sum\u00e9",
+        "it\u2019s",
+        "9 * 9",
+        "?",
+        "x" * 30,
+    ),
     *("def f(x):\n", "\u5408\u540ccontract", " ", "\n", "end"),
 )
 
@@ -24,7 +40,13 @@ keys = st.one_of(
         [
             *({"regex": "[0-9] *[*]"}, {"regex": "end$"}, {"characters": {"gt": 20}}, {"words": {"lt": 3}}),
             *({"has_code": True}, {"is_question": False}, {"input_tokens": {"gt": 8}}, {"input_tokens": {"le": 20}}),
-            *({"turns": {"ge": 2}}, {"has_tools": True}, {"has_images": False}, {"tag": "vip"}, {"digits": {"gt": 0.1}}),
+            *(
+                {"turns": {"ge": 2}},
+                {"has_tools": True},
+                {"has_images": False},
+                {"tag": "vip"},
+                {"digits": {"gt": 0.1}},
+            ),
             *({"metadata.team": "a"}, {"metadata.team": ["a", "b"]}, {"metadata.level": 3}, {"json_schema": True}),
         ]
     ),
@@ -47,7 +69,9 @@ conditions = st.recursive(keys, grown, max_leaves=6)
 texts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map(" ".join)
 messages = st.lists(
     st.builds(
-        lambda role, text: {"role": role, "content": text}, st.sampled_from(["system", "assistant", "tool", "user"]), texts
+        lambda role, text: {"role": role, "content": text},
+        st.sampled_from(["system", "assistant", "tool", "user"]),
+        texts,
     ),
     max_size=3,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.dash.production.opening import production
+from routebench.dash.production.opening import prepared, production
 from routebench.dash.production.panel import ProductionPanel
 
-__all__ = ["ProductionPanel", "production"]
+__all__ = ["ProductionPanel", "prepared", "production"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,6 +35,15 @@ def production(
         InputError: these are no traces, or there are outcomes but no rules.
         RulesError: the rules.yaml cannot be used.
     """
+    return prepared(traces, rules, outcomes)()
+
+
+def prepared(
+    traces: str | Path | pd.DataFrame,
+    rules: RuleSet | str | Path | None = None,
+    outcomes: Outcomes | None = None,
+) -> Callable[[], ProductionPanel]:
+    """Does what of `production` takes its time, and returns what makes the panel."""
     if rules is None and outcomes is not None:
         raise InputError("outcomes are held against nothing; give the rules.yaml that decided, too")
     ruleset = rules if rules is None or isinstance(rules, RuleSet) else RuleSet.load(rules)
@@ -41,4 +52,6 @@ def production(
     beside = "" if outcomes is None else ", outcomes=bench.outcomes()"
     code = f"panel = rb.production({what}{given}{beside})"
     evidence = None if ruleset is None else Evidence(ruleset, outcomes)
-    return ProductionPanel(Production(open_source(traces)), evidence=evidence, code=code)
+    state = Production(open_source(traces))
+    state.look()
+    return partial(ProductionPanel, state, evidence=evidence, code=code)

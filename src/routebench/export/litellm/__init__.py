@@ -1,7 +1,4 @@
-"""LiteLLM's proxy: one tuned complexity auto-router, with the models, fallbacks and cool-downs around it."""
+"""LiteLLM's proxy: one tuned complexity auto-router, with the models, fallbacks and cool-downs around it.
 
-from __future__ import annotations
-
-from routebench.export.litellm.exporter import LITELLM
-
-__all__ = ["LITELLM"]
+This room imports nothing by itself: `asking` runs in LiteLLM's own process, which has no workbench.
+"""

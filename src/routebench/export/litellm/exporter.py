@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from routebench.errors import RulesError
+from routebench.export.litellm.asking import FILE, REFUSED, fallback, source, tiers_for
+from routebench.export.litellm.asking import MOST_TIERS as MOST_DEFINED
 from routebench.export.litellm.capabilities import CAPABILITIES
 from routebench.export.litellm.guarding import Guarded, guarded
-from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of, met_by
+from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of
 from routebench.export.litellm.matchers import InexpressibleError, clause_of, when_of
 from routebench.export.litellm.names import TRIED, unknown_names
 from routebench.export.litellm.phases import substitute
@@ -22,15 +24,17 @@ from routebench.export.target import Exported, Target
 from routebench.export.tiers import safest, without_answers
 from routebench.export.verify.litellm import verify_litellm
 from routebench.rules import Default, Rule, RuleSet
+from routebench.rules.conditions.parts import mentions
 from routebench.types import Request
 
 MAIN = "config.yaml"
 TITLE = f"LiteLLM proxy (tried with {TRIED})"
+REFUSED_GROUP = "routebench-refused"
 _CLASSIFIER = "let LiteLLM ask routebench (--classifier)"
 _SERVE = "serve the rule set itself: routebench serve"
 
 
-class _Plain(yaml.SafeDumper):
+class Plain(yaml.SafeDumper):
     """Writes everything out: nobody edits a file of anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - of the base class
@@ -69,7 +73,7 @@ def export_litellm(
     document = _document(ruleset, ladder, found, groups, listed)
     return Exported(
         "litellm",
-        {MAIN: yaml.dump(document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)},
+        {MAIN: yaml.dump(document, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120)},
         tuple(lost),
         _reduced(plain, ladder, guards),
         tuple(_needs(ruleset)),
@@ -94,9 +98,9 @@ def _steps(ruleset: RuleSet, lost: list[Lost]) -> tuple[list[Step], Chain]:
 def _fit(steps: Sequence[Step], default: Chain, requests: Sequence[Request]) -> tuple[Ladder, Scored, list[Lost]]:
     """Tiers and their scores; rules are left out from the last on until there is room."""
     lost: list[Lost] = []
-    some, met = list(steps), met_by(steps, requests)
+    some = list(steps)
     while True:
-        ladder, dropped = ladder_of(some, default, met)
+        ladder, dropped = ladder_of(some, default, requests)
         try:
             return ladder, scored(ladder), [*lost, *dropped]
         except CrowdedError as error:
@@ -142,27 +146,43 @@ def _document(
     ruleset: RuleSet, ladder: Ladder, found: Scored, groups: Groups, listed: list[dict[str, Any]]
 ) -> dict[str, Any]:
     tiers = {name: groups.name(level.chain) for name, level in zip(TIERS, _filled(ladder), strict=True)}
+    config = {"classifier_type": "heuristic", "tiers": tiers, **found.as_config()}
+    return around(ruleset, config, tiers["SIMPLE"], groups, listed)
+
+
+def around(
+    ruleset: RuleSet, config: Mapping[str, Any], default: str, groups: Groups, listed: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Returns the whole document around what makes the tiers.
+
+    Args:
+        ruleset: the policy.
+        config: the part of `complexity_router_config` that makes the tiers.
+        default: the group for requests without a user message.
+        groups: of the chains.
+        listed: the models.
+    """
     sized = any(model.context_window is not None for model in ruleset.models.values())
     seeing = any(model.capabilities is not None for model in ruleset.models.values())
-    config: dict[str, Any] = {
-        "classifier_type": "heuristic",
-        "tiers": tiers,
-        **found.as_config(),
-        # What LiteLLM does by itself beside the tiers, and nobody measured.
-        "escalation_keywords": [],
+    # What LiteLLM does by itself beside the tiers, and nobody measured.
+    still = {
         "route_housekeeping_to_cheapest_tier": False,
         "max_tokens_from_tier_model": False,
         "context_compaction": False,
-        "session_affinity": ruleset.sticky == "conversation" and not ruleset.guards,
-        "enable_context_window_escalation": sized,
-        "modality_routing": seeing,
     }
+    if "tier_definitions" not in config:
+        still |= {
+            "escalation_keywords": [],
+            "session_affinity": ruleset.sticky == "conversation" and not ruleset.guards,
+            "enable_context_window_escalation": sized,
+            "modality_routing": seeing,
+        }
     router = {
         "model_name": ROUTER,
         "litellm_params": {
             "model": "auto_router/complexity_router",
-            "complexity_router_default_model": tiers["SIMPLE"],
-            "complexity_router_config": config,
+            "complexity_router_default_model": default,
+            "complexity_router_config": {**config, **still},
         },
     }
     several = max(len(ruleset.deployments_of(name)) for name in ruleset.order)
@@ -207,6 +227,77 @@ def _reduced(ruleset: RuleSet, ladder: Ladder, guards: Guarded) -> RuleSet:
     )
 
 
+def export_asking(
+    ruleset: RuleSet,
+    *,
+    requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated
+    names: Mapping[str, str] | None = None,
+    allow_lost_guards: bool = False,
+) -> Exported:
+    """Writes a config.yaml whose router asks the rule set itself, and the classifier beside it; see `Exporting`.
+
+    Raises:
+        RulesError: a guard would be lost.
+    """
+    plain, turned = without_answers(ruleset)
+    lost = [one for one in turned if one.part != "health"]
+    tiers, n_left_out = tiers_for(plain)
+    lost += _asking_lost(plain, n_left_out)
+    lost += _around(ruleset)
+    refuse_lost_guards(lost, TITLE, allow=allow_lost_guards)
+    chains = {f"rb{number}": tier.chain for number, tier in enumerate(tiers, start=1)}
+    groups = Groups(list(chains.values()))
+    listed, unnamed = model_list(ruleset, groups, names or {})
+    lost += unnamed
+    safe = fallback(plain)
+    led = {name: groups.name(chain) for name, chain in chains.items()}
+    back = next((name for name, chain in chains.items() if safe is not None and chain == safe[: len(chain)]), REFUSED)
+    refusing = {
+        "model_name": REFUSED_GROUP,
+        "litellm_params": {"model": "openai/none", "api_key": "none", "api_base": "http://127.0.0.1:9/v1"},
+    }
+    config = {
+        "classifier_type": "custom",
+        "classifier_plugin": f"{FILE.removesuffix('.py')}.classifier",
+        "tier_definitions": [
+            *({"name": name, "description": " > ".join(chain)[:500]} for name, chain in chains.items()),
+            {"name": REFUSED, "description": "no model may take it"},
+        ],
+        "tiers": {**led, REFUSED: REFUSED_GROUP},
+        "fallback_tier": back,
+    }
+    document = around(ruleset, config, led.get(back, REFUSED_GROUP), groups, [*listed, refusing])
+    return Exported(
+        "litellm",
+        {
+            MAIN: yaml.dump(document, Dumper=Plain, sort_keys=False, allow_unicode=True, width=120),
+            FILE: source(ruleset, chains),
+        },
+        tuple(lost),
+        replace(plain, name=f"{ruleset.name} in LiteLLM", evidence={}, golden=(), source=None),
+        (
+            f"put rules.yaml with its artifacts beside {MAIN} and {FILE}, and install routebench in LiteLLM's environment",
+            *_needs(ruleset),
+        ),
+    )
+
+
+def _asking_lost(ruleset: RuleSet, n_left_out: int) -> Iterator[Lost]:
+    if n_left_out:
+        why = f"it has {MOST_DEFINED} tiers: {n_left_out} chains are cut to their first models"
+        yield Lost("chain", "approximated", why, _SERVE)
+    for kind, name, when in (
+        *(("guard", one.name, one.when) for one in ruleset.guards),
+        *(("rule", one.name, one.when) for one in ruleset.rules),
+    ):
+        if mentions(when, ("has_tools", "json_schema", "max_tokens")):
+            how = "refused" if kind == "guard" else "dropped"
+            yield Lost(f"{kind} {name}", how, "it shows a classifier neither tools nor the form of the answer", _SERVE)
+    for guard in ruleset.guards:
+        if guard.regions is not None:
+            yield Lost(f"guard {guard.name}", "refused", "it cannot keep a request from the other places of a model", _SERVE)
+
+
 def _needs(ruleset: RuleSet) -> Iterator[str]:
     yield "set LITELLM_MASTER_KEY and the variables that `os.environ/...` names"
     if ruleset.guards:
@@ -222,4 +313,5 @@ LITELLM = Target(
     check=unknown_names,
     verify=verify_litellm,
     main=MAIN,
+    asking=export_asking,
 )

@@ -7,18 +7,19 @@ first in the file is the most severe. Rules beside each other that lead to the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from routebench.evaluate.choices import BoolArray
+from routebench.evaluate.choices import BoolArray, IntArray
 from routebench.export.litellm.matchers import Clause, when_of
 from routebench.export.loss import Lost
 from routebench.strategies.candidates import matching
 from routebench.types import Request
 
 MOST_TIERS = 4
+MOST_TRIED = 2_000
 Chain = tuple[str, ...]
 
 
@@ -66,7 +67,9 @@ class Ladder:
         return tuple(step for level in reversed(self.levels) for step in level.steps)
 
 
-def ladder_of(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray]) -> tuple[Ladder, tuple[Lost, ...]]:
+def ladder_of(
+    steps: Sequence[Step], default: Chain, requests: Sequence[Request] = ()
+) -> tuple[Ladder, tuple[Lost, ...]]:
     """Puts rules on at most four tiers.
 
     Where there are too many, the change is made that moves the fewest prompts: a rule is taken to another one that
@@ -75,18 +78,22 @@ def ladder_of(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray
     Args:
         steps: guards and rules, the first wins.
         default: where everything else goes.
-        met: which prompts meet each rule, by its name; of no prompts where none are known.
+        requests: prompts that a change is measured on.
     """
     kept = list(steps)
     lost: list[Lost] = []
-    before = _decided(kept, default, met)
+    tried = _Tried(requests)
+    before = tried.decided(kept, default)
     while True:
         levels = _levels(kept, default)
         if len(levels) <= MOST_TIERS and not _too_many_parts(levels):
             return Ladder(levels), tuple(lost)
         # A rule that is moved has to save a tier, or it would be moved for ever.
-        fewer = [row for row in _fewer(kept) if len(row[0]) < len(kept) or len(_levels(row[0], default)) < len(levels)]
-        found = [(_moved(some, default, met, before), place, some, one) for place, (some, one) in enumerate(fewer)]
+        fewer = [row for row in _fewer(kept) if _size(row[0], default) < _size(kept, default)]
+        found = [
+            (int((tried.decided(some, default) != before).sum()), place, some, one)
+            for place, (some, one) in enumerate(fewer)
+        ]
         if not found:
             return Ladder(levels), tuple(lost)
         # Without prompts nothing is moved by anything: then the last possibility, which drops the last rule.
@@ -108,9 +115,18 @@ def _levels(steps: Sequence[Step], default: Chain) -> tuple[Level, ...]:
     return tuple(levels)
 
 
+def _size(steps: Sequence[Step], default: Chain) -> int:
+    """What every change makes smaller, so that there is an end to them."""
+    return sum(len(step.clause) for step in steps) + len(_levels(steps, default))
+
+
 def _too_many_parts(levels: Sequence[Level]) -> bool:
-    """Parts of two clauses on one tier would add up as if they were parts of one."""
-    return any(sum(len(step.clause) > 1 for step in level.steps) > 1 for level in levels)
+    """A part of a condition weighs half of its tier, which would reach every less severe one.
+
+    So there is room for one condition of several parts, on the tier next to the default.
+    """
+    several = [place for place, level in enumerate(levels) for step in level.steps if len(step.clause) > 1]
+    return len(several) > 1 or any(place > 1 for place in several)
 
 
 def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost | None]]:
@@ -129,30 +145,39 @@ def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost | None]]:
                 yield moved, None if step.is_learned else Lost(f"rule {step.name}", "approximated", text, mend)
     for step in steps:
         if not step.is_guard:
-            parts = len(step.clause) > 1
-            why = (
-                "parts of one condition are weights that add up, and a tier has room for one such condition"
-                if parts
-                else f"it has {MOST_TIERS} tiers"
-            )
+            why = f"it has {MOST_TIERS} tiers"
+            if len(step.clause) > 1:
+                why = "parts of a condition are weights that add up, and only the tier after the default has room for them"
             mend = "tune fewer rules (--max-rules), or let LiteLLM ask routebench (--classifier)"
             lost = None if step.is_learned else Lost(f"rule {step.name}", "dropped", why, mend)
             yield [one for one in steps if one is not step], lost
+        for part in step.clause if step.is_learned and len(step.clause) > 1 else ():
+            yield [replace(one, clause=(part,)) if one is step else one for one in steps], None
 
 
-def met_by(steps: Sequence[Step], requests: Sequence[Request]) -> Mapping[str, BoolArray]:
-    """Returns which prompts meet each rule, as LiteLLM asks it, by its name; shape (n,) each."""
-    return {step.name: matching(requests, when_of(step.clause)) for step in steps}
+class _Tried:
+    """Prompts on which changes are measured; which of them meet a condition is worked out once.
 
+    Args:
+        requests: at most MOST_TRIED of them are looked at, spread over all.
+    """
 
-def _decided(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray]) -> list[Chain]:
-    decided: list[Chain] = [default] * max(map(len, met.values()), default=0)
-    for step in reversed(steps):
-        for row in np.flatnonzero(met[step.name]):
-            decided[row] = step.chain
-    return decided
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._requests = list(requests[:: max(1, len(requests) // MOST_TRIED)])
+        self._met: dict[Clause, BoolArray] = {}
+        self._places: dict[Chain, int] = {}
 
+    def decided(self, steps: Sequence[Step], default: Chain) -> IntArray:
+        """Returns which chain takes each prompt, as numbers of chains, shape (n,)."""
+        found: IntArray = np.full(len(self._requests), self._place(default), dtype=np.intp)
+        for step in reversed(steps):
+            found[self._meets(step.clause)] = self._place(step.chain)
+        return found
 
-def _moved(steps: Sequence[Step], default: Chain, met: Mapping[str, BoolArray], before: Sequence[Chain]) -> int:
-    after = _decided(steps, default, met)
-    return sum(one != other for one, other in zip(before, after, strict=True))
+    def _place(self, chain: Chain) -> int:
+        return self._places.setdefault(chain, len(self._places))
+
+    def _meets(self, clause: Clause) -> BoolArray:
+        if clause not in self._met:
+            self._met[clause] = matching(self._requests, when_of(clause))
+        return self._met[clause]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from routebench.errors import NoEligibleModelError
-from routebench.export.litellm.ladder import MOST_TIERS, Chain, Step
+from routebench.export.litellm.ladder import MOST_TIERS, MOST_TRIED, Chain, Step
 from routebench.export.litellm.matchers import InexpressibleError, clause_of
 from routebench.export.loss import Lost
 from routebench.rules import Router, RuleSet
@@ -67,6 +67,7 @@ def substitute(ruleset: RuleSet, default: Chain, requests: Sequence[Request], ti
             strongest,
             (Lost(part, "approximated", f"{why}: all of it goes to {strongest[0]}", f"name a store (--store), or {_MEND}"),),
         )
+    requests = requests[:: max(1, len(requests) // MOST_TRIED)]
     steps, rest = _learned(ruleset, default, requests, tiers)
     why = (
         f"it reads keywords, patterns and lengths alone: rules of these stand for it, learned from its decisions on "

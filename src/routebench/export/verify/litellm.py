@@ -14,6 +14,7 @@ import yaml
 from routebench.errors import NoEligibleModelError
 from routebench.export.verify.asked import Asked, ask_all
 from routebench.export.verify.expected import first_models
+from routebench.export.verify.lending import LENT, lend
 from routebench.export.verify.product import find_program, free_port, running
 from routebench.export.verify.upstream import NamingUpstream, upstream
 from routebench.export.verify.verified import Verified
@@ -49,6 +50,9 @@ def verify_litellm(
         document = _behind(yaml.safe_load(next(iter(exported.files.values()))), served)
         for path, text in exported.files.items():
             (folder / path).write_text(text, encoding="utf-8")
+        asks = len(exported.files) > 1
+        if asks:
+            lend(original, folder)
         config = folder / next(iter(exported.files))
         config.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
         key, port = f"sk-{secrets.token_hex(24)}", free_port()
@@ -58,7 +62,7 @@ def verify_litellm(
             [*command, "--telemetry", "False"],
             folder=folder,
             ready_url=f"{url}/health/readiness",
-            environment=_environment(key),
+            environment={**_environment(key), **({"PYTHONPATH": str(folder / LENT)} if asks else {})},
         ):
             told = asyncio.run(ask_all(f"{url}/v1", _ROUTER, requests, key=key))
             failed = asyncio.run(_failover(f"{url}/v1", key, exported.ruleset, requests, told.models, served))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -104,7 +105,9 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, start_s: float)
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(_POLL_S)
-    told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_KEPT:]
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    # Products greet at length; what went wrong stands in a line that says so.
+    told = [line for line in lines if re.search(r"\b\w*(Error|error|Exception)\b", line)][-_KEPT:] or lines[-_KEPT:]
     what = f"ended with {process.returncode}" if process.poll() is not None else f"was not ready in {start_s:g} s"
     raise ProviderError(f"{command_name(process)} {what}; its log ends: {' / '.join(told) or 'with nothing'}")
 

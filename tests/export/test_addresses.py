@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+
+from routebench.export.addresses import Address, address_of
+from routebench.rules import RuleSet
+from routebench.rules.deployments import only_place
+from routebench.types import Model
+
+
+@pytest.mark.parametrize(
+    ("model", "address"),
+    [
+        (Model("a", "openai", "x"), Address("https://api.openai.com/v1", "OPENAI_API_KEY")),
+        (Model("a", "openai", "x", key_env="MINE"), Address("https://api.openai.com/v1", "MINE")),
+        # Elsewhere the provider's own key is nobody's business.
+        (Model("a", "openai", "x", base_url="http://10.0.0.5/v1"), Address("http://10.0.0.5/v1", None)),
+        (Model("tiny-1", "embedded", "x"), Address(None, None, "TINY_1_BASE_URL")),
+    ],
+)
+def test_addresses(model: Model, address: Address) -> None:
+    assert address_of(model, only_place(model)[0]) == address
+
+
+def test_places_of_one_model_have_their_own_variables() -> None:
+    model = Model("tiny", "embedded", "x")
+    places = RuleSet.parse(
+        "schema: routebench/rules/v1\nname: t\ndefault: {route: [tiny]}\n"
+        "models: {tiny: {provider: embedded, model: x, deployments: [{region: a}, {region: b}]}}"
+    ).deployments_of("tiny")
+    assert [address_of(model, one).url_env for one in places] == ["TINY_1_BASE_URL", "TINY_2_BASE_URL"]
