@@ -126,7 +126,7 @@ def test_explain_and_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_schemas_are_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for what in ("rules", "bench"):
+    for what in ("rules", "bench", "gateway"):
         assert main(["schema", what]) == 0
         assert json.loads(capsys.readouterr().out)["properties"]
 

@@ -46,9 +46,7 @@ def stopwatch(capfd: pytest.CaptureFixture[str]) -> Iterator[Stopwatch]:
     indirect=["watched"],
     ids=["light-1280", "dark-800"],
 )
-def test_traces_are_read_while_they_are_written(
-    watched: Watched, theme: Theme, answered: Path, tmp_path: Path
-) -> None:
+def test_traces_are_read_while_they_are_written(watched: Watched, theme: Theme, answered: Path, tmp_path: Path) -> None:
     page, folder = watched.page, tmp_path / "traces"
     served = Page(str(answered / "bench.yaml"), traces=str(folder))
     with open_dashboard(served, Access(port=0, theme=theme)) as dashboard:

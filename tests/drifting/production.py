@@ -69,7 +69,7 @@ def requests(n: int, *, long_share: float = 0.25, seed: int = 1) -> list[Request
 
 
 @cache
-def _request(number: int, long: bool) -> Request:  # noqa: FBT001 - a key
+def _request(number: int, long: bool) -> Request:
     return make_case(f"r{number}", prompt(number, long=long)).request
 
 
@@ -89,6 +89,7 @@ def served(
 def _served(
     ruleset: RuleSet, asked: Sequence[Request], cost_factor: float, failing: float, random: Any, fields: dict[str, Any]
 ) -> Iterator[Trace]:
+    policy = ruleset.policy_sha256[:12]
     router, decisions = Router(ruleset), dict[int, tuple[Decision, dict[str, Any]]]()
     for number, request in enumerate(asked):
         decision, features = _decided(router, request, decisions)
@@ -99,7 +100,7 @@ def _served(
             "at": BEGAN + 60.0 * number,
             "gateway": "g",
             "rules": ruleset.name,
-            "policy": ruleset.policy_sha256[:12],
+            "policy": policy,
             "status": 502 if failed else 200,
             "outcome": "failed" if failed else "ok",
             "streamed": False,

@@ -177,6 +177,18 @@ def test_what_exploration_and_health_chose_is_not_what_the_policy_decides(rulese
     ]
 
 
+def test_what_keeps_a_conversation_on_its_model_is_no_drift(ruleset: RuleSet, expected: Expected) -> None:
+    traces = [
+        replace(one, rule="sticky") if place % 2 else one for place, one in enumerate(served(ruleset, requests(2000)))
+    ]
+    found = held(traces, ruleset, expected)
+    assert row(found, "deciding rule is another").n == 1000
+    assert row(found, "deciding rule is another").verdict != "moved"
+    kept = row(found, "kept on the model of their conversation")
+    assert kept.production is not None
+    assert kept.production.mean == 0.5
+
+
 def test_rules_that_never_decide_are_named(ruleset: RuleSet, expected: Expected) -> None:
     found = held(served(ruleset, requests(200)), ruleset, expected)
     assert found.never == ("refunds",)

@@ -41,15 +41,18 @@ def test_without_labelled_cases_all_are_lacking() -> None:
 
 
 def test_more_reasons_come_first_and_conversations_once() -> None:
-    traces = [replace(one, features_sha256=None) for one in served(rules(), requests(300))]
+    traces = served(rules(), requests(300))
     traces[40] = replace(traces[40], outcome="failed", model=None, explored=True)
     traces[80] = replace(traces[80], explored=True)
-    read = Served.of(frame(traces))
-    found = candidates(read, rules(), [], n=300)
+    told = frame(traces)
+    found = candidates(Served.of(told), rules(), [], n=300)
     assert found[0].trace_id == traces[40].trace_id
     assert set(found[0].reasons) == {"explored", "failed"}
     assert traces[80].trace_id in {one.trace_id for one in found}
     assert all(one.reasons for one in found)
+    # Of requests with the same features one is enough.
+    read = Served.of(told.drop(columns="features_sha256"))
+    assert len(candidates(Served.of(told), rules(), needs(read, None), n=300)) < 10
     many = candidates(read, rules(), needs(read, None), n=300)
     conversations = [traces[one.row].conversation for one in many]
     assert len(conversations) == len(set(conversations)) == 150

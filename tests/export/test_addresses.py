@@ -15,6 +15,7 @@ from routebench.types import Model
         (Model("a", "openai", "x", key_env="MINE"), Address("https://api.openai.com/v1", "MINE")),
         # Elsewhere the provider's own key is nobody's business.
         (Model("a", "openai", "x", base_url="http://10.0.0.5/v1"), Address("http://10.0.0.5/v1", None)),
+        (Model("a", "imported", "x"), Address(None, None, "A_BASE_URL")),
         (Model("tiny-1", "embedded", "x"), Address(None, None, "TINY_1_BASE_URL")),
     ],
 )

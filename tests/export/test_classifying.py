@@ -118,6 +118,22 @@ def test_the_generated_modules_work_as_they_are_written(tmp_path: Path, monkeypa
     assert template["models"] == ["anthropic/claude-sonnet-4.5"]
 
 
+def test_the_heading_of_a_config_is_not_sent() -> None:
+    exported = PORTKEY.export(support())
+    config = {"_routebench": ["caf\u00e9"], **json.loads(exported.files[PORTKEY.main])}
+    headers = PortkeyHeaders(Classifier(support()), config, KEYS.get)(says("Hello"))
+    assert "_routebench" not in headers["x-portkey-config"]
+    assert headers["x-portkey-config"].isascii()
+
+
+def test_a_model_that_has_a_say_is_named() -> None:
+    text = (
+        SUPPORT
+        + "complexity: {classifier: {kind: llm, model: small}, tiers: [{below: 0.5, route: [small]}, {route: [large]}]}"
+    )
+    assert PORTKEY.export(RuleSet.parse(text)).needs[0].startswith("give `load` an `ask` that asks small")
+
+
 def test_tiers_of_another_policy_are_refused(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(SUPPORT.replace("gt: 120", "gt: 130"))
     with pytest.raises(RulesError, match="run `routebench export` again"):

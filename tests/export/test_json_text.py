@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.export.json_text import json_text
@@ -14,6 +14,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_it_is_the_same_json(value: object) -> None:
     assert json.loads(json_text(value)) == value

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.export.tiers import ChainTier, left_out, safe_tier, safest, shown_by_models, tiers_of, without_answers
@@ -109,6 +109,7 @@ def test_messages_of_a_model_are_not_sent() -> None:
     assert [one.part for one in shown_by_models(told, NAMES, "X")] == ["model mid"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sets(st.sampled_from(NAMES), min_size=1), max_size=4))
 def test_whatever_guards_hold_a_tier_has_the_first_model(sets: list[set[str]]) -> None:
     guards = tuple(Guard(f"g{at}", {"tag": f"g{at}"}, only=tuple(one)) for at, one in enumerate(sets))

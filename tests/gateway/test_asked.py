@@ -154,6 +154,7 @@ def test_messages_stay_as_they_came() -> None:
         ({"routebench": {"previous": 5}}, "routebench.previous", "got 5"),
         ({"temprature": 1}, "temprature", "did you mean 'temperature'?"),
         ({"functions": []}, "functions", "tools"),
+        ({"web_search_options": {}}, "web_search_options", "price"),
         ({"function_call": "auto"}, "function_call", "tool_choice"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ from routebench.gateway.refusal import Refusal
 from routebench.gateway.spent import Spent
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
-KEY = new_key()
+KEY = "rbk_" + "aB" * 21 + "c"
 
 
 class Watch:

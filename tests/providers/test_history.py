@@ -87,6 +87,13 @@ def test_messages_of_a_role_and_a_text_are_sent_as_they_are() -> None:
     assert messages_at("mistral", Request(plain)) == list(plain)
 
 
+@pytest.mark.parametrize(("name", "marked"), [("openai", False), ("mistral", False), ("openrouter", True)])
+def test_marks_for_a_cache_go_where_they_are_known(name: str, marked: bool) -> None:
+    part = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    (message,) = messages_at(name, Request(({"role": "user", "content": [part]},)))
+    assert message["content"] == [part if marked else {"type": "text", "text": "x"}]
+
+
 def test_calls_of_functions_are_calls_of_tools() -> None:
     old = (
         {"role": "user", "content": "look"},

@@ -124,7 +124,7 @@ def _said(out: Path, written: int, n: int) -> str:
         return f"written: {out}, {n} requests to label next"
     return (
         f"written: {out}, {written} of {n} requests to label next; of the others the gateway kept no text "
-        "(`routebench serve --keep-texts` does)"
+        "(`traces: {texts: redacted}` in gateway.yaml does)"
     )
 
 

@@ -50,7 +50,7 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.verify:
         tried = requests[: arguments.most]
         if not tried:
-            raise InputError("there are no prompts to try: name a store and a suite, or a rules.yaml with golden prompts")
+            raise InputError("there are no prompts to try; name a store and a suite, or rules with golden prompts")
         verified = target.verify(exported, ruleset, tried, product=arguments.product)
     lines = heading(ruleset, exported, effect, verified)
     written = write(exported, arguments.out, lines)
@@ -82,9 +82,7 @@ def _pairs(told: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _print(
-    target: Any, exported: Any, effect: Any, verified: Any, written: Any, *, agrees: bool, least: float
-) -> None:
+def _print(target: Any, exported: Any, effect: Any, verified: Any, written: Any, *, agrees: bool, least: float) -> None:
     from rich.text import Text
 
     from routebench.dash.terminal import table

@@ -166,7 +166,8 @@ def drift(
     """Holds production against the evidence of its rule set.
 
     Only requests that this rule set decided count: not those whose model the client named, those that were refused
-    before, nor those of other policies. Exploration, and what health sent elsewhere, are left out of mix and rules.
+    before, nor those of other policies. Mix and rules are those of requests that were decided anew, every model being
+    well: without what was explored, what health sent elsewhere, and what kept a conversation on its model.
 
     Args:
         traces: what `read_traces` returns, or the same as `Served`.

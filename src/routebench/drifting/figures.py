@@ -14,6 +14,7 @@ from routebench.drifting.row import Row, Topic, told
 from routebench.drifting.served import Served, Words
 from routebench.evaluate.choices import BoolArray, FloatArray
 from routebench.evaluate.intervals import Interval
+from routebench.rules.contents import STICKY
 
 Against = Expected | Written | None
 """A rule set replayed on a suite's cases, the figures that its file holds, or nothing."""
@@ -28,16 +29,17 @@ def rows_of(served: Served, against: Against, bounds: Bounds) -> Iterator[Row]:
         bounds: what does not matter.
     """
     replayed = against if isinstance(against, Expected) else None
-    # Whom exploration sent elsewhere, and whom health did, say nothing of what the policy decides.
+    # What exploration chose, and what keeps a conversation on its model, is not what the policy decides of a request.
     drawn = served.take(~served.explored)
-    wanted = drawn.wanted if drawn.wanted.known.any() else drawn.first
-    yield from mix_rows("mix", "first model", drawn, wanted, _mix_of(replayed, models=True), bounds.mix_shift)
-    yield from mix_rows("rules", "deciding rule", drawn, drawn.rule, _mix_of(replayed, models=False), bounds.mix_shift)
+    anew = drawn.take(~drawn.rule.are(STICKY))
+    wanted = anew.wanted if anew.wanted.known.any() else anew.first
+    yield from mix_rows("mix", "first model", anew, wanted, _mix_of(replayed, models=True), bounds.mix_shift)
+    yield from mix_rows("rules", "deciding rule", anew, anew.rule, _mix_of(replayed, models=False), bounds.mix_shift)
     yield _cost(served, against, bounds)
     yield from _tokens(served)
     yield from _latency(served, against, bounds)
     yield from _failures(served, against, bounds)
-    yield from _cascades(served, replayed, bounds)
+    yield from _cascades(drawn, replayed, bounds)
     yield from _gateway(served)
 
 
@@ -238,6 +240,7 @@ def _cascades(served: Served, replayed: Expected | None, bounds: Bounds) -> Iter
 def _gateway(served: Served) -> Iterator[Row]:
     for name, which in (
         ("sent elsewhere by health", served.shifted),
+        ("kept on the model of their conversation", served.rule.are(STICKY)),
         ("explored", served.explored),
         ("given up by the client", served.outcome.are("cancelled")),
     ):

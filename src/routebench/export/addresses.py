@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from routebench.export.loss import Lost
-from routebench.providers.registry import provider_kind
+from routebench.providers.registry import provider_kind, provider_names
 from routebench.rules import Deployment
 from routebench.types import Model
 
@@ -29,21 +29,31 @@ class Address:
 
 
 def address_of(model: Model, place: Deployment) -> Address:
-    """Returns where a model is called at one of its places.
-
-    Raises:
-        ConfigError: nobody registered its provider.
-    """
-    kind = provider_kind(model.provider)
+    """Returns where a model is called at one of its places."""
     base_url = place.base_url or model.base_url
+    if model.provider not in provider_names():
+        # Outcomes that were imported tell the model's name alone.
+        return Address(base_url, place.key_env or model.key_env, None if base_url else _url_variable(place))
+    kind = provider_kind(model.provider)
     if base_url is None and kind.base_url is None:
-        return Address(None, None, f"{_NO_NAME.sub('_', place.name.upper()).strip('_')}_BASE_URL")
+        return Address(None, None, _url_variable(place))
     moved = base_url is not None and base_url.rstrip("/") != kind.base_url
     return Address(base_url or kind.base_url, place.key_env or model.key_env or (None if moved else kind.key_env))
 
 
+def _url_variable(place: Deployment) -> str:
+    return f"{_NO_NAME.sub('_', place.name.upper()).strip('_')}_BASE_URL"
+
+
 def not_served(model: Model, address: Address) -> Lost:
     """Returns what is to be said of a model that no gateway can call as it is."""
+    if model.provider not in provider_names():
+        return Lost(
+            f"model {model.name}",
+            "approximated",
+            f"nobody knows where provider {model.provider!r} listens",
+            f"write its provider into the rules, or set {address.url_env} to an address that speaks as OpenAI's",
+        )
     return Lost(
         f"model {model.name}",
         "approximated",

@@ -17,6 +17,7 @@ from routebench.errors import InputError, RulesError
 from routebench.export.tiers import ChainTier, left_out, tiers_of, without_answers
 from routebench.rules import Ask, Router, RuleSet
 from routebench.rules.guards import Gatekeeper
+from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.rules.reading.request import Reading, Situation
 from routebench.types import Message, Request
 
@@ -144,7 +145,9 @@ class PortkeyHeaders:
 
     def __init__(self, classifier: Classifier, config: Mapping[str, Any], look: LookUp = os.environ.get) -> None:
         self.classifier = classifier
-        text = _filled(json.dumps(config, separators=(",", ":")), look)
+        # What begins with an underscore is the heading, for people.
+        said = {key: value for key, value in config.items() if not key.startswith("_")}
+        text = _filled(json.dumps(said, separators=(",", ":")), look)
         targets = {target["name"]: target for target in json.loads(text)["targets"]}
         # A config that is too long for a header is sent as the one target that it would choose.
         self._texts = {
@@ -215,6 +218,19 @@ class OpenRouterTemplates:
             NoEligibleModelError: guards and limits leave no model; do not send it.
         """
         return dict(self._templates[self.classifier.tier(messages, **known).name])
+
+
+def asked_model(ruleset: RuleSet) -> tuple[str, ...]:
+    """Returns what the reader has to do where a model has a say in the decisions; nothing where none has."""
+    complexity = ruleset.complexity
+    if complexity is None or not isinstance(complexity.classifier, LlmClassifier):
+        return ()
+    return (f"give `load` an `ask` that asks {complexity.classifier.model}, which says how complex a request is",)
+
+
+def rules_file(ruleset: RuleSet) -> str:
+    """Returns the name of the file that a rule set was read from; rules.yaml where it was made otherwise."""
+    return "rules.yaml" if ruleset.source is None else Path(ruleset.source).name
 
 
 def _filled(text: str, look: LookUp) -> str:

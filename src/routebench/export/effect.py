@@ -83,7 +83,8 @@ def agreement(original: RuleSet, reduced: RuleSet, requests: Sequence[Request]) 
     read = readings(requests)
     before = decide_all(Router(original), models, read, original.name)
     after = decide_all(Router(reduced), models, read, reduced.name)
-    rules = np.array([before.deciders[0].name(row) or "none" for row in range(len(requests))])
+    deciders = before.deciders[0]
+    rules = np.array([(deciders and deciders.name(row)) or "none" for row in range(len(requests))])
     (_, first), (_, second) = before.parts[0], after.parts[0]
     one, other = _same_width(first, second)
     alike, whole = one[:, 0] == other[:, 0], (one == other).all(axis=1)

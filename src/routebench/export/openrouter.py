@@ -13,13 +13,14 @@ from typing import Any
 
 from routebench.errors import RulesError
 from routebench.export.capability import Capability
+from routebench.export.classifying import asked_model, rules_file
 from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
 from routebench.export.tiers import ChainTier, left_out, safe_tier, shown_by_models, tiers_of, without_answers
 from routebench.export.verify.openrouter import verify
 from routebench.pricing import look_up
-from routebench.providers.registry import book_entry
+from routebench.providers.registry import book_entry, provider_names
 from routebench.rules import RuleSet
 from routebench.types import Model, Price, Request
 
@@ -146,7 +147,8 @@ def export(
         lost=tuple(parts),
         ruleset=reduced,
         needs=(
-            f"put {CLASSIFIER} and the rules.yaml with its artifacts beside {MAIN}, and send its template along",
+            *asked_model(ruleset),
+            f"put {CLASSIFIER} and {rules_file(ruleset)} with its artifacts beside {MAIN}, and send its template along",
             "set OPENROUTER_API_KEY where requests are sent",
         ),
     )
@@ -265,7 +267,8 @@ def _most(models: Sequence[Model], ids: Mapping[str, str]) -> dict[str, str] | N
 def _prices(model: Model, model_id: str) -> Iterator[Price]:
     """What a model costs as it was measured, and what OpenRouter asks for it: a bound below that refuses everything."""
     at = datetime.now(UTC)
-    for entry in (look_up(model_id, book=_BOOK, base_url=None, at=at), book_entry(model, at)):
+    own = book_entry(model, at) if model.provider in provider_names() else None
+    for entry in (look_up(model_id, book=_BOOK, base_url=None, at=at), own):
         if entry is not None:
             yield entry.price
     if model.price is not None:
@@ -273,7 +276,7 @@ def _prices(model: Model, model_id: str) -> Iterator[Price]:
 
 
 def _classifier(ruleset: RuleSet) -> str:
-    return f'''"""Says which template of {MAIN} a request takes; written by routebench, from rules.yaml.
+    return f'''"""Says which template of {MAIN} a request takes; written by routebench.
 
     from openrouter_classifier import template
 
@@ -293,7 +296,9 @@ from routebench.export.classifying import OpenRouterTemplates
 HERE = Path(__file__).parent
 POLICY_SHA256 = "{ruleset.policy_sha256}"
 
-template = OpenRouterTemplates.load(HERE / "rules.yaml", HERE / "{MAIN}", policy_sha256=POLICY_SHA256)
+template = OpenRouterTemplates.load(
+    HERE / {json.dumps(rules_file(ruleset))}, HERE / "{MAIN}", policy_sha256=POLICY_SHA256
+)
 '''
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from routebench.export.addresses import Address, address_of, not_served
 from routebench.export.capability import Capability
-from routebench.export.classifying import TIER
+from routebench.export.classifying import TIER, asked_model, rules_file
 from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
@@ -91,7 +91,6 @@ def export(
 
     Raises:
         RulesError: a guard would be lost.
-        ConfigError: nobody registered the provider of a model.
     """
     reduced, lost = without_answers(ruleset)
     tiers = tiers_of(reduced)
@@ -130,7 +129,8 @@ def export(
         lost=tuple(parts),
         ruleset=reduced,
         needs=(
-            f"put {CLASSIFIER} and the rules.yaml with its artifacts beside {MAIN}, and send its headers along",
+            *asked_model(ruleset),
+            f"put {CLASSIFIER} and {rules_file(ruleset)} with its artifacts beside {MAIN}, and send its headers along",
             *([f"set {', '.join(variables)} where {CLASSIFIER} runs"] if variables else []),
             "on Portkey's hosted gateway replace every `api_key` by a `virtual_key` of yours, and send the config's id",
         ),
@@ -207,7 +207,7 @@ def _host(model: Model, place: Deployment, address: Address) -> dict[str, str]:
 
 def _classifier(ruleset: RuleSet, variables: Sequence[str]) -> str:
     keys = f"\nIt reads {', '.join(variables)} from the environment.\n" if variables else ""
-    return f'''"""Says which tier of {MAIN} a request takes; written by routebench, from rules.yaml.
+    return f'''"""Says which tier of {MAIN} a request takes; written by routebench.
 
     from portkey_classifier import headers
 
@@ -225,7 +225,7 @@ from routebench.export.classifying import PortkeyHeaders
 HERE = Path(__file__).parent
 POLICY_SHA256 = "{ruleset.policy_sha256}"
 
-headers = PortkeyHeaders.load(HERE / "rules.yaml", HERE / "{MAIN}", policy_sha256=POLICY_SHA256)
+headers = PortkeyHeaders.load(HERE / {json.dumps(rules_file(ruleset))}, HERE / "{MAIN}", policy_sha256=POLICY_SHA256)
 '''
 
 

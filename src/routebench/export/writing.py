@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from routebench.export.effect import Effect
+from routebench.export.json_text import json_text
 from routebench.export.target import Exported
 from routebench.export.verify.verified import Verified
 from routebench.rules import RuleSet
@@ -23,11 +24,9 @@ def heading(
     return tuple(_lines(ruleset, exported, effect, verified))
 
 
-def _lines(
-    ruleset: RuleSet, exported: Exported, effect: Effect | None, verified: Verified | None
-) -> Iterator[str]:
-    yield f"Written by `routebench export --to {exported.target}` from the rules {ruleset.name!r}; write it again rather"
-    yield f"than edit it. policy sha256: {ruleset.policy_sha256}"
+def _lines(ruleset: RuleSet, exported: Exported, effect: Effect | None, verified: Verified | None) -> Iterator[str]:
+    yield f"Written by `routebench export --to {exported.target}` from the rules {ruleset.name!r}."
+    yield f"Write it again rather than edit it. policy sha256: {ruleset.policy_sha256}"
     evidence = ruleset.evidence
     if evidence:
         said = [f"suite {evidence.get('suite')}"]
@@ -46,8 +45,8 @@ def _lines(
         yield f"lost: {one}"
     if not exported.lost:
         yield "lost: nothing"
-    for one in exported.needs:
-        yield f"needs: {one}"
+    for need in exported.needs:
+        yield f"needs: {need}"
 
 
 def _measured(evidence: Mapping[str, Any]) -> Iterator[str]:
@@ -83,7 +82,7 @@ def headed(name: str, text: str, lines: tuple[str, ...]) -> str:
         document = json.loads(text)
         if not isinstance(document, dict):
             return text
-        return json.dumps({HEADING: list(lines), **document}, indent=2, ensure_ascii=False) + "\n"
+        return json_text({HEADING: list(lines), **document})
     plain = [" ".join(line.split()) for line in lines]
     return "".join(f"# {line}\n" for line in plain) + text
 
@@ -91,9 +90,12 @@ def headed(name: str, text: str, lines: tuple[str, ...]) -> str:
 def write(exported: Exported, out: Path, lines: tuple[str, ...]) -> tuple[Path, ...]:
     """Writes the files, the main one as `out` and the others beside it; returns their paths."""
     written = []
+    main = next(iter(exported.files))
     for number, (name, text) in enumerate(exported.files.items()):
         path = out if number == 0 else out.parent / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(headed(path.name if number else name, text, lines if number == 0 else lines[:2]), encoding="utf-8")
+        # The other files name the main one, which may be called otherwise here.
+        said = headed(name, text, lines) if number == 0 else headed(name, text.replace(main, out.name), lines[:2])
+        path.write_text(said, encoding="utf-8")
         written.append(path)
     return tuple(written)

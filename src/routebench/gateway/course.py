@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from routebench.gateway.asked import Asked
 from routebench.gateway.limits import Limits
 from routebench.gateway.policy import Place, Policy, answer_of
 from routebench.gateway.refusal import Refusal
-from routebench.providers import Done, Event, ReasoningDelta, TextDelta, ToolCallDelta, failed, stream
+from routebench.providers import Call, Done, Event, ReasoningDelta, TextDelta, ToolCallDelta, failed, stream
 from routebench.rules.health.health import Ticket
 from routebench.traces.row import Attempt
 from routebench.types import Completion, Decision, ErrorKind
@@ -26,6 +25,10 @@ _PASSING: frozenset[ErrorKind] = frozenset(
 _FIRST_WAIT_S = 0.1
 _GRACE_S = 0.5
 _MOST_WAIT_S = 5.0
+
+
+HandOver = Callable[[Event], Awaitable[None]]
+"""Takes a piece of an answer; what was taken cannot be taken back."""
 
 
 class Permits(Protocol):
@@ -96,32 +99,28 @@ class Course:
         self.decision_s = (self.decision_s or 0.0) + time.perf_counter() - start_s
         return made
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Yields the pieces of the answer, and `Done` with all of it, or with the failure that ended it.
+    async def run(self, hand_over: HandOver) -> Completion:
+        """Returns the answer, or the failure that ended it.
 
-        Nothing is yielded of an answer that may still be replaced by another model's: failover and checks come before
-        the first piece. A request that is not streamed gets `Done` alone.
+        Nothing is handed over of an answer that may still be replaced by another model's: failover and checks come
+        before the first piece. Of a request that is not streamed nothing is handed over at all.
+
+        Args:
+            hand_over: takes the pieces of a streamed answer.
 
         Raises:
             RoutebenchError: as `decide`, and of guards on the time that have come to hold meanwhile.
         """
-        decision = await self.decide()
-        last = failed("server", "no model was asked")
-        for turn in range(self.limits.retries + 1):
-            async with aclosing(self._chain(decision)) as events:
-                async for event in events:
-                    if isinstance(event, Done) and event.completion.status == "error" and self.began_s is None:
-                        last = event.completion
-                        break
-                    yield event
-                else:
-                    return
-            wait_s = self._wait_s(last, turn)
+        turn = 0
+        while True:
+            completion = await self._chain(await self.decide(), hand_over)
+            if completion.status == "ok" or self.began_s is not None:
+                return completion
+            wait_s = self._wait_s(completion, turn)
             if wait_s is None:
-                break
+                return completion
             await asyncio.sleep(wait_s)
-            decision = await self.decide()
-        yield Done(last)
+            turn += 1
 
     def _wait_s(self, last: Completion, turn: int) -> float | None:
         """How long to wait before the chain is gone through again; None where that is no use."""
@@ -134,33 +133,24 @@ class Course:
     def _left_s(self) -> float:
         return self.limits.deadline_s - (time.perf_counter() - self._start_s)
 
-    async def _chain(self, decision: Decision) -> AsyncGenerator[Event]:
-        """Asks the models of a decision until one's answer is accepted; ends in a `Done`."""
+    async def _chain(self, decision: Decision, hand_over: HandOver) -> Completion:
+        """Asks the models of a decision until one's answer is accepted."""
         answers: list[tuple[Completion, Place]] = []
         while decision.model is not None:
             decision, place = self._located(decision)
             ticket = self.policy.router.started(decision, place.name)
             completion: Completion | None = None
             try:
-                async with aclosing(self._ask(place, decision)) as events:
-                    async for event in events:
-                        if isinstance(event, Done):
-                            completion = event.completion
-                        else:
-                            if self.began_s is None:
-                                self.began_s, self.place = time.perf_counter(), place
-                            yield event
+                completion = await self._ask(place, decision, hand_over)
             finally:
                 if completion is None:
                     self._given_up(place, ticket)
-            assert completion is not None
             answers.append((completion, place))
             decision = await self._after(decision, place, completion, ticket)
             if self.began_s is not None:
                 # It was handed over, whole or broken: nobody else can answer any more.
                 break
-        for event in self._handed_over(decision, answers):
-            yield event
+        return await self._accepted(decision, answers, hand_over)
 
     def _located(self, decision: Decision) -> tuple[Decision, Place]:
         """Where the decision's model is asked, and the decision: a guard on the time may hold by now that did not."""
@@ -171,57 +161,66 @@ class Course:
             decision = self._permitted(router.hold(decision))
             return decision, self.policy.places[router.deployment(decision).name]
 
-    def _handed_over(self, decision: Decision, answers: Sequence[tuple[Completion, Place]]) -> Iterator[Event]:
-        """What is left to hand over once the chain has come to its end: an answer that was held back, and `Done`."""
-        accepted = next((number for number, one in enumerate(decision.tried) if one.verdict == "accepted"), None)
-        if accepted is None:
-            yield Done(answers[-1][0] if answers else failed("timeout", self._too_late()))
-            return
-        self.accepted, self.place = answers[accepted]
-        if accepted < len(answers) - 1:
+    async def _accepted(
+        self, decision: Decision, answers: Sequence[tuple[Completion, Place]], hand_over: HandOver
+    ) -> Completion:
+        """What came of a chain that has come to its end; an answer that was held back is handed over now."""
+        which = next((number for number, one in enumerate(decision.tried) if one.verdict == "accepted"), None)
+        if which is None:
+            return answers[-1][0] if answers else failed("timeout", self._too_late())
+        self.accepted, self.place = answers[which]
+        if which < len(answers) - 1:
             # An earlier answer stands after all, since nothing better came.
-            number = accepted - len(answers)
+            number = which - len(answers)
             self.attempts[number] = replace(self.attempts[number], verdict="accepted")
         if self.asked.streamed and self.began_s is None:
             if decision.cascade is not None and self.accepted.ttft_s is not None:
                 self.cascade_wait_s += max(0.0, (self.accepted.latency_s or 0.0) - self.accepted.ttft_s)
             self.began_s = time.perf_counter()
-            yield from pieces_of(self.accepted)
-        yield Done(self.accepted)
+            for piece in pieces_of(self.accepted):
+                await hand_over(piece)
+        return self.accepted
 
-    async def _ask(self, place: Place, decision: Decision) -> AsyncGenerator[Event]:
-        """Asks one model: pieces where its answer is handed over as it comes, and `Done`."""
+    async def _ask(self, place: Place, decision: Decision, hand_over: HandOver) -> Completion:
+        """Asks one model; pieces of its answer are handed over as they come, unless it has to be checked first."""
         left_s = self._left_s()
         if left_s <= 0:
-            yield Done(failed("timeout", self._too_late(), billed_cost_usd=0.0))
-            return
-        live = self.asked.streamed and not self._is_held_back(decision)
+            return failed("timeout", self._too_late(), billed_cost_usd=0.0)
         timeout_s = min(self.limits.attempt_timeout_s, left_s)
         try:
             call = place.call(self.asked.request, timeout_s=timeout_s, streamed=self.asked.streamed)
         except ConfigError as error:
-            yield Done(failed("bad_request", str(error), billed_cost_usd=0.0))
-            return
-        if not live:
-            try:
-                # A provider keeps the time itself; one that does not must not hold up the chain.
-                async with asyncio.timeout(timeout_s + _GRACE_S):
-                    completion = await place.provider.complete(call)
-            except TimeoutError:
-                completion = failed("timeout", f"no answer within {timeout_s:g} s")
-            yield Done(completion)
-            return
-        async with aclosing(_closable(stream(place.provider, call))) as events:
-            first_s = min(self.limits.first_token_timeout_s, timeout_s)
+            return failed("bad_request", str(error), billed_cost_usd=0.0)
+        if self.asked.streamed and not self._is_held_back(decision):
+            return await self._live(place, call, hand_over)
+        try:
+            # A provider keeps the time itself; one that does not must not hold up the chain.
+            async with asyncio.timeout(timeout_s + _GRACE_S):
+                return await place.provider.complete(call)
+        except TimeoutError:
+            return failed("timeout", f"no answer within {timeout_s:g} s")
+
+    async def _live(self, place: Place, call: Call, hand_over: HandOver) -> Completion:
+        """Hands an answer over while it is being written."""
+        events = stream(place.provider, call)
+        try:
+            first_s = min(self.limits.first_token_timeout_s, call.timeout_s)
             try:
                 async with asyncio.timeout(first_s):
                     event = await anext(events)
             except TimeoutError:
-                yield Done(failed("timeout", f"the answer did not begin within {first_s:g} s"))
-                return
-            yield event
-            async for event in events:
-                yield event
+                return failed("timeout", f"the answer did not begin within {first_s:g} s")
+            while not isinstance(event, Done):
+                if self.began_s is None:
+                    self.began_s, self.place = time.perf_counter(), place
+                await hand_over(event)
+                event = await anext(events)
+            return event.completion
+        finally:
+            # A third party's stream may lack it.
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
 
     def _is_held_back(self, decision: Decision) -> bool:
         """Whether an answer is checked before any of it is handed over."""
@@ -299,14 +298,3 @@ def pieces_of(completion: Completion) -> list[Event]:
         ToolCallDelta(index, call.id, call.name, call.arguments) for index, call in enumerate(completion.tool_calls)
     ]
     return pieces
-
-
-async def _closable(events: AsyncIterator[Event]) -> AsyncGenerator[Event]:
-    """A provider's stream as one that can be ended early; a third party's may lack that."""
-    try:
-        async for event in events:
-            yield event
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()

@@ -24,6 +24,7 @@ from routebench.errors import ConfigError, RoutebenchError
 from routebench.gateway.app import App
 from routebench.gateway.clients import Clients
 from routebench.gateway.conversations import Conversations, salt_of
+from routebench.gateway.descriptors import with_room
 from routebench.gateway.limits import Seats
 from routebench.gateway.listening import check_listening
 from routebench.gateway.metrics import Metrics
@@ -199,6 +200,8 @@ class Gateway:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                # Whoever sends it could say who they are.
+                proxy_headers=False,
                 server_header=False,
                 date_header=True,
                 ws="none",
@@ -316,6 +319,7 @@ class Gateway:
 
     def _settings(self) -> GatewayConfig:
         config = load_settings(self._config_path)
+        config = replace(config, limits=with_room(config.limits))
         if self._traces is not None:
             config = replace(config, traces=replace(config.traces, folder=self._traces))
         return config

@@ -101,7 +101,6 @@ _KNOWN: Mapping[str, Check] = MappingProxyType(
         "parallel_tool_calls": _flag,
         "prediction": _object,
         "modalities": _texts_only,
-        "web_search_options": _object,
         # Other providers' own, by the names under which their models take them.
         "top_k": _count(0),
         "min_p": _number(0, 1),
@@ -123,6 +122,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "functions": "functions were replaced; write them as `tools`, each {type: function, function: {…}}",
         "function_call": "it was replaced; write `tool_choice`",
         "audio": "answers are handed over as text; leave it out",
+        "web_search_options": "searches have a price of their own, which no budget here knows; leave it out",
         **dict.fromkeys(
             """
             base_url api_base api_key key_env api_version organization project headers extra_body extra_headers

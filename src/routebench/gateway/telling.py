@@ -7,10 +7,13 @@ from typing import Any
 
 from routebench.gateway.course import Course
 from routebench.traces.row import Attempt
-from routebench.types import Completion, Request
+from routebench.types import Completion, Decision, Request
+
+_LONG_TOKENS = 2_000
+_QUICK = ("input_tokens", "turns", "has_tools", "has_images", "json_schema")
 
 
-def about(course: Course, trace_id: str) -> dict[str, Any]:
+def about(course: Course, trace_id: str, cost_usd: float | None) -> dict[str, Any]:
     """Returns the object `routebench` of an answer: who decided, who answered, what it cost."""
     decision, place, accepted = course.decision, course.place, course.accepted
     told: dict[str, Any] = {"trace_id": trace_id, "policy": course.policy.digest}
@@ -27,7 +30,7 @@ def about(course: Course, trace_id: str) -> dict[str, Any]:
         }
         if accepted.finish_reason == "other":
             told["raw_finish_reason"] = accepted.raw_finish_reason
-    told |= {"cost_usd": total_usd(costs(course)), "attempts": [_attempt(one) for one in course.attempts]}
+    told |= {"cost_usd": cost_usd, "attempts": [_attempt(one) for one in course.attempts]}
     if decision is not None and decision.cascade is not None:
         told["cascade"] = {"check": decision.cascade, "escalated": escalated(course), "wait_s": course.cascade_wait_s}
     return told
@@ -45,12 +48,6 @@ def headers(course: Course, trace_id: str) -> list[tuple[bytes, bytes]]:
             (b"x-routebench-deployment", _value(place.name)),
         ]
     return told
-
-
-def cost_header(course: Course) -> list[tuple[bytes, bytes]]:
-    """Returns the header with what the request cost; none while that is unknown."""
-    cost_usd = total_usd(costs(course))
-    return [] if cost_usd is None else [(b"x-routebench-cost-usd", f"{cost_usd:.10g}".encode())]
 
 
 def costs(course: Course) -> list[float | None]:
@@ -74,7 +71,7 @@ def escalated(course: Course) -> bool:
     return any(one.verdict == "refused" for one in course.attempts)
 
 
-def trace_facts(course: Course) -> dict[str, Any]:
+def trace_facts(course: Course, cost_usd: float | None) -> dict[str, Any]:
     """Returns what a trace says of a request that came as far as a decision."""
     decision, place, accepted = course.decision, course.place, course.accepted
     facts: dict[str, Any] = {
@@ -82,7 +79,7 @@ def trace_facts(course: Course) -> dict[str, Any]:
         "policy": course.policy.digest,
         "attempts": tuple(course.attempts),
         "decision_s": course.decision_s,
-        "cost_usd": total_usd(costs(course)),
+        "cost_usd": cost_usd,
     }
     if decision is not None:
         facts |= {
@@ -92,7 +89,7 @@ def trace_facts(course: Course) -> dict[str, Any]:
             "eligible": decision.eligible,
             "explored": decision.explored,
             "propensity": decision.propensity,
-            "features": decision.features,
+            "features": _features(decision),
             "cascade": decision.cascade,
         }
         if decision.cascade is not None:
@@ -115,6 +112,14 @@ def trace_facts(course: Course) -> dict[str, Any]:
             "reasoning_tokens": usage.reasoning_tokens,
         }
     return facts
+
+
+def _features(decision: Decision) -> Mapping[str, Any]:
+    """What conditions can read; of a long text only what needs no look at all of it, for that is a millisecond."""
+    features = decision.features
+    if len(features) and features["input_tokens"] <= _LONG_TOKENS:
+        return features
+    return {name: features[name] for name in _QUICK if name in features}
 
 
 def texts(request: Request, answer: Completion | None) -> dict[str, Any]:

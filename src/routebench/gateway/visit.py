@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +18,9 @@ from routebench.gateway.conversations import Opening
 from routebench.gateway.course import Course
 from routebench.gateway.refusal import Refusal, error_body, refusal_of
 from routebench.gateway.serving import Serving
-from routebench.gateway.telling import about, cost_header, costs, headers, texts, trace_facts
+from routebench.gateway.telling import about, costs, headers, texts, total_usd, trace_facts
 from routebench.gateway.whole import whole_answer
-from routebench.providers import Done, Event
+from routebench.providers import Event
 from routebench.traces.row import Outcome, Trace
 from routebench.types import Completion
 
@@ -65,6 +64,8 @@ class Visit:
     _error: tuple[str, str | None] | None = None
     _answer: Completion | None = None
     _ttft_s: float | None = None
+    _chunks: Chunks | None = None
+    _costs: Sequence[float | None] | None = None
 
     async def run(self) -> None:
         """Serves it; what a client may not see of a fault is in the log."""
@@ -102,7 +103,7 @@ class Visit:
             if seated:
                 serving.seats.leave()
             if begun and self._client is not None:
-                self._client.end(() if self._course is None else costs(self._course))
+                self._client.end(self._all_costs())
             self._put_trace()
             await policy.end()
 
@@ -125,72 +126,75 @@ class Visit:
         opening = self._opening = serving.conversations.opened(messages)
         previous = asked.previous or serving.conversations.previous(opening, messages)
         course = self._course = Course(policy, asked, client, serving.limits, drawn=serving.drawn(), previous=previous)
-        async with aclosing(course.events()) as events, _watched(self.receive):
-            await (self._stream(course, events) if asked.streamed else self._whole(course, events))
+        async with _watched(self.receive):
+            completion = await course.run(self._piece)
+        self._costs = costs(course)
+        if completion.status == "ok":
+            self._outcome = "ok"
+            await (self._end_stream(course, completion) if asked.streamed else self._whole(course, completion))
+        elif self._status:
+            await self._break(completion)
+        else:
+            await self._fail(course, completion)
         if course.accepted is not None and course.place is not None:
             self._answer = course.accepted
             serving.conversations.answered(opening, course.place.model.name, course.accepted)
 
-    async def _whole(self, course: Course, events: AsyncGenerator[Event]) -> None:
-        completion = await _last(events)
-        if completion.status == "error":
-            await self._fail(course, completion)
-            return
+    async def _whole(self, course: Course, completion: Completion) -> None:
         assert course.place is not None
         body = whole_answer(
             completion,
             trace_id=self.trace_id,
             created=int(self.at),
             model=course.place.model.name,
-            about=about(course, self.trace_id),
+            about=about(course, self.trace_id, self._cost_usd),
         )
-        self._outcome = "ok"
-        await self._respond(200, body, [_JSON, *headers(course, self.trace_id), *cost_header(course)])
+        told = [_JSON, *headers(course, self.trace_id)]
+        if self._cost_usd is not None:
+            told.append((b"x-routebench-cost-usd", f"{self._cost_usd:.10g}".encode()))
+        await self._respond(200, body, told)
 
-    async def _stream(self, course: Course, events: AsyncGenerator[Event]) -> None:
-        chunks: Chunks | None = None
-        async for event in events:
-            if chunks is None:
-                if isinstance(event, Done) and event.completion.status == "error":
-                    await self._fail(course, event.completion)
-                    return
-                chunks = await self._begin_stream(course)
-            if not isinstance(event, Done):
-                piece = chunks.piece(event)
-                if piece:
-                    await self.send({"type": "http.response.body", "body": piece, "more_body": True})
-                continue
-            completion = event.completion
-            if completion.status == "error":
-                self._outcome = "broken"
-                self._error = self._told(completion)
-                refusal = refusal_of(completion)
-                last = chunks.broken(completion.error_kind or "server", refusal.message)
-            else:
-                self._outcome = "ok"
-                last = chunks.end(completion, about(course, self.trace_id))
-            await self.send({"type": "http.response.body", "body": last})
+    async def _piece(self, event: Event) -> None:
+        piece = (self._chunks or await self._begin_stream()).piece(event)
+        if piece:
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    async def _begin_stream(self, course: Course) -> Chunks:
+    async def _begin_stream(self) -> Chunks:
+        course = self._course
+        assert course is not None
         assert course.place is not None
-        assert course.asked.streamed
         self._ttft_s = time.perf_counter() - self._start_s
         self._status = 200
         told = [*_EVENTS, *headers(course, self.trace_id), *self._rate_headers()]
         await self.send({"type": "http.response.start", "status": 200, "headers": told})
-        return Chunks(
+        self._chunks = Chunks(
             trace_id=self.trace_id,
             created=int(self.at),
             model=course.place.model.name,
             include_usage=course.asked.include_usage,
         )
+        return self._chunks
+
+    async def _end_stream(self, course: Course, completion: Completion) -> None:
+        # An answer may be empty: then nothing was handed over before its end.
+        chunks = self._chunks or await self._begin_stream()
+        last = chunks.end(completion, about(course, self.trace_id, self._cost_usd))
+        await self.send({"type": "http.response.body", "body": last})
+
+    async def _break(self, completion: Completion) -> None:
+        """The answer broke off: its stream ends in an error, and never in the mark of a whole one."""
+        assert self._chunks is not None
+        self._outcome = "broken"
+        self._error = self._told(completion)
+        last = self._chunks.broken(completion.error_kind or "server", refusal_of(completion).message)
+        await self.send({"type": "http.response.body", "body": last})
 
     async def _fail(self, course: Course, completion: Completion) -> None:
         """Every model failed."""
         self._outcome = "failed"
         refusal = refusal_of(completion)
         self._error = self._told(completion)
-        body = error_body(refusal, self.trace_id, about(course, self.trace_id))
+        body = error_body(refusal, self.trace_id, about(course, self.trace_id, self._cost_usd))
         told = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
         await self._respond(refusal.status, body, [_JSON, *told, *headers(course, self.trace_id)])
 
@@ -216,6 +220,16 @@ class Visit:
         await self.send({"type": "http.response.start", "status": status, "headers": told})
         await self.send({"type": "http.response.body", "body": body})
 
+    def _all_costs(self) -> Sequence[float | None]:
+        """Of every call; those of a request that was given up are only known now."""
+        if self._costs is None and self._course is not None:
+            self._costs = costs(self._course)
+        return self._costs or ()
+
+    @property
+    def _cost_usd(self) -> float | None:
+        return total_usd(self._all_costs())
+
     def _rate_headers(self) -> list[tuple[bytes, bytes]]:
         if self._client is None:
             return []
@@ -225,7 +239,7 @@ class Visit:
         serving, asked, course = self.serving, self._asked, self._course
         facts: dict[str, Any] = {"rules": serving.policy.ruleset.name, "policy": serving.policy.digest}
         if course is not None:
-            facts |= trace_facts(course)
+            facts |= trace_facts(course, self._cost_usd)
         if asked is not None:
             facts |= {
                 "asked": asked.model,
@@ -264,13 +278,6 @@ def _of_client(asked: Asked, client: Client) -> Asked:
     request = asked.request
     tags = tuple(dict.fromkeys((*client.tags, *request.tags)))
     return replace(asked, request=replace(request, metadata={**request.metadata, **client.metadata}, tags=tags))
-
-
-async def _last(events: AsyncGenerator[Event]) -> Completion:
-    async for event in events:
-        if isinstance(event, Done):
-            return event.completion
-    raise AssertionError("a course ends in Done")
 
 
 class _watched:  # noqa: N801 - reads as a verb

@@ -10,14 +10,16 @@ from typing import Any
 
 from routebench.types import Message
 
-_THOUGHTS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "annotations"})
-"""What an answer has and a message sent back may not have, at servers that take no unknown key."""
+_EXTRAS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "annotations"})
+"""What other servers' answers have, and a message sent back may not have at servers that take no unknown key."""
+_MARK = "cache_control"
+"""Marks, in a part of a message, what is to be kept for later; an error at servers that take no unknown key."""
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 def chat_messages(
-    messages: Iterable[Message], *, developer: bool, thoughts: bool, short_ids: bool
+    messages: Iterable[Message], *, developer: bool, extras: bool, short_ids: bool
 ) -> list[Mapping[str, Any]]:
     """Returns messages for a server that speaks chat completions.
 
@@ -26,24 +28,29 @@ def chat_messages(
     Args:
         messages: the conversation.
         developer: whether the server has the role of that name; it is `system` elsewhere.
-        thoughts: whether it takes thoughts back.
+        extras: whether it takes thoughts back, and marks for its cache.
         short_ids: whether ids of tool calls are nine letters and digits there.
     """
     return [
         message
-        if len(message) == 2 and message.get("role") != "developer" and message.get("content") is not None
-        else _chat_message(message, developer=developer, thoughts=thoughts, short_ids=short_ids)
+        if len(message) == 2 and message.get("role") != "developer" and isinstance(message.get("content"), str)
+        else _chat_message(message, developer=developer, extras=extras, short_ids=short_ids)
         for message in messages
     ]
 
 
-def _chat_message(message: Message, *, developer: bool, thoughts: bool, short_ids: bool) -> dict[str, Any]:
-    left_out = frozenset() if thoughts else _THOUGHTS
+def _chat_message(message: Message, *, developer: bool, extras: bool, short_ids: bool) -> dict[str, Any]:
+    left_out = frozenset() if extras else _EXTRAS
     made = {
         key: value
         for key, value in message.items()
         if (value is not None or key == "content") and key not in left_out and not (key == "annotations" and not value)
     }
+    if not extras and isinstance(made.get("content"), list):
+        made["content"] = [
+            {key: value for key, value in part.items() if key != _MARK} if _MARK in part else part
+            for part in made["content"]
+        ]
     if made.get("role") == "developer" and not developer:
         made["role"] = "system"
     if short_ids:

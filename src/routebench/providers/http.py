@@ -5,19 +5,24 @@ from __future__ import annotations
 import abc
 import asyncio
 import json
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import orjson
+
 from routebench.providers.answer import Answer, read_json
 from routebench.providers.base import Call, failed, now, requested_output_cap
+from routebench.providers.deadline import Deadline
 from routebench.providers.events import Done, Event
 from routebench.providers.faults import from_exception, from_status, request_id
 from routebench.providers.sse import Decoder
-from routebench.providers.transport import Response, Transport, TransportError, as_transport
+from routebench.providers.transport import Transport, TransportError, as_transport
 from routebench.providers.waits import exhausted_s
 from routebench.redact import Secrets
 from routebench.types import Completion, Model, Request
@@ -30,8 +35,9 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ERROR_CHARACTERS = 600
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
-_END: Any = object()
 _JSON = {"content-type": "application/json"}
+_AS_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+"""Dates and our own values are no JSON, and stand in a request by mistake."""
 _STREAM_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
@@ -97,83 +103,96 @@ class HttpProvider:
 
     async def complete(self, call: Call) -> Completion:
         """Sends one attempt and returns its answer or its typed error."""
-        return await self._send(call, _ignore)
+        async with aclosing(self.stream(call)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.completion
+        raise AssertionError("a stream ends in Done")
 
     async def stream(self, call: Call) -> AsyncGenerator[Event]:
         """Sends one attempt; yields its pieces as they come, and the whole Completion last.
 
         Leaving the iteration early ends the exchange.
         """
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        sending = asyncio.create_task(self._send(call, events.put_nowait))
-        sending.add_done_callback(lambda _: events.put_nowait(_END))
-        try:
-            while (event := await events.get()) is not _END:
-                yield event
-            yield Done(await sending)
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-
-    async def _send(self, call: Call, emit: Callable[[Event], None]) -> Completion:
-        completion = await self._exchange(call, emit)
-        if completion.error is None:
-            return completion
-        # Blanked before it is shortened: a key that is cut in two would not be found any more.
-        return replace(completion, error=self._mask.clean(completion.error)[:_MAX_ERROR_CHARACTERS])
-
-    async def _exchange(self, call: Call, emit: Callable[[Event], None]) -> Completion:
-        answer = Answer(emit)
+        pieces: list[Event] = []
+        answer = Answer(pieces.append)
         streamed = call.request.params.get("stream", True) is not False
         try:
             wired = self._wire.request(call, self._secrets, stream=streamed)
             body = _write(wired.body)
         except _UNREADABLE as error:
-            return failed(
-                "bad_request", f"the request cannot be written in this provider's format: {error}", billed_cost_usd=0.0
-            )
-        exchange = _Exchange(self._wire, self._transport, answer)
+            sentence = f"the request cannot be written in this provider's format: {error}"
+            yield Done(self._masked(failed("bad_request", sentence, billed_cost_usd=0.0)))
+            return
+        fault: Exception | None = None
+        exchange = _Exchange(self._wire, self._transport, answer, call.timeout_s)
         try:
-            async with asyncio.timeout(call.timeout_s):
-                refused = await exchange.run(wired, body, call.timeout_s, whole=not streamed)
-        except (TransportError, TimeoutError) as error:
-            if answer.done:
-                # The answer was whole; what broke is only what came after it.
-                return answer.completion(**exchange.times())
-            fault = from_exception(error, timeout_s=call.timeout_s, started=answer.started)
-            if fault.error_kind == "connection":
-                place = urlsplit(wired.url)
-                fault = replace(fault, error=f"{fault.error} ({place.scheme}://{place.netloc})")
-            return replace(fault, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
-        except _UNREADABLE as error:
+            # One after the other on the task of whoever listens: a task and a queue of its own for every call would
+            # cost more than all else that is done with a piece.
+            async with aclosing(exchange.run(wired, body, whole=not streamed)) as turns:
+                async for _ in turns:
+                    for piece in pieces:
+                        yield piece
+                    pieces.clear()
+        except (TransportError, TimeoutError, *_UNREADABLE) as error:
+            fault = error
+        finally:
+            exchange.close()
+        for piece in pieces:
+            yield piece
+        yield Done(self._masked(self._ended(call, wired, answer, exchange, fault)))
+
+    def _ended(
+        self, call: Call, wired: WireRequest, answer: Answer, exchange: _Exchange, fault: Exception | None
+    ) -> Completion:
+        if fault is None:
+            refused = exchange.refused
+            if refused is not None and refused.error_kind == "auth" and call.model.key_env is None:
+                return replace(refused, error=f"{refused.error} (no key was sent: the model names no `key_env`)")
+            return refused or answer.completion(retry_after_s=exchange.wait_s, **exchange.times())
+        if not isinstance(fault, (TransportError, TimeoutError)):
             # JSON that is none, and JSON of shapes that nobody foresaw: one odd answer is one failed call.
-            told = str(error) if isinstance(error, ValueError) else repr(error)
+            told = str(fault) if isinstance(fault, ValueError) else repr(fault)
             sentence = f"not an answer in this provider's format: {told}"
             return failed("malformed", sentence, usage=answer.usage_so_far(), **exchange.times())
-        if refused is not None and refused.error_kind == "auth" and call.model.key_env is None:
-            return replace(refused, error=f"{refused.error} (no key was sent: the model names no `key_env`)")
-        return refused or answer.completion(retry_after_s=exchange.wait_s, **exchange.times())
+        if answer.done:
+            # The answer was whole; what broke is only what came after it.
+            return answer.completion(**exchange.times())
+        failure = from_exception(fault, timeout_s=call.timeout_s, started=answer.started)
+        if failure.error_kind == "connection":
+            place = urlsplit(wired.url)
+            failure = replace(failure, error=f"{failure.error} ({place.scheme}://{place.netloc})")
+        return replace(failure, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
+
+    def _masked(self, completion: Completion) -> Completion:
+        if completion.error is None:
+            return completion
+        # Blanked before it is shortened: a key that is cut in two would not be found any more.
+        return replace(completion, error=self._mask.clean(completion.error)[:_MAX_ERROR_CHARACTERS])
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._transport.aclose()
 
 
-def _ignore(event: Event) -> None:
-    """Nobody follows the answer while it is written."""
-
-
 class _Exchange:
     """One request and its response, with the times of both; they are taken before anything is parsed."""
 
-    def __init__(self, wire: Wire, transport: Transport, answer: Answer) -> None:
+    def __init__(self, wire: Wire, transport: Transport, answer: Answer, timeout_s: float) -> None:
         self._wire = wire
         self._transport = transport
         self._answer = answer
+        self._timeout_s = timeout_s
+        self._deadline = Deadline(timeout_s)
         self._started_at: datetime | None = None
         self._start = self._arrived = time.perf_counter()
         self._ttft_s: float | None = None
         self.wait_s: float | None = None
+        self.refused: Completion | None = None
+
+    def close(self) -> None:
+        """Forgets its deadline."""
+        self._deadline.close()
 
     def times(self) -> dict[str, Any]:
         """The fields of a Completion that this exchange has measured; where nothing has come, up to now."""
@@ -184,69 +203,95 @@ class _Exchange:
             "started_at": self._started_at,
         }
 
-    async def run(self, wired: WireRequest, body: bytes, timeout_s: float, *, whole: bool) -> Completion | None:
-        """Fills the answer; returns the typed error of a response that refuses the request."""
+    async def run(self, wired: WireRequest, body: bytes, *, whole: bool) -> AsyncGenerator[None]:
+        """Fills the answer, or `refused`; yields whenever something has come of it."""
         self._started_at, self._start = now(), time.perf_counter()
         # Our deadline ends the call; the transport's own, a little later, frees what it holds.
-        response = await self._transport.send(
-            "POST", wired.url, {**_JSON, **wired.headers}, body, timeout_s=timeout_s + 1.0, whole=whole
-        )
+        with self._deadline:
+            response = await self._transport.send(
+                "POST", wired.url, {**_JSON, **wired.headers}, body, timeout_s=self._timeout_s + 1.0, whole=whole
+            )
         self._arrived = time.perf_counter()
+        document: bytes | None = None
         try:
-            headers = response.headers
-            chunks = self._chunks(response)
+            headers, chunks = response.headers, response.chunks
             if response.status >= 300:
-                told = await _read(chunks, _MAX_ERROR_BYTES)
+                told = await self._read(b"", chunks, _MAX_ERROR_BYTES)
                 refused = from_status(response.status, headers, told.decode(errors="replace"))
-                return replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
+                self.refused = replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
+                return
             self._answer.request_id = request_id(headers)
             self._wire.read_headers(self._answer, headers)
             self.wait_s = exhausted_s(headers, now=self._started_at)
-            first = await anext(chunks, b"")
-            document: bytes | None = None
+            first = await self._next(chunks)
             if _is_stream(headers, first):
-                await self._read_events(first, chunks)
-            else:
-                document = first + await _read(chunks, MAX_ANSWER_BYTES)
+                decoder, size, chunk = Decoder(), 0, first
+                while chunk:
+                    size += len(chunk)
+                    self._take(decoder, chunk, size)
+                    yield
+                    if self._answer.done:
+                        # The end of the body is there already, or nobody waits for it.
+                        return
+                    chunk = await self._next(chunks)
+                self._wire.read_end(self._answer)
+                return
+            document = await self._read(first, chunks, MAX_ANSWER_BYTES)
         finally:
             await response.aclose()
         # What has arrived meanwhile is taken in first, so that answers which came together are all stamped before the
         # first of them is worked on.
         await asyncio.sleep(0)
-        if document is not None:
-            if len(document) > MAX_ANSWER_BYTES:
-                raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
-            self._wire.read_document(self._answer, read_json(document))
-        return None
+        if len(document) > MAX_ANSWER_BYTES:
+            raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
+        self._wire.read_document(self._answer, read_json(document))
 
-    async def _read_events(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
-        decoder, size, chunk = Decoder(), 0, first
-        while chunk:
-            size += len(chunk)
-            if size > MAX_ANSWER_BYTES:
-                raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
-            for event in decoder.feed(chunk):
-                self._wire.read_event(self._answer, event.name, event.data)
-                if self._answer.done:
-                    break
-            if self._ttft_s is None and self._answer.started:
-                self._ttft_s = self._arrived - self._start
+    def _take(self, decoder: Decoder, chunk: bytes, size: int) -> None:
+        if size > MAX_ANSWER_BYTES:
+            raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
+        for event in decoder.feed(chunk):
+            self._wire.read_event(self._answer, event.name, event.data)
             if self._answer.done:
-                # The end of the body is there already, or nobody waits for it.
-                return
-            chunk = await anext(chunks, b"")
-        self._wire.read_end(self._answer)
+                break
+        if self._ttft_s is None and self._answer.started:
+            self._ttft_s = self._arrived - self._start
 
-    async def _chunks(self, response: Response) -> AsyncIterator[bytes]:
-        """Yields the chunks of the body, and stamps each when it comes."""
-        async for chunk in response.chunks:
-            self._arrived = time.perf_counter()
-            if chunk:
-                yield chunk
+    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes:
+        """The next bytes of the body, stamped when they come; empty at its end."""
+        with self._deadline:
+            async for chunk in chunks:
+                self._arrived = time.perf_counter()
+                if chunk:
+                    return chunk
+        return b""
+
+    async def _read(self, first: bytes, chunks: AsyncIterator[bytes], at_most: int) -> bytes:
+        """Reads until the end, or until there is more than `at_most`."""
+        parts = [first]
+        size = len(first)
+        while size <= at_most and (chunk := await self._next(chunks)):
+            parts.append(chunk)
+            size += len(chunk)
+        return b"".join(parts)
 
 
 def _write(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        written = orjson.dumps(body, option=_AS_JSON)
+    except orjson.JSONEncodeError:
+        # It knows no numbers of more than 64 bits and no names that are numbers; what is no JSON is none here either.
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    if b"null" in written and _holds_nan(body):
+        raise ValueError("NaN and infinity are no numbers of JSON")
+    return written
+
+
+def _holds_nan(value: Any) -> bool:
+    """Whether a value stands somewhere that would be written as null."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return any(_holds_nan(one) for one in inner)
 
 
 def _is_stream(headers: Mapping[str, str], first: bytes) -> bool:
@@ -254,15 +299,3 @@ def _is_stream(headers: Mapping[str, str], first: bytes) -> bool:
     if "text/event-stream" in headers.get("content-type", ""):
         return True
     return first.lstrip().startswith(_STREAM_STARTS)
-
-
-async def _read(chunks: AsyncIterator[bytes], at_most: int) -> bytes:
-    """Reads until the end, or until there is more than `at_most`."""
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size > at_most:
-            break
-    return b"".join(parts)

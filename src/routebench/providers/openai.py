@@ -66,7 +66,7 @@ class Dialect:
         cost_header: the response header in which a gateway tells what the call cost, in US dollars.
         model_header: the response header in which a gateway tells which model really answered.
         developer: whether it has messages of that role; elsewhere they are sent as `system`.
-        thoughts: whether it takes the thoughts of earlier answers back; one that takes no unknown key does not.
+        extras: whether it takes back what other servers put into messages, such as thoughts and marks for a cache.
         short_ids: whether ids of tool calls are nine letters and digits.
     """
 
@@ -83,7 +83,7 @@ class Dialect:
     cost_header: str | None = None
     model_header: str | None = None
     developer: bool = False
-    thoughts: bool = True
+    extras: bool = True
     short_ids: bool = False
 
 
@@ -132,7 +132,7 @@ class OpenAIChat(Wire):
             "messages": chat_messages(
                 request.messages,
                 developer=knows and dialect.developer,
-                thoughts=dialect.thoughts or not knows,
+                extras=dialect.extras or not knows,
                 short_ids=knows and dialect.short_ids,
             ),
             "stream": stream,
@@ -204,9 +204,13 @@ class OpenAIChat(Wire):
             answer.reported_cost_usd = answer.reported_cost_usd if told is None else told
 
     def _message(self, answer: Answer, message: Mapping[str, Any], logprobs: Any) -> None:
+        content = message.get("content")
+        if len(message) == 1 and type(content) is str and not logprobs:
+            # Nearly every chunk of a stream is that.
+            answer.say(content)
+            return
         # Which of these names holds the thoughts is the server's choice; no server fills two.
         answer.think(message.get("reasoning_content") or message.get("reasoning"))
-        content = message.get("content")
         if isinstance(content, list):
             # Mistral's parts: thoughts and text by type.
             for part in content:

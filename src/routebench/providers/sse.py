@@ -37,6 +37,12 @@ class Decoder:
             # The LF of a CRLF that was cut between its two bytes ends no second line.
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
+        if chunk.startswith(b"data: ") and not self._rest and not self._data and not self._name and not self._first:
+            # As most come: one whole event.
+            end = chunk.find(b"\n")
+            if end == len(chunk) - 2 and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+                yield ServerSentEvent("message", chunk[6:end].decode(errors="replace"))
+                return
         data = self._rest + chunk
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")

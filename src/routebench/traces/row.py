@@ -14,7 +14,8 @@ TEXTS = ("messages", "answer", "tool_calls", "request")
 """Fields of a trace that hold what people and models said."""
 
 
-@dataclass(frozen=True, slots=True)
+# Neither is frozen: one that is takes three times as long to make, and a gateway makes them for every request.
+@dataclass(slots=True)
 class Attempt:
     """One call to one model.
 
@@ -36,7 +37,7 @@ class Attempt:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trace:
     """One request.
 

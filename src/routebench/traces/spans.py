@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 _LOG = logging.getLogger("routebench.traces")
-_SLICE = 4
-"""Spans made at a stretch, some 0.1 ms: for so long the event loop may have to wait for its turn."""
+_SLICES = 500
+"""Stretches in which waiting rows become spans, each some 0.2 ms: for so long the event loop may wait for its turn. Of
+very many that wait there are longer stretches instead of more of them."""
 _PAUSE_S = 0.0005
-_BATCH = 512
+_BATCH = 128
 _NANOSECONDS = 1_000_000_000
 _SERVER_ERROR = 500
 _NAMES: Mapping[str, str] = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
@@ -142,11 +143,12 @@ class Spans:
         self._provider.shutdown()
 
     def _send_waiting(self) -> None:
+        stretch = max(1, len(self._waiting) // _SLICES)
         for left in range(len(self._waiting), 0, -1):
             self._span(self._waiting.popleft())
             if len(self._ended) >= _BATCH:
                 self._send()
-            elif left % _SLICE == 0 and not self._close.is_set():
+            elif left % stretch == 0 and not self._close.is_set():
                 # The event loop's turn.
                 time.sleep(_PAUSE_S)
         self._send()

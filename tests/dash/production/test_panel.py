@@ -69,6 +69,11 @@ def titles(panel: ProductionPanel) -> list[str]:
     return list(panel._board.tabs.titles)
 
 
+def sources(spec: Any) -> set[str]:
+    """The names of the sources that a chart reads."""
+    return {layer.get("data", spec.get("data"))["name"] for layer in spec["layer"]}
+
+
 def show(panel: ProductionPanel, title: str) -> None:
     panel._board.tabs.selected_index = titles(panel).index(title)
 
@@ -96,6 +101,7 @@ def test_every_picture_shows_the_same_stretches(panel: ProductionPanel) -> None:
     assert names == list(panel.state.totals["name"])
     for view in panel.pictures():
         assert [row["name"] for row in view.frames["periods"]] == names
+        assert set(view.frames) == sources(view.spec), "no more and no less than it draws"
         assert view.description
     mixed = pd.DataFrame(panel._board._mix.frames["mix"])
     assert mixed.groupby("name")["to"].max().round(9).eq(1).all()
@@ -196,6 +202,7 @@ def test_it_opens_before_the_gateway_does_and_follows(tmp_path: Path) -> None:
     folder = tmp_path / "traces"
     panel = ProductionPanel(Production(open_source(folder)), follow=False)
     assert panel.reading.startswith("0 traces yet in ")
+    assert panel.pictures() == (), "an axis of nothing cannot be drawn"
     assert panel.selection == ()
     assert panel.result.empty
     assert panel.refresh() == 0
@@ -206,6 +213,8 @@ def test_it_opens_before_the_gateway_does_and_follows(tmp_path: Path) -> None:
     writer.close()
     assert panel.refresh() == 40
     assert "40 requests" in panel.reading
+    # Nothing went another way, and no cost is known.
+    assert [view.name for view in panel.pictures()] == ["production-requests", "production-mix", "production-times"]
     assert panel._controls.follow.layout.display is None
     panel.pause()
     assert panel._controls.follow.description == "Paused"

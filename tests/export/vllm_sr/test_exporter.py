@@ -172,6 +172,38 @@ def test_what_was_learned_goes_to_the_strongest() -> None:
     assert {one.part for one in exported.lost} == {"learned", "budget"}
 
 
+LEARNED_PHASE = """
+schema: routebench/rules/v1
+name: t
+models:
+  small: {provider: vllm, model: s, base_url: "http://s/v1"}
+  large: {provider: vllm, model: l, base_url: "http://l/v1"}
+complexity:
+  classifier: {kind: heuristic, weights: {log_words: 1.0}, bias: -2.5}
+  tiers: [{below: 0.5, route: [small, large]}, {route: [large, small]}]
+default: {route: [small, large]}
+sticky: none
+"""
+
+
+def test_rules_are_learned_in_place_of_a_learned_phase_where_there_are_prompts() -> None:
+    told = RuleSet.parse(LEARNED_PHASE)
+    prompts = [case.request for case in load_starter().cases]
+    blind, learned = VLLM_SR.export(told), VLLM_SR.export(told, requests=prompts)
+    assert (blind.ruleset.rules, blind.ruleset.default.route) == ((), ("large", "small"))
+    assert "name a store" in blind.lost[0].mend
+    assert "learned from its decisions on 150 prompts" in learned.lost[0].why
+    agreed = [first(learned.ruleset, one) == first(told, one) for one in prompts]
+    assert sum(agreed) / len(agreed) > 0.95
+    replay = SignalReplay(yaml.safe_load(learned.files[VLLM_SR.main]))
+    assert all(replay.decide(one) == first(learned.ruleset, one) for one in prompts)
+
+
+def test_of_a_handful_of_prompts_nothing_is_learned() -> None:
+    prompts = [case.request for case in load_starter().cases][:9]
+    assert VLLM_SR.export(RuleSet.parse(LEARNED_PHASE), requests=prompts).ruleset.rules == ()
+
+
 def test_what_is_written_passes_the_check() -> None:
     assert VLLM_SR.check(VLLM_SR.export(support()).files) == ()
 
@@ -200,7 +232,7 @@ def test_the_written_config_decides_the_starter_suite_as_its_rule_set() -> None:
         assert replay.decide(case.request) == first(exported.ruleset, case.request) == first(told, case.request)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(conditions, max_size=2), st.lists(conditions, max_size=3), requests)
 def test_the_written_config_decides_as_its_rule_set(
     guarding: list[dict[str, Any]], ruling: list[dict[str, Any]], request: Request

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routebench.export.vllm_sr.nearest import HISTORY, UNUSUAL, of_guard, of_rule
@@ -88,6 +88,7 @@ requests = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(conditions, requests)
 def test_a_guard_holds_at_least_where_it_did(when: dict[str, Any], request: Request) -> None:
     nearest = of_guard(when)
@@ -96,6 +97,7 @@ def test_a_guard_holds_at_least_where_it_did(when: dict[str, Any], request: Requ
         assert Condition.parse(nearest.when, "conversation").matches(request)
 
 
+@settings(deadline=None)
 @given(conditions, requests)
 def test_a_rule_matches_at_most_where_it_did(when: dict[str, Any], request: Request) -> None:
     nearest = of_rule(when)
@@ -104,6 +106,7 @@ def test_a_rule_matches_at_most_where_it_did(when: dict[str, Any], request: Requ
         assert not matches or Condition.parse(when).matches(request)
 
 
+@settings(deadline=None)
 @given(conditions, requests)
 def test_what_has_no_note_is_the_same(when: dict[str, Any], request: Request) -> None:
     nearest = of_rule(when)

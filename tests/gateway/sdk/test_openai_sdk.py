@@ -125,6 +125,22 @@ def test_the_clients_own_gathering_of_a_stream(client: OpenAI, wire: str) -> Non
     assert [call.function.name for call in last.choices[0].message.tool_calls or ()] == ["look", "leap"]
 
 
+def test_a_conversation_moves_from_one_provider_to_the_next(client: OpenAI, running: Running, wire: str) -> None:
+    other = WIRES[(WIRES.index(wire) + 1) % len(WIRES)]
+    messages: list[Any] = [{"role": "user", "content": "think, look and leap"}]
+    first = client.chat.completions.create(model=wire, messages=messages, tools=TOOLS).choices[0].message
+    calls: list[Any] = list(first.tool_calls or ())
+    messages.append(first.model_dump())
+    messages += [{"role": "tool", "tool_call_id": call.id, "content": f"{call.function.name} done"} for call in calls]
+    last = client.chat.completions.create(model=other, messages=messages, tools=TOOLS)
+    assert last.choices[0].message.content == wires.TEXT
+    sent = json.dumps(running.upstreams[other].requests[-1])
+    # Thoughts of one model are not another one's; its calls and their results are.
+    assert (wires.THOUGHT in sent) is (other == "openai")
+    assert all(f"{call.function.name} done" in sent for call in calls)
+    assert other == "gemini" or all(call.id in sent for call in calls)
+
+
 class Weather(BaseModel):
     city: str
     degrees: int

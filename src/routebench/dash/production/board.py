@@ -37,6 +37,7 @@ class Board:
 
     Attributes:
         volume: requests by time, where stretches are brushed.
+        drawn: the pictures of which something is known, from top to bottom.
         traces: the table of the latest traces.
         periods: the table of the stretches, where they are ticked.
         opened: where an open trace stands.
@@ -50,7 +51,8 @@ class Board:
         self._cost = _view(pictures.cost(), "cost")
         self._times = _view(pictures.times(), "times")
         self._incidents = _view(pictures.incidents(1), "incidents")
-        self._drawn: tuple[object, ...] = ((), 1)
+        self._specs: tuple[object, ...] = ((), 1)
+        self.drawn = widgets.VBox([])
         self.traces = Grid(
             TRACE_COLUMNS, name="traces", label="traces", page_size=_TRACES_A_PAGE, ticks=True, opens=True, search=True
         )
@@ -89,26 +91,35 @@ class Board:
     def draw(self, state: Production, evidence_usd_per_1k: float | None) -> None:
         """Draws the choices anew."""
         totals, models = state.totals, state.models
-        common = {
-            "periods": pictures.period_rows(totals),
-            "policies": pictures.policy_rows(state.policies()),
-        }
+        periods = pictures.period_rows(totals)
+        policies = {"policies": pictures.policy_rows(state.policies())}
         found = pictures.incident_rows(state.incidents)
         specs = (models, len(found["lanes"]))
         own: list[dict[str, pd.DataFrame]] = [
             {},
-            pictures.mix_rows(state.periods, models),
-            pictures.cost_rows(totals, evidence_usd_per_1k),
-            {"times": pictures.time_rows(totals)},
-            found,
+            {**pictures.mix_rows(state.periods, models), **policies},
+            {**pictures.cost_rows(totals, evidence_usd_per_1k), **policies},
+            {"times": pictures.time_rows(totals), **policies},
+            {**found, **policies},
         ]
+        there = (
+            bool(len(totals)),
+            bool(models),
+            bool(totals["cost_usd_per_1k"].notna().any()),
+            bool((totals["latency_p50_s"] > 0).any()),
+            bool(len(found["lanes"])),
+        )
         told = _described(state)
         for view, frames, text in zip(self.views, own, told, strict=True):
-            view.feed(text, **common, **frames)
-        if specs != self._drawn:
+            view.feed(text, periods=periods, **frames)
+        if specs != self._specs:
             self._mix.show(pictures.mix(models), told[1])
             self._incidents.show(pictures.incidents(len(found["lanes"])), told[4])
-            self._drawn = specs
+            self._specs = specs
+        # An axis of nothing cannot be drawn; the reading says what is unknown.
+        shown = tuple(view for view, is_there in zip(self.views, there, strict=True) if len(totals) and is_there)
+        if shown != self.drawn.children:
+            self.drawn.children = shown
         self.mark(state)
 
     def mark(self, state: Production) -> None:

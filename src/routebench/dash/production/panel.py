@@ -67,7 +67,7 @@ class ProductionPanel(Panel):
             self._board.add("Label next", widgets.VBox([self.beside.label, self._board.labelled]), self.beside.show)
         super().__init__(
             title="Production" if evidence is None else f"Production: {evidence.ruleset.name}",
-            children=[self._controls.widget, *self._board.views, self._board.tabs],
+            children=[self._controls.widget, self._board.drawn, self._board.tabs],
             footer=footer(state),
             css=Path(__file__).parent / "production.css",
         )
@@ -150,8 +150,8 @@ class ProductionPanel(Panel):
             return [*beside, *self._board.numbers(self.state)]
 
     def pictures(self) -> Sequence[ChartView]:
-        """Requests, mix, cost, times and what went another way."""
-        return self._board.views
+        """Requests, mix, cost, times and what went another way, as far as something is known of them."""
+        return tuple(self._board.drawn.children)
 
     def code(self) -> str:
         """The same from Python, with what is chosen."""

@@ -14,6 +14,7 @@ from routebench import __version__
 from routebench.dash.parts import ChartView, Numbers, Panel
 from routebench.dash.tuning.board import Board
 from routebench.dash.tuning.controls import controls_of
+from routebench.dash.tuning.gateways import Gateways
 from routebench.dash.tuning.held_out import HeldOutHalf
 from routebench.dash.tuning.lesson import Lesson
 from routebench.dash.tuning.moves import Moves
@@ -54,6 +55,7 @@ class TunerPanel(Panel):
 
     Attributes:
         state: the tuner without a screen; None until the gate has been passed.
+        gateways: the way to other gateways.
     """
 
     def __init__(
@@ -75,13 +77,14 @@ class TunerPanel(Panel):
         self._lesson = Lesson(bench, seed, taken=self._take, start=start, refuse=self.refuse)
         self._guarding = Work(start, self.refuse)
         self._test = HeldOutHalf(self, now=now, start=start, read_only=read_only, folder=folder, drawn=self._redraw)
+        self.gateways = Gateways(self, start=start, read_only=read_only, folder=folder)
         self._why = Why()
         self._controls = controls_of(bench, lambda **fields: self._do(lambda: self._change(**fields)))
         self._moves = Moves(self._pressed)
         self._board = board = Board(bench.suite.name)
         self._more = widgets.Accordion(
-            [board.flips, self._why.widget, self._test.exporting, board.versions],
-            titles=("Cases that flip", "Why: a typed prompt", "Export to YAML", "Versions"),
+            [board.flips, self._why.widget, self._test.exporting, board.versions, self.gateways.widget],
+            titles=("Cases that flip", "Why: a typed prompt", "Export to YAML", "Versions", "Export to a gateway"),
             selected_index=None,
         )
         super().__init__(
@@ -113,6 +116,7 @@ class TunerPanel(Panel):
         self._board.chart.observe(lambda _change: self._stretch(), "width_px")
         self._more.observe(lambda _change: self._draw_more(), "selected_index")
         self._test.wire(lambda asked: self._do(lambda: asked(self._ready())))
+        self.gateways.wire(lambda asked: self._do(lambda: asked(self._ready())))
 
     # Learning
 

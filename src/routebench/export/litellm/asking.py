@@ -1,4 +1,4 @@
-"""LiteLLM asks the rule set itself: a classifier of ours beside config.yaml names the tier, and nothing is approximated.
+"""LiteLLM asks the rule set itself: a classifier of ours beside config.yaml names the tier of every request.
 
 LiteLLM calls it for every request with the whole conversation and what the caller sent along, in its own process. So
 guards hold for the conversation, and learned phases decide as measured. Where it fails, LiteLLM goes to its fallback
@@ -7,13 +7,16 @@ tier: with guards that is one whose group nobody answers, so that no request pas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from routebench.errors import NoEligibleModelError
 from routebench.export.classifying import Classifier
-from routebench.export.tiers import ChainTier, safe_tier, tiers_of
-from routebench.rules import RuleSet
+from routebench.export.tiers import safe_tier, tiers_of
+from routebench.rules import Reading, Router, RuleSet
+from routebench.types import Request
 
 MOST_TIERS = 8
 """Tiers of its own that LiteLLM allows."""
@@ -33,12 +36,14 @@ class LiteLLMTiers:
 
     Args:
         classifier: decides.
-        tiers: LiteLLM's name of each chain; a chain that has none is cut to the first models of it that do.
+        tiers: LiteLLM's name of each chain; of a chain that has none a part stands for it.
     """
 
     def __init__(self, classifier: Classifier, tiers: Mapping[tuple[str, ...], str]) -> None:
         self._classifier = classifier
         self._tiers = tiers
+        self._first = {chain[0]: name for chain, name in reversed(tuple(tiers.items()))}
+        self._guarded = bool(classifier.ruleset.guards)
 
     @classmethod
     def load(cls, rules: str | Path, *, policy_sha256: str, tiers: Mapping[str, Sequence[str]]) -> Self:
@@ -64,24 +69,50 @@ class LiteLLMTiers:
         said = context.metadata.get("requester_metadata") or {}
         tags = [str(tag) for tag in context.metadata.get("tags") or ()]
         chain = self._classifier.tier(context.structured_messages, metadata=said, tags=tags).chain
-        name = next((self._tiers[some] for end in range(len(chain), 0, -1) if (some := chain[:end]) in self._tiers), None)
-        # No tier may lead elsewhere than the rules: LiteLLM's fallback tier is for faults alone.
-        return REFUSED if name is None else name
+        return self._named(chain) or REFUSED
+
+    def _named(self, chain: tuple[str, ...]) -> str | None:
+        """The tier of a chain, else of the longest beginning of it, else of what is left without its first model."""
+        for start in range(len(chain)):
+            for end in range(len(chain), start, -1):
+                if chain[start:end] in self._tiers:
+                    return self._tiers[chain[start:end]]
+            if not self._guarded and chain[start] in self._first:
+                return self._first[chain[start]]
+        return None
 
 
-def tiers_for(ruleset: RuleSet) -> tuple[tuple[ChainTier, ...], int]:
-    """Returns the chains that LiteLLM's tiers stand for, the most ordinary first, and how many were left out.
+def tiers_for(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[tuple[tuple[str, ...], ...], bool]:
+    """Returns the chains that LiteLLM's tiers stand for, and whether they are all that there are.
 
-    Every model that a chain may begin with has a tier, of it alone where there is no room for more.
+    Where there are more chains than tiers, every model that prompts are sent to first has one tier: with the chain that
+    most of them take where no guard may forbid a part of it, of the model alone otherwise.
+
+    Args:
+        ruleset: the policy.
+        requests: prompts that tell which chains are taken most.
     """
-    found = [tier for tier in tiers_of(ruleset) if tier.regions is None]
-    most = MOST_TIERS - 1
-    singles = [tier for tier in found if len(tier.chain) == 1]
-    longer = [tier for tier in found if len(tier.chain) > 1]
-    if len(found) <= most:
-        return tuple(found), 0
-    kept = longer[: max(0, most - len(singles))]
-    return (*kept, *singles[:most]), len(longer) - len(kept) + max(0, len(singles) - most)
+    found = [tier.chain for tier in tiers_of(ruleset) if tier.regions is None]
+    learns = ruleset.learned is not None or ruleset.similarity is not None
+    if len(found) < MOST_TIERS and not learns:
+        return tuple(found), True
+    taken = Counter(found) if not requests else Counter(_chains(ruleset, requests))
+    firsts = Counter[str]()
+    for chain, n in taken.items():
+        firsts[chain[0]] += n
+    kept = [name for name, _ in firsts.most_common(MOST_TIERS - 1)]
+    if ruleset.guards:
+        return tuple((name,) for name in kept), False
+    return tuple(max((c for c in taken if c[0] == name), key=lambda c: taken[c]) for name in kept), False
+
+
+def _chains(ruleset: RuleSet, requests: Sequence[Request]) -> Iterator[tuple[str, ...]]:
+    router = Router(ruleset)
+    for request in requests:
+        try:
+            yield router.decide(Reading(request)).chain
+        except NoEligibleModelError:
+            continue
 
 
 def fallback(ruleset: RuleSet) -> tuple[str, ...] | None:

@@ -7,15 +7,30 @@ from routebench.export.capability import Capability
 _SCAN = "in the first 2,048 characters of the last user message, whatever the case"
 
 CAPABILITIES: tuple[Capability, ...] = (
-    Capability("any_keyword", "full", "`keyword_tier_rules`: words between word boundaries, whatever the case; phrases "
-               "are found inside longer words too"),
-    Capability("all_keywords", "degraded", "weights of `custom_dimensions` that only together reach a tier, one such "
-               "condition a tier"),
-    Capability("regex", "degraded", f"`custom_dimensions`: {_SCAN}; `+` and `*` count to 24, groups cannot repeat; a "
-               "plain list of words becomes keywords"),
+    Capability(
+        "any_keyword",
+        "full",
+        "`keyword_tier_rules`: words between word boundaries, whatever the case; phrases "
+        "are found inside longer words too",
+    ),
+    Capability(
+        "all_keywords",
+        "degraded",
+        "weights of `custom_dimensions` that only together reach a tier, one such condition a tier",
+    ),
+    Capability(
+        "regex",
+        "degraded",
+        f"`custom_dimensions`: {_SCAN}; `+` and `*` count to 24 at most, groups cannot repeat; "
+        "a plain list of words becomes keywords",
+    ),
     Capability("language", "none", "it knows no languages"),
-    Capability("length", "degraded", "characters up to 1,792 by a pattern, one longer bound or one upper bound by its "
-               "token count; a word is taken for 5.7 characters"),
+    Capability(
+        "length",
+        "degraded",
+        "characters up to 1,792 by a pattern, one longer bound or one upper bound by its "
+        "token count; a word is taken for 5.7 characters",
+    ),
     Capability("input_tokens", "degraded", "as length: the last user message is measured, not the whole request"),
     Capability("digits", "none", "it measures no shares"),
     Capability("has_code", "degraded", f"the same signs of code, {_SCAN}"),
@@ -29,11 +44,21 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("time", "none", "it knows no time of day"),
     Capability("any_all_not", "degraded", "`any` in full; `all` as `all_keywords`; `not` of a length alone"),
     Capability("in", "none", "it reads the last user message that has text, without blocks of system reminders"),
-    Capability("order", "degraded", "the most severe of four tiers wins: rules that lead to three chains besides the "
-               "default keep their order, others are moved or dropped by how many prompts that moves"),
-    Capability("guards", "degraded", "held as the most severe tier where they say `in: user`; refused otherwise, for "
-               "a word in an earlier turn would not count. Callers that may name models themselves pass every guard"),
-    Capability("complexity", "degraded", "rules of keywords, patterns and lengths that were learned from its decisions"),
+    Capability(
+        "order",
+        "degraded",
+        "the most severe of four tiers wins: rules that lead to three chains besides the "
+        "default keep their order, others are moved or dropped by how many prompts that moves",
+    ),
+    Capability(
+        "guards",
+        "degraded",
+        "held as the most severe tier where they say `in: user`; refused otherwise, for "
+        "a word in an earlier turn would not count. Callers that may name models themselves pass every guard",
+    ),
+    Capability(
+        "complexity", "degraded", "rules of keywords, patterns and lengths that were learned from its decisions"
+    ),
     Capability("similarity", "degraded", "likewise"),
     Capability("learned", "degraded", "likewise"),
     Capability("mix", "degraded", "weighted deployments of one group: the shares hold, every request is drawn anew"),
@@ -43,8 +68,12 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("health", "degraded", "`allowed_fails` a minute and `cooldown_time`: no latency, no probes"),
     Capability("budget", "none", "its budgets refuse, they do not route"),
     Capability("sticky", "degraded", "`session_affinity` where there is no guard, for callers that send a session id"),
-    Capability("limits", "degraded", "`enable_context_window_escalation` and `modality_routing`, by its own count of "
-               "tokens; tools and JSON schemas are not looked at"),
+    Capability(
+        "limits",
+        "degraded",
+        "`enable_context_window_escalation` and `modality_routing`, by its own count of "
+        "tokens; tools and JSON schemas are not looked at",
+    ),
     Capability("few_shot", "none", "it adds nothing to a request"),
     Capability("explore", "none", "it tries no other model by chance"),
 )

@@ -13,13 +13,13 @@ from routebench.export.litellm.asking import FILE, REFUSED, fallback, source, ti
 from routebench.export.litellm.asking import MOST_TIERS as MOST_DEFINED
 from routebench.export.litellm.capabilities import CAPABILITIES
 from routebench.export.litellm.guarding import Guarded, guarded
-from routebench.export.litellm.ladder import Chain, Ladder, Level, Step, ladder_of
+from routebench.export.litellm.ladder import MOST_TRIED, Chain, Ladder, Level, Step, ladder_of
 from routebench.export.litellm.matchers import InexpressibleError, clause_of, when_of
 from routebench.export.litellm.names import TRIED, unknown_names
 from routebench.export.litellm.phases import substitute
 from routebench.export.litellm.scoring import TIERS, CrowdedError, Scored, scored
 from routebench.export.litellm.service import ROUTER, Groups, model_list
-from routebench.export.loss import Lost, refuse_lost_guards
+from routebench.export.loss import How, Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
 from routebench.export.tiers import safest, without_answers
 from routebench.export.verify.litellm import verify_litellm
@@ -38,6 +38,7 @@ class Plain(yaml.SafeDumper):
     """Writes everything out: nobody edits a file of anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - of the base class
+        """Says that nothing is written by a name."""
         return True
 
 
@@ -165,7 +166,7 @@ def around(
     sized = any(model.context_window is not None for model in ruleset.models.values())
     seeing = any(model.capabilities is not None for model in ruleset.models.values())
     # What LiteLLM does by itself beside the tiers, and nobody measured.
-    still = {
+    still: dict[str, Any] = {
         "route_housekeeping_to_cheapest_tier": False,
         "max_tokens_from_tier_model": False,
         "context_compaction": False,
@@ -230,7 +231,7 @@ def _reduced(ruleset: RuleSet, ladder: Ladder, guards: Guarded) -> RuleSet:
 def export_asking(
     ruleset: RuleSet,
     *,
-    requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated
+    requests: Sequence[Request] = (),
     names: Mapping[str, str] | None = None,
     allow_lost_guards: bool = False,
 ) -> Exported:
@@ -241,11 +242,11 @@ def export_asking(
     """
     plain, turned = without_answers(ruleset)
     lost = [one for one in turned if one.part != "health"]
-    tiers, n_left_out = tiers_for(plain)
-    lost += _asking_lost(plain, n_left_out)
+    tiers, whole = tiers_for(plain, requests[:: max(1, len(requests) // MOST_TRIED)])
+    lost += _asking_lost(plain, whole=whole)
     lost += _around(ruleset)
     refuse_lost_guards(lost, TITLE, allow=allow_lost_guards)
-    chains = {f"rb{number}": tier.chain for number, tier in enumerate(tiers, start=1)}
+    chains = {f"rb{number}": chain for number, chain in enumerate(tiers, start=1)}
     groups = Groups(list(chains.values()))
     listed, unnamed = model_list(ruleset, groups, names or {})
     lost += unnamed
@@ -276,26 +277,28 @@ def export_asking(
         tuple(lost),
         replace(plain, name=f"{ruleset.name} in LiteLLM", evidence={}, golden=(), source=None),
         (
-            f"put rules.yaml with its artifacts beside {MAIN} and {FILE}, and install routebench in LiteLLM's environment",
+            f"put rules.yaml with its artifacts beside {MAIN} and {FILE}",
+            "install routebench, without extras, in LiteLLM's environment",
             *_needs(ruleset),
         ),
     )
 
 
-def _asking_lost(ruleset: RuleSet, n_left_out: int) -> Iterator[Lost]:
-    if n_left_out:
-        why = f"it has {MOST_DEFINED} tiers: {n_left_out} chains are cut to their first models"
+def _asking_lost(ruleset: RuleSet, *, whole: bool) -> Iterator[Lost]:
+    if not whole:
+        why = f"it has {MOST_DEFINED} tiers, one a model: what is tried after it is not always the same"
         yield Lost("chain", "approximated", why, _SERVE)
     for kind, name, when in (
         *(("guard", one.name, one.when) for one in ruleset.guards),
         *(("rule", one.name, one.when) for one in ruleset.rules),
     ):
         if mentions(when, ("has_tools", "json_schema", "max_tokens")):
-            how = "refused" if kind == "guard" else "dropped"
+            how: How = "refused" if kind == "guard" else "dropped"
             yield Lost(f"{kind} {name}", how, "it shows a classifier neither tools nor the form of the answer", _SERVE)
     for guard in ruleset.guards:
         if guard.regions is not None:
-            yield Lost(f"guard {guard.name}", "refused", "it cannot keep a request from the other places of a model", _SERVE)
+            why = "it cannot keep a request from the other places of a model"
+            yield Lost(f"guard {guard.name}", "refused", why, _SERVE)
 
 
 def _needs(ruleset: RuleSet) -> Iterator[str]:

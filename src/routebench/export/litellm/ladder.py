@@ -147,7 +147,7 @@ def _fewer(steps: Sequence[Step]) -> Iterator[tuple[list[Step], Lost | None]]:
         if not step.is_guard:
             why = f"it has {MOST_TIERS} tiers"
             if len(step.clause) > 1:
-                why = "parts of a condition are weights that add up, and only the tier after the default has room for them"
+                why = "parts of a condition add up, and only the tier after the default has room for them"
             mend = "tune fewer rules (--max-rules), or let LiteLLM ask routebench (--classifier)"
             lost = None if step.is_learned else Lost(f"rule {step.name}", "dropped", why, mend)
             yield [one for one in steps if one is not step], lost

@@ -1,9 +1,9 @@
 r"""Which conditions LiteLLM's complexity router can ask, and how it asks them.
 
 It reads the last message of the user that has text, lower-cased. A keyword of one word is found between word
-boundaries, one of several words anywhere. A pattern (Python's `re`, whatever the case) reads the first 2,048 characters,
-may repeat one character or class at most 64 times and knows no look-around. Its token count is the length of the
-message divided by four, without the rest.
+boundaries, one of several words anywhere. A pattern (Python's `re`, whatever the case) reads the first 2,048
+characters, may repeat one character or class at most 64 times and knows no look-around. Its token count is the length
+of the message divided by four, without the rest.
 """
 
 from __future__ import annotations
@@ -115,15 +115,20 @@ def clause_of(when: Mapping[str, Any], scope: str = "user") -> Clause:
         elif key == "all_keywords":
             found += [_keywords([word]) for word in value]
         elif key != "in":
-            read = _READ.get(key)
-            if read is None:
-                raise InexpressibleError(_LACKS.get(key, f"it reads no `{key}`"))
-            if where != "user" and key != "input_tokens":
-                raise InexpressibleError(f"it reads the last user message alone, not `{where}`")
-            found.append(read(value))
+            found.append(_single(key, value, where))
     if not found:
         raise InexpressibleError("it has no condition that always holds")
     return tuple(found)
+
+
+def _single(key: str, value: Any, where: str) -> Matcher:
+    read = _READ.get(key)
+    if read is None:
+        raise InexpressibleError(_LACKS.get(key, f"it reads no `{key}`"))
+    if where != "user" and key != "input_tokens":
+        raise InexpressibleError(f"it reads the last user message alone, not `{where}`")
+    found: Matcher = read(value)
+    return found
 
 
 def _any(parts: Sequence[Matcher]) -> Matcher:
@@ -180,6 +185,8 @@ def _regex(pattern: str) -> Matcher:
     except RefusedPatternError as error:
         raise InexpressibleError(str(error)) from None
     inexact = ["patterns read the first 2,048 characters"]
+    if "".join(found) != pattern.removeprefix("(?i)").replace("|", ""):
+        inexact.append("open repetitions have an end")
     if not pattern.startswith("(?i)"):
         inexact.append("patterns ignore case")
     return Matcher(patterns=found, inexact=tuple(inexact))

@@ -38,7 +38,9 @@ KEYWORD_RULE = frozenset({"keywords", "tier"})
 TIER_DEFINITION = frozenset({"name", "description"})
 BOUNDARY = frozenset({"simple_medium", "medium_complex", "complex_reasoning"})
 WEIGHTS = frozenset(
-    "tokenCount codePresence reasoningMarkers technicalTerms simpleIndicators multiStepPatterns questionComplexity".split()
+    """
+    codePresence multiStepPatterns questionComplexity reasoningMarkers simpleIndicators technicalTerms tokenCount
+    """.split()
 )
 THRESHOLDS = frozenset({"simple", "complex"})
 ROUTER_SETTINGS = frozenset(

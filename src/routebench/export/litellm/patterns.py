@@ -17,8 +17,8 @@ MOST_WORK_OF_ALL = 8_192
 _LONGEST = 256
 _DEEPEST = 16
 _MOST_REPEATS = 64
-_OPEN_REPEATS = 24
-"""What stands for `+` and `*`."""
+_OPEN_REPEATS = (24, 12, 6, 3)
+"""What stands for `+` and `*`: the most that the bound on work leaves room for."""
 _SINGLE = frozenset({opcodes.LITERAL, opcodes.NOT_LITERAL, opcodes.ANY, opcodes.IN, opcodes.CATEGORY})
 _REPEATS = frozenset({opcodes.MAX_REPEAT, opcodes.MIN_REPEAT})
 
@@ -47,10 +47,21 @@ def bounded(pattern: str) -> tuple[str, ...]:
     if "U" in flags or re.search(r"\\[pPQzC]|\[\[:", rest):
         raise RefusedPatternError("its patterns know no classes of Unicode and no quoting")
     kept = "".join(sorted(set(flags) & set("ms")))
-    parts = tuple(_closed(f"(?{kept}:{part})" if kept else part) for part in _alternatives(rest))
-    for part in parts:
-        work(part)
-    return parts
+    return tuple(_fitting(f"(?{kept}:{part})" if kept else part) for part in _alternatives(rest))
+
+
+def _fitting(pattern: str) -> str:
+    *longer, least = _OPEN_REPEATS
+    for most in longer:
+        closed = _closed(pattern, most)
+        try:
+            work(closed)
+        except RefusedPatternError:
+            continue
+        return closed
+    closed = _closed(pattern, least)
+    work(closed)
+    return closed
 
 
 def work(pattern: str) -> int:
@@ -87,15 +98,15 @@ def _alternatives(pattern: str) -> list[str]:
     return [*parts, pattern[start:]]
 
 
-def _closed(pattern: str) -> str:
+def _closed(pattern: str, most: int) -> str:
     """The pattern with an end to each repetition."""
 
     def close(found: re.Match[str]) -> str:
         if found["kept"] is not None:
             return found["kept"]
         if found["least"] is not None:
-            return f"{{{found['least']},{max(_OPEN_REPEATS, int(found['least']))}}}"
-        return f"{{{'1' if found['sign'] == '+' else '0'},{_OPEN_REPEATS}}}"
+            return f"{{{found['least']},{max(most, int(found['least']))}}}"
+        return f"{{{'1' if found['sign'] == '+' else '0'},{most}}}"
 
     return re.sub(
         r"(?P<kept>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\{(?P<least>\d+),\}|(?P<sign>[+*])", close, pattern, flags=re.DOTALL
@@ -140,5 +151,3 @@ def _of_single(node: Any) -> int:
 def total(patterns: Iterable[str]) -> int:
     """Returns the work of several patterns."""
     return sum(work(one) for one in patterns)
-
-

@@ -65,7 +65,7 @@ def substitute(ruleset: RuleSet, default: Chain, requests: Sequence[Request], ti
         return Substitute(
             (),
             strongest,
-            (Lost(part, "approximated", f"{why}: all of it goes to {strongest[0]}", f"name a store (--store), or {_MEND}"),),
+            (Lost(part, "approximated", f"{why}: all goes to {strongest[0]}", f"name a store (--store), or {_MEND}"),),
         )
     requests = requests[:: max(1, len(requests) // MOST_TRIED)]
     steps, rest = _learned(ruleset, default, requests, tiers)

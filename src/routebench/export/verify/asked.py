@@ -50,7 +50,7 @@ async def ask_all(
         headers: of each request, beside the key; none where it is empty.
         path: of chat completions.
     """
-    clients = [Client(url, key, timeout_s=_TIMEOUT_S)]
+    client = Client(url, key, timeout_s=_TIMEOUT_S)
     slots = asyncio.Semaphore(AT_ONCE)
     faults: dict[str, int] = {}
     version: list[str] = []
@@ -58,7 +58,7 @@ async def ask_all(
     async def ask(place: int) -> str:
         async with slots:
             given = headers[place] if headers else {}
-            heard = await clients[0].post(path, _body(model, requests[place]), headers=given)
+            heard = await client.post(path, _body(model, requests[place]), headers=given)
         told = heard.headers.get("x-litellm-version")
         if told and not version:
             version.append(told)
@@ -71,8 +71,7 @@ async def ask_all(
     try:
         models = await asyncio.gather(*(ask(place) for place in range(len(requests))))
     finally:
-        for client in clients:
-            await client.aclose()
+        await client.aclose()
     said = sorted(faults.items(), key=lambda row: -row[1])[:_TOLD]
     return Asked(
         tuple(models), version[0] if version else None, tuple(f"{n} requests failed ({why})." for why, n in said)
@@ -92,4 +91,7 @@ def _body(model: str, request: Request) -> dict[str, Any]:
         body["tools"] = [dict(tool) for tool in request.tools]
     if request.response_format is not None:
         body["response_format"] = dict(request.response_format)
+    said = {**request.metadata, **({"tags": list(request.tags)} if request.tags else {})}
+    if said:
+        body["metadata"] = said
     return body

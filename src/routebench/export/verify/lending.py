@@ -11,7 +11,7 @@ from routebench.rules import RuleSet
 from routebench.rules.file.beside import artifacts_of
 
 LENT = "lent"
-_PACKAGES = ("routebench", "re2", "_re2")
+_PACKAGES = ("routebench", "re2", "_re2", "safetensors")
 
 
 def lend(ruleset: RuleSet, folder: Path) -> None:
@@ -29,7 +29,9 @@ def lend(ruleset: RuleSet, folder: Path) -> None:
     rules = Path(ruleset.source)
     shutil.copy(rules, folder / "rules.yaml")
     settings = [ruleset.checks]
-    settings += [part.settings for part in (ruleset.learned, ruleset.similarity, ruleset.complexity) if part is not None]
+    settings += [
+        part.settings for part in (ruleset.learned, ruleset.similarity, ruleset.complexity) if part is not None
+    ]
     for name in {name for one in settings for name in artifacts_of(one)}:
         shutil.copy(rules.parent / name, folder / name)
     lent = folder / LENT

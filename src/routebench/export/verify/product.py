@@ -83,7 +83,7 @@ def running(
     given = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), **environment}
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, cwd=folder, env=given, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, cwd=folder, env=given, stdout=output, stderr=output) as process,  # noqa: S603 - a program that the caller names
     ):
         try:
             _wait(process, ready_url, log, start_s)
@@ -100,7 +100,7 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, start_s: float)
     deadline = time.monotonic() + start_s
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - of loopback, and made here
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):

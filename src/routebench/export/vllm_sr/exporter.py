@@ -60,9 +60,21 @@ _CAPABILITIES = (
     Capability(
         "guards", "degraded", "decisions of their own for every set of guards; wider where it cannot read what is asked"
     ),
-    Capability("complexity", "none", "all that no rule takes goes to the last tier"),
-    Capability("similarity", "none", "all that no rule takes goes to the strongest model"),
-    Capability("learned", "none", "all that no rule takes goes to the strongest model"),
+    Capability(
+        "complexity",
+        "degraded",
+        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
+    ),
+    Capability(
+        "similarity",
+        "degraded",
+        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
+    ),
+    Capability(
+        "learned",
+        "degraded",
+        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
+    ),
     Capability("mix", "none", "all of it goes to the part with the strongest model"),
     Capability(
         "chain", "degraded", "`modelRefs` in order with `routing.fallback`; which failures go on is its own list"
@@ -83,7 +95,7 @@ _CAPABILITIES = (
 def export(
     ruleset: RuleSet,
     *,
-    requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated by prompts
+    requests: Sequence[Request] = (),
     names: Mapping[str, str] | None = None,
     allow_lost_guards: bool = False,
 ) -> Exported:
@@ -91,15 +103,14 @@ def export(
 
     Args:
         ruleset: the policy.
-        requests: not needed.
+        requests: prompts that rules are learned on in place of a learned phase.
         names: model name -> the model id that is sent to its provider, where it is not the model's own.
         allow_lost_guards: guards that cannot be held are left out, and said so.
 
     Raises:
         RulesError: a guard would be lost.
-        ConfigError: nobody registered the provider of a model.
     """
-    written, lost = reduced(ruleset)
+    written, lost = reduced(ruleset, requests)
     parts = [*lost, *shown_by_models(ruleset, ruleset.order, TITLE), *_unserved(ruleset)]
     refuse_lost_guards(parts, TITLE, allow=allow_lost_guards)
     signals = Signals()

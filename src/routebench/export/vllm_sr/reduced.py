@@ -9,6 +9,9 @@ from routebench.export.loss import Lost
 from routebench.export.tiers import narrowed, safest, without_answers
 from routebench.export.vllm_sr.nearest import of_guard, of_rule
 from routebench.rules import Default, Guard, Rule, RuleSet
+from routebench.rules.contents import COMPLEXITY, LEARNED, SIMILARITY
+from routebench.rules.learned.llm_classifier import LlmClassifier
+from routebench.types import Request
 
 MOST_GUARDS = 4
 """Every set of guards that may hold together needs its decisions: two to the power of their number."""
@@ -16,21 +19,25 @@ ANY_GUARD = "any-guard"
 _SERVE = "serve it with `routebench serve`"
 
 
-def reduced(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
+def reduced(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[RuleSet, tuple[Lost, ...]]:
     """Returns the rule set that is written, and what was lost.
 
     Guards that cannot be held are among the lost as `refused`, and not in the rule set.
+
+    Args:
+        ruleset: the policy.
+        requests: prompts that rules are learned on where the policy has a learned phase.
     """
     plain, lost = without_answers(ruleset)
     guards, of_guards = _guards(plain)
     rules, of_rules = _rules(plain)
-    default, of_default = _default(plain)
+    learned, default, of_default = _default(plain, requests)
     others = list(_others(ruleset))
     return (
         replace(
             plain,
             guards=guards,
-            rules=rules,
+            rules=(*rules, *learned),
             default=default,
             similarity=None,
             learned=None,
@@ -99,26 +106,34 @@ def _rules(ruleset: RuleSet) -> tuple[tuple[Rule, ...], list[Lost]]:
     return tuple(kept), lost
 
 
-def _default(ruleset: RuleSet) -> tuple[Default, list[Lost]]:
-    """The chain of all requests that no rule takes, on the safe side where more than a rule would choose it."""
-    strongest = tuple(reversed(ruleset.order))
-    for part, phase in (("similarity", ruleset.similarity), ("learned", ruleset.learned)):
-        if phase is not None:
-            return Default(strongest), [_asks_nobody(part, strongest)]
-    if ruleset.complexity is not None:
-        # The tier of the highest scores.
-        chain = ruleset.complexity.tiers[-1].route
-        return Default(chain), [_asks_nobody("complexity", chain)]
+def _default(ruleset: RuleSet, requests: Sequence[Request]) -> tuple[tuple[Rule, ...], Default, list[Lost]]:
+    """What takes all requests that no rule of the file takes, on the safe side where more than a rule chose it."""
+    present = [name for name in (SIMILARITY, LEARNED, COMPLEXITY) if getattr(ruleset, name) is not None]
+    if present:
+        return _instead(ruleset, " and ".join(present), requests)
     chain = safest(ruleset)
     if ruleset.default.mix is None:
-        return Default(chain), []
+        return (), Default(chain), []
     why = f"its draws are not ours, so that all of it goes to {' > '.join(chain)}, the strongest part"
-    return Default(chain), [Lost("mix", "approximated", why, _SERVE)]
+    return (), Default(chain), [Lost("mix", "approximated", why, _SERVE)]
 
 
-def _asks_nobody(part: str, chain: Sequence[str]) -> Lost:
-    why = f"what was learned here has no form there, so that all that no rule takes goes to {' > '.join(chain)}"
-    return Lost(part, "approximated", why, f"tune with --max-rules and no learned phase, or {_SERVE}")
+def _instead(ruleset: RuleSet, part: str, requests: Sequence[Request]) -> tuple[tuple[Rule, ...], Default, list[Lost]]:
+    from routebench.export.vllm_sr.substitutes import substitutes
+
+    asks = ruleset.complexity is not None and isinstance(ruleset.complexity.classifier, LlmClassifier)
+    # What a model would say of the prompts is not known here.
+    found = substitutes(ruleset, requests) if requests and not asks else None
+    if found is not None:
+        rules, chain, number = found
+        said = "1 rule stands" if len(rules) == 1 else f"{len(rules)} rules stand"
+        why = f"it has no form there: {said} for it, learned from its decisions on {number:,} prompts"
+        return rules, Default(chain), [Lost(part, "approximated", why, _SERVE)]
+    only_tiers = ruleset.similarity is None and ruleset.learned is None and ruleset.complexity is not None
+    chain = ruleset.complexity.tiers[-1].route if only_tiers and ruleset.complexity else tuple(reversed(ruleset.order))
+    why = f"it has no form there, and all that no rule takes goes to {' > '.join(chain)}"
+    mend = f"name a store with prompts to learn rules from (--store, --suite), or {_SERVE}"
+    return (), Default(chain), [Lost(part, "approximated", why, mend)]
 
 
 def _others(ruleset: RuleSet) -> Iterator[Lost]:
