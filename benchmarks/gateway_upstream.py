@@ -45,7 +45,7 @@ class Upstream:
         self.gap_s = gap_s
         self.fail_share = self.break_share = 0.0
         self.slow_factor = 1.0
-        self.requests = self.failed = self.broken = self.whole = 0
+        self.accepted = self.requests = self.failed = self.broken = self.whole = 0
         self.left: list[int] = []
         self.cut: list[int] = []
         self.luck = random.Random(seed)
@@ -58,6 +58,7 @@ class Upstream:
     def seen(self) -> Mapping[str, Any]:
         """Counts, and the numbers of the requests whose client went away before the end, or that were cut here."""
         return {
+            "accepted": self.accepted,
             "requests": self.requests,
             "failed": self.failed,
             "broken": self.broken,
@@ -81,6 +82,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         self._upstream.connections.add(self)
+        self._upstream.accepted += 1
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._upstream.connections.discard(self)

@@ -10,6 +10,7 @@ from routebench.export.effect import agreement, effect_of, effect_on
 from routebench.export.litellm.exporter import export_litellm
 from routebench.rules import RuleSet
 from routebench.types import Request
+from tests.export.matrix import outcomes_of
 
 RULES = """
 schema: routebench/rules/v1
@@ -61,8 +62,6 @@ def test_on_prompts_alone_quality_and_cost_stay_unknown(ruleset: RuleSet) -> Non
 
 
 def test_the_effect_on_quality_and_cost_is_that_of_the_prompts_that_move(ruleset: RuleSet) -> None:
-    from tests.export.matrix import outcomes_of
-
     n = 60
     texts = [GERMAN if place % 2 else "hello there" for place in range(n)]
     outcomes = outcomes_of(
@@ -81,8 +80,6 @@ def test_the_effect_on_quality_and_cost_is_that_of_the_prompts_that_move(ruleset
 
 
 def test_where_nothing_moves_it_says_so(ruleset: RuleSet) -> None:
-    from tests.export.matrix import outcomes_of
-
     n = 40
     ones = np.ones(n)
     outcomes = outcomes_of(["hello"] * n, scores={"small": ones, "large": ones}, costs_usd={"small": ones, "large": ones})

@@ -24,12 +24,18 @@ def names(*tiers: ChainTier) -> list[str]:
     return [tier.name for tier in tiers]
 
 
-def test_every_route_and_every_model_is_a_tier() -> None:
+def test_every_route_and_every_model_of_one_is_a_tier() -> None:
     rules = (Rule("long", {"characters": {"gt": 9}}, ("large", "mid")),)
-    assert names(*tiers_of(ruleset(rules=rules))) == [
-        *("small>large", "large>mid", "small", "mid", "large"),
-        "small>mid>large",
-    ]
+    assert names(*tiers_of(ruleset(rules=rules))) == ["small>large", "large>mid", "small", "mid", "large"]
+    assert names(*tiers_of(ruleset())) == ["small>large", "small", "large"]
+
+
+def test_where_guards_leave_nothing_of_a_route_all_that_may_are_tried() -> None:
+    guards = (Guard("only-mid", {"tag": "x"}, only=("mid",)),)
+    assert "mid" in names(*tiers_of(ruleset(guards=guards)))
+    limited = ruleset()
+    models = {name: replace(model, context_window=900) for name, model in limited.models.items()}
+    assert "small>mid>large" in names(*tiers_of(replace(limited, models=models)))
 
 
 def test_guards_make_tiers_of_what_they_leave() -> None:

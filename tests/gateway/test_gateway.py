@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,9 +21,10 @@ import pytest
 
 from routebench.errors import ConfigError, RulesError
 from routebench.gateway import Gateway
+from routebench.providers import Told, find_gateway
 from routebench.rules import RuleSet
 from routebench.traces import read_traces
-from routebench.types import ToolCall
+from routebench.types import Request, ToolCall
 from tests.gateway.scripted import Hangs, fails, running, says
 from tests.upstream import Upstream, chat_stream, serve
 
@@ -100,6 +102,26 @@ def test_a_guard_holds_for_a_named_model_too(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "no_eligible_model")
         assert run.ask("this contract").headers["x-routebench-model"] == "large"
         assert run.provider.asked == ["large"]
+
+
+def test_a_decision_alone_is_told_and_nothing_is_sent(tmp_path: Path) -> None:
+    async def asked(url: str, *texts: str) -> tuple[str, list[Told]]:
+        gateway = await find_gateway(url, "auto", key=None, timeout_s=20)
+        try:
+            requests = [Request(({"role": "user", "content": text},)) for text in texts]
+            return gateway.way, [await gateway.ask(request) for request in requests]
+        finally:
+            await gateway.aclose()
+
+    with running(tmp_path, RULES.replace("name: life", "name: life\nexplore: 0.5"), BOTH) as run:
+        way, (hard, easy) = asyncio.run(asked(run.gateway.url, "prove it", "hello"))
+        assert way == "routebench-preview"
+        assert (hard.model, hard.detail["rule"], hard.cost_usd) == ("large", "hard", 0.0)
+        assert (easy.model, easy.detail["rule"]) == ("small", "default")
+        wrong = run.client.post("routebench/decision", json={"model": "auto", "messages": []})
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "messages")
+        assert run.provider.asked == []
+        assert run.rows() == []
 
 
 # Exploration and the shadow

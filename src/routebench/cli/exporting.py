@@ -17,6 +17,7 @@ _NAMES = ("litellm", "portkey", "vllm-sr", "openrouter")
 def _export(arguments: argparse.Namespace) -> int:
     from routebench.export import find_target
     from routebench.export.effect import effect_of, effect_on
+    from routebench.export.naming import read_names
     from routebench.export.prompts import known_prompts
     from routebench.export.writing import heading, write
     from routebench.rules import RuleSet
@@ -35,7 +36,7 @@ def _export(arguments: argparse.Namespace) -> int:
     exported = write_form(
         ruleset,
         requests=requests if outcomes is not None else (),
-        names=_pairs(arguments.map),
+        names=read_names(arguments.map or ()),
         allow_lost_guards=arguments.allow_lost_guards,
     )
     unknown = target.check(exported.files)
@@ -70,16 +71,6 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         _print(target, exported, effect, verified, written, agrees=agrees, least=arguments.min_agreement)
     return DONE if agrees else SHORT
-
-
-def _pairs(told: list[str] | None) -> dict[str, str]:
-    found = {}
-    for one in told or ():
-        name, sign, called = one.partition("=")
-        if not (name and sign and called):
-            raise InputError(f"--map {one}: write NAME=ID, the model's name in the rules and what the target calls it")
-        found[name] = called
-    return found
 
 
 def _print(target: Any, exported: Any, effect: Any, verified: Any, written: Any, *, agrees: bool, least: float) -> None:

@@ -170,7 +170,7 @@ def _latency(served: Served, against: Against, bounds: Bounds) -> Iterator[Row]:
         n_evidence, evidence = None, None
         if isinstance(against, Expected):
             beside = Side.of(*against.latency)
-            n_evidence, evidence = against.n if beside.n else None, beside.quantile(percent / 100)
+            n_evidence, evidence = against.n if beside.n else None, beside.shown(percent / 100)
         elif against is not None and (written := against.latency_s.get(percent)) is not None:
             beside, n_evidence, evidence = written, against.n, Interval(written, None, None, "as the file says")
         gap = None if beside is None else quantile_ratio(own, beside, percent / 100)
@@ -179,7 +179,7 @@ def _latency(served: Served, against: Against, bounds: Bounds) -> Iterator[Row]:
             f"p{percent} latency",
             "s",
             own.n,
-            production=own.quantile(percent / 100),
+            production=own.shown(percent / 100),
             n_evidence=n_evidence,
             evidence=evidence,
             change_kind="ratio",
@@ -191,7 +191,7 @@ def _latency(served: Served, against: Against, bounds: Bounds) -> Iterator[Row]:
     first = side_of(served, served.ttft_s)
     for percent in (50, 95) if first.n else ():
         name = f"p{percent} time to the first token"
-        yield Row("latency", name, "s", first.n, production=first.quantile(percent / 100), decides=False)
+        yield Row("latency", name, "s", first.n, production=first.shown(percent / 100), decides=False)
 
 
 def _failures(served: Served, against: Against, bounds: Bounds) -> Iterator[Row]:
@@ -230,7 +230,7 @@ def _cascades(served: Served, replayed: Expected | None, bounds: Bounds) -> Iter
     waited = side_of(served, served.cascade_wait_s)
     if waited.n:
         name = "p50 wait that cascades add"
-        yield Row("cascade", name, "s", waited.n, production=waited.quantile(0.5), decides=False)
+        yield Row("cascade", name, "s", waited.n, production=waited.shown(0.5), decides=False)
     extra = side_of(served, 1000 * served.cascade_extra_usd)
     if extra.n:
         name = "cost of refused answers, of 1,000 checked requests"

@@ -60,6 +60,7 @@ class Classifier:
         self._router = Router(self.ruleset, ask=ask, now=now)
         self._gatekeeper = Gatekeeper(self.ruleset)
         self.tiers = tiers_of(self.ruleset)
+        self._firsts = {tier.chain[0] for tier in self.tiers}
         self._named = {(tier.chain, tier.regions): tier for tier in self.tiers}
 
     @classmethod
@@ -94,7 +95,8 @@ class Classifier:
             NoEligibleModelError: guards and limits leave no model.
         """
         reading = Reading(request, Situation(self._now()))
-        decision = self._router.decide(reading, previous)
+        # A model that no tier begins with cannot have answered before.
+        decision = self._router.decide(reading, previous if previous in self._firsts else None)
         regions = self._gatekeeper.admit(reading).regions
         for length in range(len(decision.chain), 0, -1):
             found = self._named.get((decision.chain[:length], regions))

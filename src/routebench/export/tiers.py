@@ -14,6 +14,7 @@ from routebench.export.loss import Lost
 from routebench.rules import Guard, RuleSet, Tier
 from routebench.rules.conditions.parts import mentions
 from routebench.rules.guards import admitted
+from routebench.types import Model
 
 _MOST_ADMISSIONS = 64
 """Sets of models that guards leave together; a chain that none of them has is cut to its first models."""
@@ -44,18 +45,21 @@ class ChainTier:
 
 
 def tiers_of(ruleset: RuleSet) -> tuple[ChainTier, ...]:
-    """Returns the tiers of a rule set, the most ordinary first; every model has one of its own."""
+    """Returns the tiers of a rule set, the most ordinary first; every model that may be asked first has one alone."""
     orders = tuple(_orders(ruleset))
+    admissions = tuple(_admissions(ruleset))
+    # Where guards or limits may leave nothing of a chain, all models that may take the request are tried.
+    emptied = any(_has_limits(model) for model in ruleset.models.values()) or any(
+        permitted.isdisjoint(order) for permitted, _ in admissions for order in orders
+    )
+    used = frozenset(ruleset.order if emptied or _ranks(ruleset) else (name for order in orders for name in order))
     found: dict[ChainTier, None] = {}
-    for permitted, regions in _admissions(ruleset):
-        for order in (*orders, *((name,) for name in ruleset.order)):
+    for permitted, regions in admissions:
+        alone = ((name,) for name in ruleset.order if name in used)
+        for order in (*orders, *alone, *([ruleset.order] if emptied else [])):
             chain = tuple(name for name in order if name in permitted)
             if chain:
                 found.setdefault(ChainTier(chain, regions))
-        # Where no rule names a model that may take the request, all that may are tried.
-        left = tuple(name for name in ruleset.order if name in permitted)
-        if left:
-            found.setdefault(ChainTier(left, regions))
     return tuple(found)
 
 
@@ -227,10 +231,17 @@ def _orders(ruleset: RuleSet) -> Iterator[tuple[str, ...]]:
     if ruleset.complexity is not None:
         for tier in ruleset.complexity.tiers:
             yield tier.route
-    if ruleset.similarity is None and ruleset.learned is None:
-        return
-    if len(ruleset.order) <= _MOST_PAIRED:
+    if _ranks(ruleset) and len(ruleset.order) <= _MOST_PAIRED:
         yield from permutations(ruleset.order, 2)
+
+
+def _ranks(ruleset: RuleSet) -> bool:
+    """Whether a phase puts all models in an order of its own."""
+    return ruleset.similarity is not None or ruleset.learned is not None
+
+
+def _has_limits(model: Model) -> bool:
+    return model.context_window is not None or model.max_output is not None or model.capabilities is not None
 
 
 def _admissions(ruleset: RuleSet) -> Iterator[tuple[frozenset[str], Regions]]:

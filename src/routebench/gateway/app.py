@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from routebench.gateway.asked import AUTO
 from routebench.gateway.clients import Client
 from routebench.gateway.metrics import CONTENT_TYPE, Standing
+from routebench.gateway.preview import PATH, preview
 from routebench.gateway.refusal import Refusal, error_body
 from routebench.gateway.serving import Serving
 from routebench.gateway.visit import Receive, Send, Visit
@@ -42,6 +43,9 @@ class App:
         if serving is not None and path in _CHAT and method == "POST":
             await Visit(serving, sent, receive, send).run()
             return
+        if serving is not None and path == PATH and method == "POST":
+            await preview(serving, sent, receive, send)
+            return
         try:
             status, form, body = self._small(method, path, sent)
             told = [(b"content-type", form)]
@@ -75,7 +79,7 @@ class App:
         if path in _MODELS or path.startswith(tuple(f"{one}/" for one in _MODELS)):
             _only(method, _GET, path)
             return 200, _JSON, self._models(serving, serving.admitted(sent), path)
-        if path in _CHAT:
+        if path in _CHAT or path == PATH:
             _only(method, ("POST",), path)
         raise Refusal(
             404,

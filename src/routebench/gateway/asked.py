@@ -58,9 +58,8 @@ def read_chat(body: bytes) -> Asked:
         Refusal: it is no JSON, or not a request of the API; the place and the mend are told.
     """
     document = _document(body)
-    for name in document:
-        if name not in _NAMES:
-            _refuse_name(name)
+    if not document.keys() <= _NAMES:
+        _refuse_name(next(name for name in document if name not in _NAMES))
     messages = check_messages(document.get("messages"))
     model = _model(document.get("model"))
     streamed, include_usage = _stream(document)
@@ -71,9 +70,11 @@ def read_chat(body: bytes) -> Asked:
     form = document.get("response_format")
     if form is not None:
         check_response_format(form)
-    params = {name: value for name, value in document.items() if name not in _OWN and value is not None}
-    for name, value in params.items():
-        check_parameter(name, value)
+    params: dict[str, Any] = {}
+    for name, value in document.items():
+        if name not in _OWN and value is not None:
+            check_parameter(name, value)
+            params[name] = value
     check_together(params)
     params.pop("n", None)
     if document.get("tool_choice") is not None:

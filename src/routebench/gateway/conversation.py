@@ -24,20 +24,24 @@ def check_messages(messages: Any) -> tuple[Mapping[str, Any], ...]:
     if len(messages) > MOST_MESSAGES:
         wrong("messages", f"at most {MOST_MESSAGES} messages, got {len(messages)}; summarise the older ones")
     for number, message in enumerate(messages):
-        # Nearly every message is a role and a text.
-        if (
-            type(message) is dict
-            and len(message) == 2
-            and type(message.get("content")) is str
-            and _is_plain_role(message.get("role"))
-        ):
-            continue
-        _check_message(f"messages[{number}]", message)
+        if not _is_plain(message):
+            _check_message(f"messages[{number}]", message)
     return tuple(messages)
 
 
-def _is_plain_role(role: Any) -> bool:
-    return isinstance(role, str) and role in _PLAIN_ROLES
+def _is_plain(message: Any) -> bool:
+    """Whether a message is a role and a text, or texts, as nearly all are: no place has to be told."""
+    if type(message) is not dict or len(message) != 2:
+        return False
+    role, content = message.get("role"), message.get("content")
+    if type(role) is not str or role not in _PLAIN_ROLES:
+        return False
+    if type(content) is list and content:
+        return all(
+            type(part) is dict and len(part) == 2 and part.get("type") == "text" and type(part.get("text")) is str
+            for part in content
+        )
+    return type(content) is str
 
 
 def _check_message(place: str, message: Any) -> None:

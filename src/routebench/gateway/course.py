@@ -76,8 +76,11 @@ class Course:
     began_s: float | None = None
     _start_s: float = field(default_factory=time.perf_counter)
 
-    async def decide(self) -> Decision:
+    async def decide(self, *, explore: bool = True) -> Decision:
         """Decides the request.
+
+        Args:
+            explore: whether its first model may be drawn.
 
         Raises:
             NoEligibleModelError: guards and limits leave none, or not the one that the client names.
@@ -91,7 +94,7 @@ class Course:
         else:
             made = router.decide(asked.request, self.previous, asked.model)
         made = self._permitted(made)
-        if self.policy.ruleset.explore:
+        if explore and self.policy.ruleset.explore:
             made = router.explore(made, self.drawn, keep=self.client.may)
         # A round of retries is another decision; what is told and traced is the first one.
         if self.decision is None:

@@ -9,6 +9,7 @@ from typing import Any
 from routebench.gateway.refusal import wrong
 
 _MOST_TOOLS = 1_000
+_NO_PARAMETERS: dict[str, Any] = {}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
@@ -23,6 +24,8 @@ def check_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
     if len(tools) > _MOST_TOOLS:
         wrong("tools", f"at most {_MOST_TOOLS} tools, got {len(tools)}")
     for number, tool in enumerate(tools):
+        if _is_function(tool):
+            continue
         place = f"tools[{number}]"
         if not isinstance(tool, dict):
             wrong(place, "an object with `type` and `function`", tool)
@@ -32,6 +35,21 @@ def check_tools(tools: Any) -> tuple[Mapping[str, Any], ...]:
             wrong(f"{place}.type", "function; tools that a provider runs itself are not offered", kind)
         _check_tool(f"{place}.{kind}", tool.get(kind))
     return tuple(tools)
+
+
+def _is_function(tool: Any) -> bool:
+    """Whether a tool is a function with nothing wrong about it, as nearly all are: no place has to be told."""
+    function = tool.get("function") if type(tool) is dict and tool.get("type") == "function" else None
+    if type(function) is not dict:
+        return False
+    name = function.get("name")
+    return (
+        type(name) is str
+        and _NAME.fullmatch(name) is not None
+        and type(function.get("description", "")) is str
+        and type(function.get("parameters", _NO_PARAMETERS)) is dict
+        and type(function.get("strict", False)) is bool
+    )
 
 
 def _check_tool(place: str, function: Any) -> None:

@@ -13,7 +13,7 @@ from routebench.checking import Gate, check_rules
 from routebench.errors import ConfigError, RulesError
 from routebench.gateway.fitness import Fitness
 from routebench.pricing import price_of_call
-from routebench.providers import Call, Provider, find_secrets, provider_kind, render, with_defaults
+from routebench.providers import Call, Provider, check_requests, find_secrets, provider_kind, render, with_defaults
 from routebench.redact import Secrets
 from routebench.rules import Deployment, Router, RuleSet
 from routebench.types import Answer, Completion, Model, Request
@@ -106,6 +106,9 @@ class Policy:
         ]
         secrets = find_secrets((model for _, model in deployed), look)
         self.secrets = Secrets(secrets.values())
+        if open_provider is open_by_kind:
+            # A parameter that a provider lacks, or a package that is not installed, would fail every single request.
+            check_requests([model for _, model in deployed], [])
         names = dict.fromkeys(model.provider for _, model in deployed)
         self._providers = {name: open_provider(name, secrets) for name in names}
         self.places = {

@@ -16,6 +16,7 @@ from routebench.gateway.chunks import Chunks
 from routebench.gateway.clients import Client
 from routebench.gateway.conversations import Opening
 from routebench.gateway.course import Course
+from routebench.gateway.policy import Policy
 from routebench.gateway.refusal import Refusal, error_body, refusal_of
 from routebench.gateway.serving import Serving
 from routebench.gateway.telling import about, costs, headers, texts, total_usd, trace_facts
@@ -112,16 +113,9 @@ class Visit:
         assert client is not None
         check_form(self.sent)
         body = await read_body(self.receive, self.sent, serving.limits)
-        asked = self._asked = _of_client(read_chat(body), client)
+        asked = self._asked = of_client(read_chat(body), client)
         policy = serving.policy
-        if asked.model is not None and asked.model not in policy.ruleset.models:
-            known = [name for name in policy.ruleset.order if client.may(name)]
-            raise Refusal(
-                404,
-                f"model: no model {asked.model[:80]!r}; write routebench/auto, or one of {', '.join(known)}",
-                param="model",
-                code="model_not_found",
-            )
+        check_model(asked, policy, client)
         messages = asked.request.messages
         opening = self._opening = serving.conversations.opened(messages)
         previous = asked.previous or serving.conversations.previous(opening, messages)
@@ -271,8 +265,24 @@ class Visit:
             serving.spans.put(trace)
 
 
-def _of_client(asked: Asked, client: Client) -> Asked:
-    """The request with what stands in the client's key: it wins over what the client says itself."""
+def check_model(asked: Asked, policy: Policy, client: Client) -> None:
+    """Checks that the model that a client names is there.
+
+    Raises:
+        Refusal: 404.
+    """
+    if asked.model is not None and asked.model not in policy.ruleset.models:
+        known = [name for name in policy.ruleset.order if client.may(name)]
+        raise Refusal(
+            404,
+            f"model: no model {asked.model[:80]!r}; write routebench/auto, or one of {', '.join(known)}",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def of_client(asked: Asked, client: Client) -> Asked:
+    """Returns the request with what stands in the client's key: it wins over what the client says itself."""
     if not client.metadata and not client.tags:
         return asked
     request = asked.request

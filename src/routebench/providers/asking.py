@@ -33,6 +33,7 @@ _LOCAL_CLASSIFIERS = frozenset({"heuristic", "heuristic_v2"})
 _LOCAL_CAUSES = frozenset({"heuristic_scorer", "heuristic_v2", "reasoning_override", "literal_keyword_match"})
 """LiteLLM decided by itself: no model was asked, so deciding cost nothing."""
 _PREVIEWS = ("/api/v1/routing/preview", "/api/v1/eval", "/api/v1/classify/intent")
+_OWN_ROUTER = "routebench/auto"
 _PICKED = frozenset({"selected", "planned_final", "fallback"})
 
 
@@ -136,6 +137,8 @@ async def _look(client: Client, model: str) -> Gateway:
         for path in _PREVIEWS:
             if path in paths:
                 return SemanticRouter(client, model, path)
+    if _OWN_ROUTER in _listed((await client.get("/v1/models")).document):
+        return RoutebenchPreview(client, _OWN_ROUTER)
     return Answering(client, model)
 
 
@@ -213,6 +216,25 @@ class LiteLLMPreview(Gateway):
             return _untold("malformed", "LiteLLM's dry run named no model")
         detail = _kept(decision, ("tier", "cause", "score", "classifier_model"))
         return Told(model, detail, latency_s=heard.latency_s, cost_usd=_classifier_cost(decision))
+
+
+class RoutebenchPreview(Gateway):
+    """A gateway of ours: what it would do with a request, and nothing sent."""
+
+    name = "routebench gateway"
+    way = "routebench-preview"
+
+    async def _ask(self, request: Request) -> Told:
+        own = {"metadata": dict(request.metadata), "tags": list(request.tags)}
+        body = {"model": self._model, **_request_body(request), **request.params, "routebench": own}
+        heard = await self._client.post("/v1/routebench/decision", body)
+        if heard.fault is not None:
+            return _unheard(heard)
+        document = mapping(heard.document, "the decision")
+        model = document.get("model")
+        if not isinstance(model, str):
+            return _untold("malformed", "the decision names no model")
+        return Told(model, _kept(document, ("rule", "policy")), latency_s=heard.latency_s, cost_usd=0.0)
 
 
 class SemanticRouter(Gateway):

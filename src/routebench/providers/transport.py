@@ -109,7 +109,7 @@ def as_transport(carrier: Carrier) -> Transport:
         return cast("Transport", carrier)
     from routebench.providers.over_httpx import OverHttpx
 
-    return OverHttpx(cast("httpx.AsyncBaseTransport", carrier))
+    return OverHttpx(carrier)
 
 
 class _Pool:

@@ -145,7 +145,7 @@ class TraceWriter:
         self._close.set()
         self._thread.join()
         if not self._packer.end(_CLOSE_S):
-            _LOG.warning("traces %s: Parquet is still being made of the last journals", self.folder)
+            _LOG.warning("traces %s: some journals may be left; the next gateway there packs them", self.folder)
 
     def __enter__(self) -> Self:
         self.start()
@@ -267,16 +267,15 @@ class _Packer:
             _LOG.error("traces: no process makes Parquet of journals (%s); they stay as they are", error)
 
     def end(self, timeout_s: float) -> bool:
-        """Has it make Parquet of what is left, and returns whether it has ended in time."""
+        """Has it make Parquet of what is left, and returns whether it did so in time."""
         child, self._child = self._child, None
         if child is None or child.stdin is None:
             return True
         child.stdin.close()
         try:
-            child.wait(timeout_s)
+            return child.wait(timeout_s) == 0
         except subprocess.TimeoutExpired:
             return False
-        return True
 
     def _start(self) -> None:
         if self._child is not None and self._child.stdin is not None:

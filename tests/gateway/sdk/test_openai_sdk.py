@@ -204,6 +204,22 @@ def test_what_a_model_lacks_is_a_clear_error(client: OpenAI, running: Running, w
     assert len(running.upstreams[wire].requests) == asked
 
 
+def test_a_model_that_lacks_something_is_passed_over(client: OpenAI, running: Running, wire: str) -> None:
+    asked = len(running.upstreams["gemini"].requests)
+    lacking: dict[str, Any] = {"openai": {"logit_bias": {"5": 1}}, "anthropic": {"store": True}, "gemini": {"top_k": 3}}
+    answer = client.chat.completions.create(
+        model="auto", messages=HI, extra_body={"routebench": {"metadata": {"tier": "gold"}}, **lacking[wire]}
+    )
+    # The chain is [gemini, openai]; gemini has `top_k`, and neither of the others.
+    assert answer.model == ("gemini" if wire == "gemini" else "openai")
+    about: Any = (answer.model_extra or {})["routebench"]
+    assert [one["verdict"] for one in about["attempts"]] == (
+        ["accepted"] if wire == "gemini" else ["failed", "accepted"]
+    )
+    assert len(running.upstreams["gemini"].requests) == asked + (wire == "gemini")
+    assert about["cost_usd"] == pytest.approx(54e-6)
+
+
 def test_a_name_that_is_no_model(client: OpenAI, wire: str) -> None:
     with pytest.raises(openai.NotFoundError, match=wire):
         client.chat.completions.create(model=f"{wire}-large", messages=HI)

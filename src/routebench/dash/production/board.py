@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from routebench.dash.parts import ChartView, Column, Grid, Numbers, numbers_of
-from routebench.dash.production import pictures
+from routebench.dash.production import frames, pictures
 from routebench.dash.production.state import Production
 from routebench.dash.production.tables import (
     MODEL_COLUMNS,
@@ -91,15 +91,15 @@ class Board:
     def draw(self, state: Production, evidence_usd_per_1k: float | None) -> None:
         """Draws the choices anew."""
         totals, models = state.totals, state.models
-        periods = pictures.period_rows(totals)
-        policies = {"policies": pictures.policy_rows(state.policies())}
-        found = pictures.incident_rows(state.incidents)
+        periods = frames.period_rows(totals)
+        policies = {"policies": frames.policy_rows(state.policies())}
+        found = frames.incident_rows(state.incidents)
         specs = (models, len(found["lanes"]))
         own: list[dict[str, pd.DataFrame]] = [
             {},
-            {**pictures.mix_rows(state.periods, models), **policies},
-            {**pictures.cost_rows(totals, evidence_usd_per_1k), **policies},
-            {"times": pictures.time_rows(totals), **policies},
+            {**frames.mix_rows(state.periods, models), **policies},
+            {**frames.cost_rows(totals, evidence_usd_per_1k), **policies},
+            {"times": frames.time_rows(totals), **policies},
             {**found, **policies},
         ]
         there = (
@@ -110,8 +110,8 @@ class Board:
             bool(len(found["lanes"])),
         )
         told = _described(state)
-        for view, frames, text in zip(self.views, own, told, strict=True):
-            view.feed(text, periods=periods, **frames)
+        for view, rows, text in zip(self.views, own, told, strict=True):
+            view.feed(text, periods=periods, **rows)
         if specs != self._specs:
             self._mix.show(pictures.mix(models), told[1])
             self._incidents.show(pictures.incidents(len(found["lanes"])), told[4])

@@ -5,20 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from routebench.dash.charts import Drawing, shade
-from routebench.dash.format import money, percent, seconds
 from routebench.dash.parts import INK
+from routebench.dash.production.frames import TIMES
 
 _MODEL, _GREY = "#0072B2", "#767676"
 _FONT_PX = 13
-_LEFT_PX = 176
+_LEFT_PX = 206
 """Room beside every picture, so that their times stand one below the other."""
 _LANE_PX = 26
 _FONT: dict[str, Any] = {"labelFontSize": _FONT_PX, "titleFontSize": _FONT_PX, "titleFontWeight": "normal"}
-_TIMES = ("p50", "p95", "first token p50")
 _CLOCK = (
     "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) + utcseconds(datum.value) === 0 "
     "? '%b %d' : utcseconds(datum.value) ? '%H:%M:%S' : '%H:%M')"
@@ -27,7 +23,7 @@ _DASHES = ([1, 0], [6, 4], [1, 3])
 
 
 def volume() -> Drawing:
-    """Requests by time; drag over it to select stretches. It reads `periods`, as `volume_rows` makes them."""
+    """Requests by time; drag over it to select stretches. It reads `periods`, as `frames.period_rows` makes them."""
     import altair as alt
 
     brush = alt.selection_interval(name="brush", encodings=["x"])
@@ -39,7 +35,7 @@ def volume() -> Drawing:
 
 
 def mix(models: tuple[str, ...]) -> Drawing:
-    """Shares of models by time. It reads `periods`, `mix` as `mix_rows` makes it, `shifts` and `policies`."""
+    """Shares of models by time. It reads `periods`, `mix` as `frames.mix_rows` makes it, `shifts` and `policies`."""
     return _mix(models)
 
 
@@ -80,7 +76,7 @@ def _mix(models: tuple[str, ...]) -> Drawing:
 def cost() -> Drawing:
     """Cost of 1,000 requests by time with its interval, and what the evidence says.
 
-    It reads `periods`, `costs` as `cost_rows` makes them, `evidence` and `policies`.
+    It reads `periods`, `costs` as `frames.cost_rows` makes them, `evidence` and `policies`.
     """
     import altair as alt
 
@@ -101,14 +97,14 @@ def cost() -> Drawing:
 
 
 def times() -> Drawing:
-    """Time to the answer and to its first token. It reads `periods`, `times` as `time_rows` makes them, `policies`."""
+    """Time to the answer and to its first token. It reads `periods`, `times` as `frames.time_rows` makes them."""
     import altair as alt
 
     scale = alt.Scale(type="log", nice=False, padding=8)
     dash = alt.StrokeDash(
         "what:N",
-        sort=list(_TIMES),
-        scale=alt.Scale(domain=list(_TIMES), range=[*_DASHES]),
+        sort=list(TIMES),
+        scale=alt.Scale(domain=list(TIMES), range=[*_DASHES]),
         legend=alt.Legend(title=None, orient="top", labelFontSize=_FONT_PX, symbolSize=500),
     )
     axis = alt.Axis(format="~g", tickCount=4, **{**_axis(), "grid": False})
@@ -123,7 +119,7 @@ def times() -> Drawing:
 def incidents(count: int) -> Drawing:
     """A lane for everything that went another way than planned, each on a scale of its own.
 
-    It reads `periods`, `incidents` and `lanes` as `incident_rows` makes them, and `policies`.
+    It reads `periods`, `incidents` and `lanes` as `frames.incident_rows` makes them, and `policies`.
 
     Args:
         count: how many lanes.
@@ -149,136 +145,6 @@ def _incidents(count: int) -> Drawing:
     ).encode(x=alt.value(0), y=y, text="what:N")
     lines = floors.mark_rule(color=_GREY, strokeWidth=0.6).encode(y=y)
     return _finished([*_band(), lines, bars, names, *_policies()], _LANE_PX * count + 6)
-
-
-def period_rows(totals: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `periods`: every stretch, with its requests."""
-    return pd.DataFrame(
-        {
-            "name": totals["name"],
-            "start_ms": totals["start_ms"],
-            "end_ms": totals["end_ms"],
-            "mid_ms": (totals["start_ms"] + totals["end_ms"]) / 2,
-            "n": totals["n"],
-            "none": 0,
-            "when": totals["when"],
-            "told": [f"{n:,} requests" for n in totals["n"]],
-        }
-    )
-
-
-def mix_rows(periods: pd.DataFrame, models: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """Rows of `mix` and `shifts`, from `Production.periods`."""
-    own = periods[periods["model"].notna() & (periods["share"] > 0)]
-    totals = periods[periods["model"].isna()].set_index("name")
-    rank = {name: place for place, name in enumerate(models)}
-    told = [
-        f"{percent(share, None if np.isnan(low) else (low, high))} of {round(n / share):,} answered"
-        for share, low, high, n in zip(own["share"], own["share_low"], own["share_high"], own["n"], strict=True)
-    ]
-    made = own.assign(rank=own["model"].map(rank), told=told).sort_values(["start_ms", "rank"], kind="stable")
-    ends = made.groupby("name", sort=False)["share"].cumsum() if len(made) else made["share"]
-    mixed = pd.DataFrame(
-        {
-            **{name: made[name] for name in ("name", "start_ms", "end_ms", "model", "told", "when")},
-            "from": (ends - made["share"]).clip(lower=0),
-            "to": ends.clip(upper=1),
-        }
-    )
-    moved = totals[totals["shifted"] > 0].reset_index()
-    shifts = pd.DataFrame(
-        {
-            "name": moved["name"],
-            "mid_ms": (moved["start_ms"] + moved["end_ms"]) / 2,
-            "at": 1.06,
-            "when": moved["when"],
-            "told": [
-                f"health moved {n:,} of {of:,} requests" for n, of in zip(moved["shifted"], moved["n"], strict=True)
-            ],
-        }
-    )
-    return {"mix": mixed, "shifts": shifts}
-
-
-def cost_rows(totals: pd.DataFrame, evidence: float | None) -> dict[str, pd.DataFrame]:
-    """Rows of `costs` and `evidence`.
-
-    Args:
-        totals: of `Production`.
-        evidence: US dollars for 1,000 requests by the rule set's own evidence, None while unknown.
-    """
-    told = [
-        f"{money(None if np.isnan(mean) else mean, None if np.isnan(low) else (low, high))} per 1,000"
-        + (f", {unknown:,} of unknown cost" if unknown else "")
-        for mean, low, high, unknown in zip(
-            totals["cost_usd_per_1k"], totals["cost_low"], totals["cost_high"], totals["n_cost_unknown"], strict=True
-        )
-    ]
-    made = pd.DataFrame(
-        {
-            "name": totals["name"],
-            "mid_ms": (totals["start_ms"] + totals["end_ms"]) / 2,
-            "cost": totals["cost_usd_per_1k"],
-            # Few requests leave a wide interval, which may not reach below nothing.
-            "low": totals["cost_low"].clip(lower=0),
-            "high": totals["cost_high"],
-            "when": totals["when"],
-            "told": told,
-        }
-    )
-    said = [] if evidence is None else [(evidence, f"evidence {money(evidence)}")]
-    return {"costs": made, "evidence": pd.DataFrame(said, columns=["cost", "told"])}
-
-
-def time_rows(totals: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `times`: three a stretch."""
-    columns = ("latency_p50_s", "latency_p95_s", "ttft_p50_s")
-    mid = (totals["start_ms"] + totals["end_ms"]) / 2
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "name": totals["name"],
-                    "mid_ms": mid,
-                    "what": what,
-                    # A logarithm of nothing has no place.
-                    "seconds": totals[column].where(totals[column] > 0),
-                    "when": totals["when"],
-                    "told": [f"{what}: {seconds(None if np.isnan(one) else one)}" for one in totals[column]],
-                }
-            )
-            for what, column in zip(_TIMES, columns, strict=True)
-        ],
-        ignore_index=True,
-    )
-
-
-def incident_rows(found: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of `incidents` and `lanes`, from `Production.incidents`."""
-    kinds = list(dict.fromkeys(found["what"]))
-    lane = {what: place for place, what in enumerate(kinds)}
-    most = {what: float(found.loc[found["what"] == what, "share"].max()) for what in kinds}
-    floor = found["what"].map(lane).astype(float) + 0.95
-    height = found["share"] / found["what"].map(most).astype(float)
-    bars = found.assign(
-        **{"from": floor - 0.85 * height, "to": floor},
-        told=[f"{n:,} requests, {percent(share)}" for n, share in zip(found["n"], found["share"], strict=True)],
-    )
-    lanes = pd.DataFrame(
-        [(f"{what} ≤ {percent(most[what])}", place + 0.95) for what, place in lane.items()], columns=["what", "from"]
-    )
-    return {"incidents": bars, "lanes": lanes}
-
-
-def policy_rows(policies: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `policies`: a mark where another rule set begins to decide than the one before."""
-    later = policies.iloc[1:]
-    return pd.DataFrame(
-        {
-            "at_ms": later["from_ms"],
-            "told": [f"{rules} {policy[:7]}" for rules, policy in zip(later["rules"], later["policy"], strict=True)],
-        }
-    )
 
 
 def _over(source: str, start: str = "start_ms", *, x2: bool = False) -> Any:

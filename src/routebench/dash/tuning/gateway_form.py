@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -44,13 +44,22 @@ class GatewayForm:
     verified: Verified | None = None
 
     @classmethod
-    def of(cls, name: str, ruleset: RuleSet, outcomes: Outcomes, *, allow_lost_guards: bool = False) -> Self:
+    def of(
+        cls,
+        name: str,
+        ruleset: RuleSet,
+        outcomes: Outcomes,
+        *,
+        names: Mapping[str, str] | None = None,
+        allow_lost_guards: bool = False,
+    ) -> Self:
         """Writes a rule set for a gateway.
 
         Args:
             name: of the target.
             ruleset: the policy.
             outcomes: the training half: the other one stays sealed.
+            names: what the target calls models, where that cannot be told from them.
             allow_lost_guards: guards that cannot be held there may be lost.
 
         Raises:
@@ -58,7 +67,7 @@ class GatewayForm:
         """
         target = find_target(name)
         requests = known_prompts(ruleset, outcomes)
-        exported = target.export(ruleset, requests=requests, allow_lost_guards=allow_lost_guards)
+        exported = target.export(ruleset, requests=requests, names=names, allow_lost_guards=allow_lost_guards)
         unknown = target.check(exported.files)
         if unknown:
             raise InputError(f"{unknown[0]}; it is not written")

@@ -14,6 +14,7 @@ from routebench.dash.tuning.gateway_form import GatewayForm
 from routebench.dash.tuning.state import Tuning
 from routebench.dash.tuning.work import Start, Work
 from routebench.errors import InputError
+from routebench.export.naming import read_names
 
 _TARGETS = (
     ("LiteLLM", "litellm", "litellm.yaml"),
@@ -49,6 +50,12 @@ class Gateways:
         self.path = widgets.Text(value=_TARGETS[0][2], description="file", **_LABELLED)
         self.replace = widgets.Checkbox(value=False, description="replace what is there", indent=False)
         self.lost = widgets.Checkbox(value=False, description="guards may be lost", indent=False)
+        self.names = widgets.Text(
+            placeholder="small=openai/gpt-4o-mini, large=…",
+            description="models there",
+            tooltip="what the gateway calls a model, where that cannot be told from it",
+            **_LABELLED,
+        )
         self.shown = _button("Show", "what this gateway makes of the setting, and what the loss does")
         self.written = _button("Write", "the files, with what is lost in their heading", "primary")
         self.proved = _button("Prove", "start the real product on loopback and compare where it sends prompts")
@@ -56,7 +63,7 @@ class Gateways:
         where = widgets.Label("" if folder is None else f"written into {folder}")
         self.widget = widgets.VBox(
             [
-                Panel.row(self.target, self.lost, self.shown),
+                Panel.row(self.target, self.names, self.lost, self.shown),
                 *([] if read_only else [Panel.row(self.path, where, self.replace, self.written, self.proved)]),
                 self._told,
                 self._preview,
@@ -85,7 +92,9 @@ class Gateways:
         study = tuning.study
         ruleset = study.ruleset(tuning.found, tuning.constraints)
         train = study.outcomes.take(study.inside)
-        self.form = GatewayForm.of(str(self.target.value), ruleset, train, allow_lost_guards=bool(self.lost.value))
+        names = read_names(one for one in str(self.names.value).split(",") if one.strip())
+        lost = bool(self.lost.value)
+        self.form = GatewayForm.of(str(self.target.value), ruleset, train, names=names, allow_lost_guards=lost)
         self._draw()
         self._panel.say(f"this is what {self.target.label} makes of the setting; not verified")
         return self.form

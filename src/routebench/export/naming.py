@@ -1,0 +1,25 @@
+"""What a target calls the models of a rule set, as somebody types it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from routebench.errors import InputError
+
+
+def read_names(told: Iterable[str]) -> Mapping[str, str]:
+    """Returns model name -> what the target calls it.
+
+    Args:
+        told: texts such as `small=openai/gpt-4o-mini`.
+
+    Raises:
+        InputError: one is no pair.
+    """
+    found = {}
+    for one in told:
+        name, _, called = one.strip().partition("=")
+        if not (name and called):
+            raise InputError(f"{one!r} is no pair; write NAME=ID, the model's name in the rules and the target's for it")
+        found[name] = called
+    return found
