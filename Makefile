@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.9
 
 .PHONY: demo test lint types unit notebooks browser screenshots interop record-default-router lab dashboard install \
-	lock wheel benchmarks clean
+	lock wheel benchmarks soak clean
 
 install: .venv/.installed
 
@@ -95,6 +95,10 @@ lock: install
 
 wheel: install
 	$(BIN)/python -m hatchling build --target wheel
+
+# Ten minutes of load while providers fail, slow down and restart; wants a machine that does nothing else.
+soak: install
+	$(BIN)/python benchmarks/soak.py
 
 benchmarks: install
 	@for name in decide harness crash; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done

@@ -6,9 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from routebench.types import Case, GraderSpec, Model, Price, Request
+
+# Machines are noisy: how long an example takes says nothing.
+hypothesis.settings.register_profile("noisy", deadline=None)
+hypothesis.settings.load_profile("noisy")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from routebench.embedding.embedder import Embedder
-from routebench.errors import BudgetSpentError, InputError, NoEligibleModelError, RulesError, nearest
+from routebench.errors import BudgetSpentError, NoEligibleModelError, RulesError
 from routebench.rules.answers.judge import AnswerJudge
 from routebench.rules.asking import Ask, NobodyAsksError
-from routebench.rules.budget import Ledger, cheapest_first
+from routebench.rules.budget import Ledger
 from routebench.rules.cascade import Check, advance
+from routebench.rules.choosing import Chooser, ends_in_tool_result
 from routebench.rules.conditions.parts import mentions
-from routebench.rules.contents import BUDGET, COMPLEXITY, NAMED, STICKY
+from routebench.rules.contents import COMPLEXITY, NAMED
 from routebench.rules.counterfactuals import removed, words_of
 from routebench.rules.deployments import Deployment
 from routebench.rules.exploring import explored
@@ -25,7 +26,7 @@ from routebench.rules.guards import Admission, Gatekeeper
 from routebench.rules.health.health import BLAMELESS_KINDS, Health, Ticket
 from routebench.rules.health.kinds import kind_of
 from routebench.rules.learned.llm_classifier import LlmClassifier
-from routebench.rules.phases import Choice, draw, phases
+from routebench.rules.phases import draw, phases
 from routebench.rules.places import Places
 from routebench.rules.reading.request import Features, Reading, Situation
 from routebench.rules.ruleset import RuleSet
@@ -79,6 +80,7 @@ class Router:
         where = "similarity" if ruleset.source is None else f"{ruleset.source}: similarity"
         self.library: Library | None = None if similar is None else similar.library.opened(embedders, where=where)
         self._rules, self._later = phases(ruleset, self._consult, self.library)
+        self._chooser = Chooser(ruleset, self._rules, self._later, consults=self._consults)
         self._now = now
         whens = [*(guard.when for guard in ruleset.guards), *(rule.when for rule in ruleset.rules)]
         self._asks = any(mentions(when, ("time", "budget_pace")) for when in whens)
@@ -86,7 +88,7 @@ class Router:
         names = [one.name for places in deployments.values() for one in places]
         self.health = None if ruleset.health is None else Health(ruleset.health, names, clock)
         self._places = Places(deployments, self.health)
-        self.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
+        self.ledger = self._chooser.ledger = None if ruleset.budget is None else Ledger(ruleset.budget, now)
 
     @classmethod
     def load(cls, path: str | Path, *, ask: Ask | None = None, embedders: Mapping[str, Embedder] | None = None) -> Self:
@@ -157,7 +159,7 @@ class Router:
             keep: whether the caller may use a model.
         """
         share = self.ruleset.explore
-        if not share or decision.request is None or _ends_in_tool_result(decision.request):
+        if not share or decision.request is None or ends_in_tool_result(decision.request):
             return decision
         pool = decision.eligible
         if self.health is not None:
@@ -176,7 +178,7 @@ class Router:
             self._places.health = earlier.health
         if self.ledger is not None and earlier.ledger is not None:
             if self.ledger.budget == earlier.ledger.budget:
-                self.ledger = earlier.ledger
+                self.ledger = self._chooser.ledger = earlier.ledger
             else:
                 self.ledger.take_over(earlier.ledger)
 
@@ -405,7 +407,7 @@ class Router:
     ) -> Decision:
         """Decides; `rule` and `guard` name one to leave out."""
         admission = self._guards.admit(reading, guard)
-        choice = self._choose(reading, admission, previous, model, rule)
+        choice = self._chooser.choose(reading, admission, previous, model, rule)
         chain = choice.chain
         if self.health is not None and len(chain) > 1:
             # Whatever health did to it, no model gets in that may not take the request.
@@ -421,40 +423,6 @@ class Router:
             wanted=choice.chain[0] if choice.chain else None,
             eligible=admission.models,
         )
-
-    def _choose(
-        self, reading: Reading, admission: Admission, previous: str | None, model: str | None, without: str | None
-    ) -> Choice:
-        if model is not None:
-            return self._named(model, admission)
-        stays = previous in admission.models
-        goes_on = stays and _ends_in_tool_result(reading.request)
-        if self.ledger is not None and self.ledger.is_spent and not goes_on:
-            return self._spent(reading, admission)
-        if previous is None or not stays or not (goes_on or self.ruleset.sticky == "conversation"):
-            return self._first(reading, admission, without)
-        # Nobody is paid for a say in what is decided already.
-        choice = self._first(reading, admission, COMPLEXITY if self._consults else without)
-        chain = (previous, *(name for name in choice.chain if name != previous))
-        return Choice(chain, STICKY, f"the conversation stays with {previous}{admission.because}", choice.cascade)
-
-    def _first(self, reading: Reading, admission: Admission, without: str | None) -> Choice:
-        """The choice of the rules, or of the first phase after them that has one."""
-        choice = self._rules(reading, admission, without)
-        if choice is not None:
-            return choice
-        silent: list[Choice] = []
-        for phase in self._later.values():
-            choice = phase(reading, admission, without)
-            if choice is not None and choice.chain:
-                break
-            silent += [] if choice is None else [choice]
-        assert choice is not None
-        if not silent:
-            return choice
-        why = "; ".join([choice.why, *(one.why for one in silent)])
-        consulted = tuple(answer for one in (*silent, choice) for answer in one.consulted)
-        return replace(choice, why=why, consulted=consulted)
 
     def _consult(self, model: str, request: Request, admission: Admission) -> Answer:
         """Asks a model that has a say in a decision, where the request in question may be processed."""
@@ -482,27 +450,6 @@ class Router:
             return f"its judge {judge.model} may not take this request{admission.because}"
         return judge.wrong(self._consult(judge.model, judge.request(request, answer), admission))
 
-    def _named(self, model: str, admission: Admission) -> Choice:
-        if model not in self.ruleset.models:
-            known = ", ".join(self.ruleset.order)
-            raise InputError(f"no model {model!r}{nearest(model, self.ruleset.order)}; models here: {known}")
-        if model not in admission.models:
-            raise NoEligibleModelError(
-                f"model {model!r} may not take this request{admission.because}; those that may: "
-                f"{', '.join(admission.models)}"
-            )
-        return Choice((model,), NAMED, "the caller names it")
-
-    def _spent(self, reading: Reading, admission: Admission) -> Choice:
-        assert self.ledger is not None
-        budget = self.ledger.budget
-        spent = f"{self.ledger.spent_usd:.2f} of {budget.usd_per_day:g} USD of the day are spent"
-        if budget.when_spent == "refuse":
-            raise BudgetSpentError(f"{spent}; {self.ruleset.name!r} refuses requests until midnight {budget.timezone}")
-        models = self.ruleset.models
-        chain = cheapest_first(admission.models, models, reading.request, reading.input_tokens)
-        return Choice(tuple(chain), BUDGET, f"{spent}: the cheapest first{admission.because}")
-
 
 def _asked(
     messages: Sequence[Message],
@@ -517,7 +464,3 @@ def _asked(
     # A text is a sequence of letters: one tag must not become five.
     words = (tags,) if isinstance(tags, str) else tuple(tags)
     return Request(tuple(messages), tuple(tools or ()), response_format, params or {}, metadata or {}, words)
-
-
-def _ends_in_tool_result(request: Request) -> bool:
-    return bool(request.messages) and request.messages[-1].get("role") == "tool"

@@ -89,35 +89,31 @@ class Board:
         self.tabs.titles = tuple(self._tables)
 
     def draw(self, state: Production, evidence_usd_per_1k: float | None) -> None:
-        """Draws the choices anew."""
+        """Draws the choices anew, each picture as soon as its rows are known."""
         totals, models = state.totals, state.models
-        periods = frames.period_rows(totals)
-        policies = {"policies": frames.policy_rows(state.policies())}
+        periods, told = frames.period_rows(totals), _described(state)
+        self.volume.feed(told[0], periods=periods)
+        policies = frames.policy_rows(state.policies())
+        self._mix.feed(told[1], periods=periods, policies=policies, **frames.mix_rows(state.periods, models))
+        costs = frames.cost_rows(totals, evidence_usd_per_1k)
+        self._cost.feed(told[2], periods=periods, policies=policies, **costs)
+        self._times.feed(told[3], periods=periods, policies=policies, times=frames.time_rows(totals))
         found = frames.incident_rows(state.incidents)
+            self._incidents.feed(f"{told[4]}: {kinds}.", periods=periods, policies=policies, **found)
         specs = (models, len(found["lanes"]))
-        own: list[dict[str, pd.DataFrame]] = [
-            {},
-            {**frames.mix_rows(state.periods, models), **policies},
-            {**frames.cost_rows(totals, evidence_usd_per_1k), **policies},
-            {"times": frames.time_rows(totals), **policies},
-            {**found, **policies},
-        ]
-        there = (
-            bool(len(totals)),
-            bool(models),
-            bool(totals["cost_usd_per_1k"].notna().any()),
-            bool((totals["latency_p50_s"] > 0).any()),
-            bool(len(found["lanes"])),
-        )
-        told = _described(state)
-        for view, rows, text in zip(self.views, own, told, strict=True):
-            view.feed(text, periods=periods, **rows)
         if specs != self._specs:
-            self._mix.show(pictures.mix(models), told[1])
-            self._incidents.show(pictures.incidents(len(found["lanes"])), told[4])
+            self._mix.show(pictures.mix(models), self._mix.description)
+            self._incidents.show(pictures.incidents(len(found["lanes"])), self._incidents.description)
             self._specs = specs
         # An axis of nothing cannot be drawn; the reading says what is unknown.
-        shown = tuple(view for view, is_there in zip(self.views, there, strict=True) if len(totals) and is_there)
+        there = {
+            self.volume: len(totals),
+            self._mix: len(models),
+            self._cost: totals["cost_usd_per_1k"].notna().any(),
+            self._times: (totals["latency_p50_s"] > 0).any(),
+            self._incidents: len(found["lanes"]),
+        }
+        shown = tuple(view for view, known in there.items() if len(totals) and known)
         if shown != self.drawn.children:
             self.drawn.children = shown
         self.mark(state)
@@ -176,5 +172,5 @@ def _described(state: Production) -> tuple[str, str, str, str, str]:
         f"Share of the answers that each model gave {over}: {', '.join(state.models)}.",
         f"Cost of 1,000 requests {over}, with 95% intervals.",
         f"Time to the answer (median and 95th percentile) and to the first token (median) {over}.",
-        f"What went another way {over}: {kinds or 'nothing'}.",
+        f"What went another way {over}",
     )
