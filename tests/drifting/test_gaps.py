@@ -62,6 +62,28 @@ def test_ratios_of_clustered_quantiles_cover() -> None:
     assert 0.91 <= covered / 300 <= 0.99
 
 
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_quantiles_of_rounded_times_are_seldom_told_apart(share: float) -> None:
+    false = 0
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        own, other = random.integers(0, 11, 400) / 10 + 1, random.integers(0, 11, 120) / 10 + 1
+        gap = quantile_ratio(Side.of(own, np.arange(400) // 2), Side.of(other, np.arange(120)), share)
+        assert gap is not None
+        low, high = gap.interval()
+        assert (low <= 0 <= high) == (gap.p_value() >= 0.05)
+        false += not low <= 0 <= high
+    assert false / 300 <= 0.07
+
+
+def test_a_quantile_may_be_0_below() -> None:
+    often = Side.of(np.array([0.0] * 40 + [1.0] * 60), np.arange(100))
+    gap = quantile_ratio(Side.of(np.full(100, 2.0), np.arange(100)), often, 0.45)
+    assert gap is not None
+    assert gap.interval() == (pytest.approx(1.0), np.inf)
+    assert quantile_ratio(often, often, 0.1) is None
+
+
 @pytest.mark.parametrize("n", [60, 600])
 def test_mixes_that_are_the_same_are_seldom_told_apart(n: int) -> None:
     false = 0

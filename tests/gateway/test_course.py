@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -174,6 +175,18 @@ def test_the_answer_before_stands_where_the_last_model_fails(tmp_path: Path) -> 
         (row,) = run.rows()
     assert row["model"] == "small"
     assert [one["verdict"] for one in row["attempts"]] == ["accepted", "failed"]
+
+
+@pytest.mark.parametrize(("chances", "model"), [((0.9, 0.8), "small"), ((0.9, 0.2), "large"), (None, "large")])
+def test_a_check_of_confidence_reads_the_chances_of_tokens(tmp_path: Path, chances: Any, model: str) -> None:
+    rules = CASCADE.replace("{finish: [stop], otherwise: %s}", "{min_confidence: 0.7}")
+    told = None if chances is None else tuple({"token": "x", "logprob": math.log(one)} for one in chances)
+    with course(tmp_path, rules, small=[says("sure", logprobs=told)], large=[says("large")]) as run:
+        answer = run.ask().json()
+        assert answer["model"] == model
+        # The client did not ask for them.
+        assert answer["choices"][0]["logprobs"] is None
+        assert run.provider.calls[0].request.params["logprobs"] is True
 
 
 # Clients that go away

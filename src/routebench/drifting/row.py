@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -121,5 +122,6 @@ def _figure(one: Interval | None, n: int) -> dict[str, Any]:
     return {"value": None if one is None else one.mean, "ci95": None if one is None else _pair(one.ci95), "n": n}
 
 
-def _pair(bounds: tuple[float, float] | None) -> list[float] | None:
-    return None if bounds is None else list(bounds)
+def _pair(bounds: tuple[float, float] | None) -> list[float | None] | None:
+    # An end that lies nowhere, as of a ratio to what may be 0, is unknown to JSON.
+    return None if bounds is None else [bound if math.isfinite(bound) else None for bound in bounds]

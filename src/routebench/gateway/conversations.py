@@ -97,7 +97,8 @@ def salt_of(folder: Path, fresh: bytes) -> bytes:
     """
     path = folder / "salt"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Whoever else may use the machine has no business with what people asked.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with path.open("xb") as file:
                 path.chmod(0o600)

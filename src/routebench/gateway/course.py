@@ -172,6 +172,9 @@ class Course:
         if which is None:
             return answers[-1][0] if answers else failed("timeout", self._too_late())
         self.accepted, self.place = answers[which]
+        if self.accepted.logprobs is not None and not self.asked.request.params.get("logprobs"):
+            # They were asked for by a check, not by the client.
+            self.accepted = replace(self.accepted, logprobs=None)
         if which < len(answers) - 1:
             # An earlier answer stands after all, since nothing better came.
             number = which - len(answers)
@@ -191,7 +194,12 @@ class Course:
             return failed("timeout", self._too_late(), billed_cost_usd=0.0)
         timeout_s = min(self.limits.attempt_timeout_s, left_s)
         try:
-            call = place.call(self.asked.request, timeout_s=timeout_s, streamed=self.asked.streamed)
+            call = place.call(
+                self.asked.request,
+                timeout_s=timeout_s,
+                streamed=self.asked.streamed,
+                how_sure=self._checks_confidence(decision),
+            )
         except ConfigError as error:
             return failed("bad_request", str(error), billed_cost_usd=0.0)
         if self.asked.streamed and not self._is_held_back(decision):
@@ -224,6 +232,9 @@ class Course:
             close = getattr(events, "aclose", None)
             if close is not None:
                 await close()
+
+    def _checks_confidence(self, decision: Decision) -> bool:
+        return decision.cascade is not None and self.policy.router.checks[decision.cascade].wants_confidence
 
     def _is_held_back(self, decision: Decision) -> bool:
         """Whether an answer is checked before any of it is handed over."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from routebench.checking import Gate, check_rules
 from routebench.errors import ConfigError, RulesError
-from routebench.gateway.fitness import Fitness
+from routebench.gateway.fitness import Fitness, UnfitError
 from routebench.pricing import price_of_call
 from routebench.providers import Call, Provider, check_requests, find_secrets, provider_kind, render, with_defaults
 from routebench.redact import Secrets
@@ -45,18 +47,29 @@ class Place:
     fitness: Fitness
     provider: Provider
 
-    def call(self, request: Request, *, timeout_s: float, streamed: bool) -> Call:
+    def call(self, request: Request, *, timeout_s: float, streamed: bool, how_sure: bool = False) -> Call:
         """Returns a request as it is sent here.
+
+        Args:
+            request: of the client.
+            timeout_s: the longest time of the call.
+            streamed: whether the answer is to come in pieces.
+            how_sure: whether to ask for the chances of its tokens, where the model tells them.
 
         Raises:
             UnfitError: the model lacks something that it asks for.
         """
-        asked = Request(
-            request.messages, request.tools, request.response_format, {**request.params, "stream": streamed}
-        )
-        rendered = render(self.model, asked)
+        params = {**request.params, "stream": streamed}
+        fitted: Request | None = None
+        if how_sure:
+            with suppress(UnfitError):
+                fitted = self._fitted(request, {**params, "logprobs": True})
         # Keys of calls name answers in a store; nothing is looked up here.
-        return Call(self.model, self.fitness.fitted(rendered), 0, timeout_s, "")
+        return Call(self.model, fitted or self._fitted(request, params), 0, timeout_s, "")
+
+    def _fitted(self, request: Request, params: Mapping[str, Any]) -> Request:
+        asked = Request(request.messages, request.tools, request.response_format, params)
+        return self.fitness.fitted(render(self.model, asked))
 
     def cost_usd(self, completion: Completion) -> float | None:
         """Returns what a call was billed, None while unknown."""
@@ -184,11 +197,20 @@ def answer_of(completion: Completion, place: Place) -> Answer:
         completion.text,
         completion.tool_calls,
         completion.finish_reason,
-        None,
+        confidence_of(completion),
         completion.error_kind,
         completion.latency_s,
         place.cost_usd(completion),
     )
+
+
+def confidence_of(completion: Completion) -> float | None:
+    """Returns the mean chance of an answer's tokens; None where the provider does not tell them."""
+    if not completion.logprobs:
+        return None
+    chances = [token.get("logprob") for token in completion.logprobs]
+    known = [math.exp(min(chance, 0.0)) for chance in chances if isinstance(chance, (int, float))]
+    return sum(known) / len(known) if len(known) == len(chances) else None
 
 
 def _key_env(model: Model, place: Deployment) -> str | None:

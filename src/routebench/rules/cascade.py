@@ -53,12 +53,14 @@ class Check:
             `fail`: an answer that does not pass is never given.
         judge: a model that is asked of answers which meet all demands; None where nobody is.
         compares: whether an answer is held against those that came before it.
+        wants_confidence: whether an answer passes only if it is known how sure the model is.
     """
 
     demands: tuple[_Demand, ...]
     otherwise: Otherwise = "accept"
     judge: AnswerJudge | None = None
     compares: bool = False
+    wants_confidence: bool = False
 
     @classmethod
     def parse(cls, data: Mapping[str, Any], head: AnswerHead | None = None) -> Self:
@@ -92,7 +94,8 @@ class Check:
             demands.append(_head(head, data["accept_from"]))
         judge = None if data.get("judge") is None else AnswerJudge(**data["judge"])
         compares = data.get("agree") is not None or data.get("head") is not None
-        return cls(tuple(demands), data.get("otherwise", "accept"), judge, compares)
+        sure = data.get("min_confidence") is not None
+        return cls(tuple(demands), data.get("otherwise", "accept"), judge, compares, sure)
 
     def verdict(
         self,

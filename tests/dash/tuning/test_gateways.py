@@ -37,6 +37,8 @@ def learned(run: Path, tmp_path_factory: pytest.TempPathFactory) -> TunerPanel:
 
 @pytest.fixture
 def panel(learned: TunerPanel) -> Iterator[TunerPanel]:
+    # The demonstration has a guard, and LiteLLM cannot hold it.
+    learned.gateways.lost.value = True
     yield learned
     learned.clear()
     learned.gateways.target.value = "litellm"
@@ -47,7 +49,6 @@ def panel(learned: TunerPanel) -> Iterator[TunerPanel]:
 def test_every_target_is_shown_with_its_loss_and_the_beginning_of_its_file(panel: TunerPanel, name: str) -> None:
     gateways = panel.gateways
     gateways.target.value = name
-    gateways.lost.value = True
     assert panel.state is not None
     gateways.names.value = ", ".join(f"{model.name}=a/{model.name}" for model in panel.state.study.frame.models.values())
     gateways.shown.click()
@@ -61,8 +62,14 @@ def test_every_target_is_shown_with_its_loss_and_the_beginning_of_its_file(panel
     assert all(one.how in shown for one in form.exported.lost)
     preview = str(gateways.widget.children[-1].value)
     assert next(iter(form.exported.files)) in preview
-    gateways.lost.value = False
     gateways.names.value = ""
+
+
+def test_a_guard_that_would_be_lost_is_refused_with_the_mend(panel: TunerPanel) -> None:
+    panel.gateways.lost.value = False
+    panel.gateways.shown.click()
+    assert "cannot be held by LiteLLM" in panel.refusal
+    assert panel.gateways.form is None
 
 
 def test_nothing_can_be_written_or_proved_before_it_is_shown(panel: TunerPanel) -> None:

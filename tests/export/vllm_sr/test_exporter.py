@@ -139,7 +139,7 @@ def test_models_keys_and_formats() -> None:
 
 def test_a_model_that_runs_in_here_has_an_address_by_a_variable() -> None:
     told = RuleSet("t", {"tiny": Model("tiny", "embedded", "x")}, Default(("tiny",)), sticky="none")
-    assert config_of(told)["providers"]["models"][0]["backend_refs"][0]["base_url"] == "${TINY_BASE_URL}"
+    assert config_of(told)["providers"]["models"][0]["backend_refs"][0]["base_url"] == "http://${TINY_HOST}/v1"
 
 
 def test_dollars_are_no_variables() -> None:

@@ -99,7 +99,8 @@ class Board:
         self._cost.feed(told[2], periods=periods, policies=policies, **costs)
         self._times.feed(told[3], periods=periods, policies=policies, times=frames.time_rows(totals))
         found = frames.incident_rows(state.incidents)
-            self._incidents.feed(f"{told[4]}: {kinds}.", periods=periods, policies=policies, **found)
+        kinds = ", ".join(dict.fromkeys(state.incidents["what"])) or "nothing"
+        self._incidents.feed(f"{told[4]}: {kinds}.", periods=periods, policies=policies, **found)
         specs = (models, len(found["lanes"]))
         if specs != self._specs:
             self._mix.show(pictures.mix(models), self._mix.description)
@@ -166,7 +167,6 @@ def _described(state: Production) -> tuple[str, str, str, str, str]:
     some = totals[totals["n"] > 0]
     n = len(some)
     over = f"over {n} stretches of time"
-    kinds = ", ".join(dict.fromkeys(state.incidents["what"]))
     return (
         f"Requests {over}: {int(totals['n'].sum()):,}. Drag over it, or tick stretches in their table.",
         f"Share of the answers that each model gave {over}: {', '.join(state.models)}.",

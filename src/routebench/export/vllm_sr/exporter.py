@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +17,7 @@ from routebench.export.tiers import Regions, narrowed, safe_tier, shown_by_model
 from routebench.export.verify.vllm_sr import verify
 from routebench.export.vllm_sr.names import check
 from routebench.export.vllm_sr.places import Place, places_of
-from routebench.export.vllm_sr.reduced import reduced
+from routebench.export.vllm_sr.reduced import of_models, reduced
 from routebench.export.vllm_sr.signals import Node, Signals, literal, plain_name
 from routebench.rules import Guard, Rule, RuleSet
 from routebench.types import Model, Request
@@ -111,18 +112,25 @@ def export(
         RulesError: a guard would be lost.
     """
     written, lost = reduced(ruleset, requests)
-    parts = [*lost, *shown_by_models(ruleset, ruleset.order, TITLE), *_unserved(ruleset)]
-    refuse_lost_guards(parts, TITLE, allow=allow_lost_guards)
     signals = Signals()
     decisions = list(_decisions(written, signals))
+    asked = {ref["model"] for decision in decisions for ref in decision["modelRefs"]}
+    used = [name for name, found in places_of(ruleset).items() if any(place.alias in asked for place in found)]
+    parts = [
+        *lost,
+        *of_models(ruleset, used),
+        *shown_by_models(ruleset, used, TITLE),
+        *_unserved(ruleset, used),
+    ]
+    refuse_lost_guards(parts, TITLE, allow=allow_lost_guards)
     safe = safe_tier(written)
-    places = [place for found in places_of(ruleset).values() for place in found]
+    places = [place for name in used for place in places_of(ruleset)[name]]
     longest = max(len(one["modelRefs"]) for one in decisions)
     config = {
         "version": VERSION,
         "listeners": [{"name": "http", "address": "127.0.0.1", "port": 8899, "timeout": "300s"}],
         "providers": {
-            "defaults": {"model": ruleset.order[-1] if safe is None else safe.chain[0]},
+            "defaults": {"model": used[-1] if safe is None or safe.chain[0] not in used else safe.chain[0]},
             "models": [_provider_model(ruleset, place, names or {}) for place in places],
         },
         "global": {"router": {"auto_model_name": AUTO}},
@@ -135,7 +143,7 @@ def export(
             "decisions": decisions,
         },
     }
-    variables = sorted({one for name in ruleset.order for one in _variables(ruleset, name)})
+    variables = sorted({one for name in used for one in _variables(ruleset, name)})
     return Exported(
         target="vllm-sr",
         files={MAIN: yaml.dump(config, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)},
@@ -295,24 +303,32 @@ def _backend(model: Model, place: Place) -> dict[str, Any]:
 
 def _url(model: Model, address: Address) -> str:
     if address.url_env is not None:
-        return f"${{{address.url_env}}}"
+        # Its validator wants an address that is one before the variable is read.
+        return f"http://${{{_host_variable(address)}}}/v1"
     url = literal(address.base_url or "")
     # Gemini speaks OpenAI's words there, which is all that this router speaks to it.
     return f"{url}/openai" if model.provider == "gemini" and not url.endswith("/openai") else url
 
 
-def _unserved(ruleset: RuleSet) -> Iterator[Lost]:
-    for name in ruleset.order:
+def _host_variable(address: Address) -> str:
+    return f"{(address.url_env or '').removesuffix('_BASE_URL')}_HOST"
+
+
+def _unserved(ruleset: RuleSet, used: Sequence[str]) -> Iterator[Lost]:
+    for name in used:
         model = ruleset.models[name]
         address = address_of(model, ruleset.deployments_of(name)[0])
         if address.url_env is not None:
-            yield not_served(model, address)
+            yield not_served(model, replace(address, url_env=_host_variable(address)))
 
 
 def _variables(ruleset: RuleSet, name: str) -> Iterator[str]:
     for place in ruleset.deployments_of(name):
         address = address_of(ruleset.models[name], place)
-        yield from (one for one in (address.key_env, address.url_env) if one is not None)
+        if address.key_env is not None:
+            yield address.key_env
+        if address.url_env is not None:
+            yield _host_variable(address)
 
 
 _ONE_LINE = 110

@@ -144,7 +144,16 @@ def _others(ruleset: RuleSet) -> Iterator[Lost]:
             "every turn is decided anew there",
             f"write `sticky: none` if that is meant, or {_SERVE}",
         )
-    for name in ruleset.order:
+
+
+def of_models(ruleset: RuleSet, names: Sequence[str]) -> Iterator[Lost]:
+    """Yields what is lost of models.
+
+    Args:
+        ruleset: the policy.
+        names: of those that are exported.
+    """
+    for name in names:
         model = ruleset.models[name]
         if model.params:
             yield Lost(
