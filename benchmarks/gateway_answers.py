@@ -23,7 +23,7 @@ TOOL = {
         "parameters": {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]},
     },
 }
-_PIECES = {"flood": 5000, "paced": 20, "long": 60}
+_PIECES = {"flood": 5000, "paced": 20, "long": 120}
 _SHORT = 10
 _WORDS = "the answer is a plain sentence of a few words and it goes on until nothing is left to say".split()
 JSON_HEAD = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"

@@ -18,6 +18,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -48,6 +49,7 @@ class Upstream:
         self.accepted = self.requests = self.failed = self.broken = self.whole = 0
         self.left: list[int] = []
         self.cut: list[int] = []
+        self.long_ended: dict[int, float] = {}
         self.luck = random.Random(seed)
         self.connections: set[Connection] = set()
         self.saying = lru_cache(maxsize=256)(self._say)
@@ -56,7 +58,7 @@ class Upstream:
         return say(self.wire, model, number, kind, stream=stream)
 
     def seen(self) -> Mapping[str, Any]:
-        """Counts, and the numbers of the requests whose client went away before the end, or that were cut here."""
+        """Counts, the numbers of requests whose client went away or that were cut here, and when long streams ended."""
         return {
             "accepted": self.accepted,
             "requests": self.requests,
@@ -65,6 +67,7 @@ class Upstream:
             "whole": self.whole,
             "left": self.left,
             "cut": self.cut,
+            "long_ended": self.long_ended,
             "open": len(self.connections),
         }
 
@@ -140,28 +143,30 @@ class Connection(asyncio.Protocol):
         self._timer = None
         if said.whole:
             self._transport.write(said.whole)
-            self._end()
+            self._end(kind)
         elif kind in _AT_ONCE and not breaks:
             self._transport.write(said.at_once)
-            self._end()
+            self._end(kind)
         else:
             self._transport.write(STREAM_HEAD)
-            self._go_on(said, 0, breaks)
+            self._go_on(said, 0, kind, breaks)
 
-    def _go_on(self, said: Said, place: int, breaks: bool) -> None:  # noqa: FBT001
+    def _go_on(self, said: Said, place: int, kind: str, breaks: bool) -> None:  # noqa: FBT001
         if breaks and place == _BROKEN_AFTER:
             self._upstream.broken += 1
             self.reset()
             return
         if place == len(said.events) - 1:
             self._transport.write(said.events[place] + LAST_CHUNK)
-            self._end()
+            self._end(kind)
             return
         self._transport.write(said.events[place])
         gap_s = self._upstream.gap_s * self._upstream.slow_factor
-        self._timer = self._loop.call_later(gap_s, self._go_on, said, place + 1, breaks)
+        self._timer = self._loop.call_later(gap_s, self._go_on, said, place + 1, kind, breaks)
 
-    def _end(self) -> None:
+    def _end(self, kind: str) -> None:
+        if kind == "long" and self._number is not None:
+            self._upstream.long_ended[self._number] = time.time()
         self._number = self._timer = None
         self._upstream.whole += 1
 

@@ -87,7 +87,7 @@ def ask_of(number: int) -> Ask:
 
 @dataclass(slots=True)
 class Row:
-    """What became of a request; `at_s` is when it was due, after the start."""
+    """What became of a request; `at_s` is when it was due, after the start, `left_at` is in seconds since 1970."""
 
     number: int
     kind: str
@@ -103,6 +103,7 @@ class Row:
     input_tokens: int | None = None
     output_tokens: int | None = None
     told: str | None = None
+    left_at: float | None = None
 
 
 @dataclass
@@ -213,7 +214,7 @@ class Connection(asyncio.Protocol):
             self._load.free.append(self)
 
     def _leave(self, row: Row) -> None:
-        row.what = "left"
+        row.what, row.left_at = "left", time.time()
         named = _TRACE_ID.search(self._data)
         row.trace_id = row.trace_id or (named[1].decode() if named else None)
         self._done()

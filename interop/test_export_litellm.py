@@ -16,7 +16,9 @@ from routebench.suites.starter import DEMO, load_starter
 from routebench.types import Request
 from tests.export.policies import SUPPORT
 
-needs_litellm = pytest.mark.skipif(not PROGRAM.exists(), reason="needs LiteLLM in .venv-interop: `make interop` builds it")
+needs_litellm = pytest.mark.skipif(
+    not PROGRAM.exists(), reason="needs LiteLLM in .venv-interop: `make interop` builds it"
+)
 
 TUNED = """
 schema: routebench/rules/v1

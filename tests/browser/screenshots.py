@@ -11,9 +11,11 @@ from playwright.sync_api import Locator, Page, sync_playwright
 from routebench.demonstration import TODAY, lay_out, recording
 from routebench.serving import Access, open_dashboard
 from routebench.serving import Page as Served
+from routebench.traces import TraceWriter
 from tests.browser.conftest import FLAGS, VARIABLE, chromium
 from tests.browser.panels import settle
 from tests.browser.workspace import answered_workspace
+from tests.dash.production.traffic import traces, traffic
 
 TOKEN = "only-for-these-pictures"
 WIDTH, HEIGHT = 1280, 2400
@@ -32,6 +34,7 @@ def main(out: Path) -> None:
         page.set_default_timeout(_LONG_MS)
         answered = answered_workspace(Path(name) / "answered")
         _look(page, Served(str(answered / "bench.yaml"), today=str(answered / TODAY), demo=True), out)
+        _follow(page, answered / "bench.yaml", Path(name) / "traces", out)
         lay_out(Path(name) / "fresh")
         _do(
             page,
@@ -56,6 +59,19 @@ def _look(page: Page, served: Served, out: Path) -> None:
         page.wait_for_function("(panel) => !panel.innerText.includes('learning:')", arg=tuner.element_handle())
         _still(tuner)
         _take(page, tuner, out / "tuner.png", height=1000)
+
+
+def _follow(page: Page, config: Path, folder: Path, out: Path) -> None:
+    writer = TraceWriter(folder)
+    writer.start()
+    for one in traces(traffic(2_000, every_s=20.0)):
+        writer.put(one)
+    writer.close()
+    with open_dashboard(Served(str(config), traces=str(folder)), Access(port=0)) as dashboard:
+        page.goto(dashboard.address)
+        production = _tab(page, "Production")
+        _still(production)
+        _take(page, production, out / "production.png", height=1180)
 
 
 def _do(page: Page, served: Served, out: Path) -> None:

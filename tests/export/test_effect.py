@@ -39,7 +39,11 @@ def test_agreement_is_told_over_all_and_by_rule_the_largest_first(ruleset: RuleS
     reduced = export_litellm(ruleset).ruleset
     every, *rules = agreement(ruleset, reduced, asked("hi", "ho", "a contract", GERMAN))
     assert (every.rule, every.n, every.first, every.chain) == ("all", 4, 0.75, 0.75)
-    assert [(one.rule, one.n, one.first) for one in rules] == [("default", 2, 1.0), ("legal", 1, 1.0), ("german", 1, 0.0)]
+    assert [(one.rule, one.n, one.first) for one in rules] == [
+        ("default", 2, 1.0),
+        ("legal", 1, 1.0),
+        ("german", 1, 0.0),
+    ]
 
 
 def test_a_chain_that_differs_later_agrees_in_its_first_model_alone(ruleset: RuleSet) -> None:
@@ -82,6 +86,8 @@ def test_the_effect_on_quality_and_cost_is_that_of_the_prompts_that_move(ruleset
 def test_where_nothing_moves_it_says_so(ruleset: RuleSet) -> None:
     n = 40
     ones = np.ones(n)
-    outcomes = outcomes_of(["hello"] * n, scores={"small": ones, "large": ones}, costs_usd={"small": ones, "large": ones})
+    outcomes = outcomes_of(
+        ["hello"] * n, scores={"small": ones, "large": ones}, costs_usd={"small": ones, "large": ones}
+    )
     found = effect_of(ruleset, export_litellm(ruleset), outcomes)
     assert found.sentences[1:] == ("Nothing moves, so quality and cost are what was measured.",)

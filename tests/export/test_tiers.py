@@ -7,8 +7,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routebench.export.tiers import ChainTier, left_out, safe_tier, safest, shown_by_models, tiers_of, without_answers
-from routebench.rules import Budget, Default, Deployment, Guard, HealthPolicy, Router, Rule, RuleSet
+from routebench.export.tiers import (
+    ChainTier,
+    cut_chains,
+    left_out,
+    safe_tier,
+    safest,
+    shown_by_models,
+    tiers_of,
+    without_answers,
+)
+from routebench.rules import Budget, Default, Deployment, Guard, HealthPolicy, Learned, Router, Rule, RuleSet
 from routebench.types import Request
 from tests.conftest import make_model
 
@@ -100,6 +109,15 @@ def test_what_depends_on_calls_is_lost_and_said() -> None:
         "guard spent": "refused",
         "rule pace": "dropped",
     }
+
+
+def test_a_phase_that_orders_the_models_has_a_tier_for_every_pair() -> None:
+    learned: Any = Learned({}, head=None)  # type: ignore[arg-type]
+    told = ruleset(learned=learned, default=Default(("small",)))
+    assert {"small>mid", "mid>small", "large>mid", "large"} <= set(names(*tiers_of(told)))
+    [lost] = cut_chains(told)
+    assert "the first two models" in lost.why
+    assert list(cut_chains(ruleset())) == []
 
 
 def test_models_that_are_left_out_are_never_asked() -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from routebench.drifting.bounds import Bounds
+from routebench.drifting.distances import variation
 from routebench.drifting.expected import Expected, Written
-from routebench.drifting.gaps import Side, mean_ratio, quantile_ratio, share_gap, variation
+from routebench.drifting.gaps import mean_ratio, quantile_ratio, share_gap
 from routebench.drifting.row import Row, Topic, told
 from routebench.drifting.served import Served, Words
+from routebench.drifting.side import Side
 from routebench.evaluate.choices import BoolArray, FloatArray
 from routebench.evaluate.intervals import Interval
 from routebench.rules.contents import STICKY

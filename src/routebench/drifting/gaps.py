@@ -1,4 +1,4 @@
-"""How far two independent samples are apart, and how surely: traces of production and cases of a suite.
+"""How far two independent samples are apart in a figure, and how surely: traces of production and cases of a suite.
 
 Both sides may come in clusters (turns of a conversation, a suite's groups) and with weights. As in
 `evaluate.estimates`, interval and p-value of a gap come from one formula.
@@ -9,156 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-from scipy import sparse, special
+from scipy import special
 
-from routebench.evaluate.choices import FloatArray, IntArray
-from routebench.evaluate.estimates import ALPHA, MIN_FREEDOM, Studentised, mean_estimate
-from routebench.evaluate.intervals import Interval, wilson
+from routebench.drifting.side import Quantile, Side
+from routebench.evaluate.estimates import ALPHA, Studentised
+from routebench.evaluate.intervals import wilson
 
 _BISECTIONS = 50
 _SAME = 1e-12
-_DRAWS = 20_000
-_PERMUTATIONS = 2_000
-_AT_ONCE = 250
-_MOST_POINTS = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """One sample: what is known of it.
-
-    Attributes:
-        amounts: none unknown, shape (n,).
-        groups: number of each value's cluster, from 0 on without gaps, shape (n,).
-        weight: of each value, shape (n,).
-    """
-
-    amounts: FloatArray
-    groups: IntArray
-    weight: FloatArray
-
-    @classmethod
-    def of(cls, values: FloatArray, groups: IntArray, weight: FloatArray | None = None) -> Self:
-        """Takes values of which some may be NaN; they weigh alike when nothing is said."""
-        weight = np.ones(len(values)) if weight is None else weight
-        known = ~np.isnan(values)
-        if not known.all():
-            values, groups, weight = values[known], groups[known], weight[known]
-        if len(groups) and not np.bincount(groups).all():
-            # By hashing: of a million traces the clusters would be sorted for every figure.
-            groups = pd.factorize(groups)[0].astype(np.intp, copy=False)
-        return cls(values, groups, weight)
-
-    @property
-    def n(self) -> int:
-        """Number of values."""
-        return len(self.amounts)
-
-    @cached_property
-    def n_groups(self) -> int:
-        """Number of clusters."""
-        return int(self.groups.max(initial=-1)) + 1
-
-    @cached_property
-    def freedom(self) -> float:
-        """Degrees of freedom: Kish's effective number of clusters less one."""
-        sizes = np.bincount(self.groups, weights=self.weight)
-        return float(sizes.sum() ** 2 / (sizes**2).sum()) - 1 if self.n else 0.0
-
-    @cached_property
-    def estimate(self) -> Studentised | None:
-        """The mean; None where there are too few clusters for an error."""
-        return mean_estimate(self.amounts, self.groups, self.weight)
-
-    @cached_property
-    def worth(self) -> tuple[float, float] | None:
-        """The mean of values in [0, 1], and as how many independent zeros and ones it is worth; None as above."""
-        if self.estimate is None:
-            return None
-        share = min(1.0, max(0.0, self.estimate.value))
-        spread = share * (1 - share)
-        if spread <= 0:
-            return share, self.estimate.freedom + 1
-        size = spread / self.estimate.error**2 if self.estimate.error > 0 else float(self.n)
-        # Chances of a replayed mix spread less than zeros and ones do, and are worth more than their number.
-        plain = bool(((self.amounts == 0) | (self.amounts == 1)).all())
-        return share, min(size, float(self.n)) if plain else size
-
-    def mean(self) -> Interval | None:
-        """The mean with its interval; None where nothing is known."""
-        if not self.n:
-            return None
-        if self.estimate is None:
-            return Interval(float(np.average(self.amounts, weights=self.weight)), None, None, "too few clusters")
-        return Interval(self.estimate.value, *self.estimate.interval(), self.estimate.method)
-
-    def share(self) -> Interval | None:
-        """The mean of values in [0, 1] with Wilson's interval on what they are worth; None where nothing is known."""
-        if self.worth is None:
-            return self.mean()
-        share, size = self.worth
-        return Interval(share, *wilson(share * size, size), "Wilson on the effective number of cases")
-
-    @cached_property
-    def _ordered(self) -> tuple[FloatArray, FloatArray]:
-        """The values in their order, and the share of the weight that each does not exceed."""
-        order = np.argsort(self.amounts, kind="stable")
-        reached = np.cumsum(self.weight[order])
-        return self.amounts[order], reached / reached[-1]
-
-    def at(self, share: float) -> float:
-        """The smallest value that a share of the weight does not exceed."""
-        values, reached = self._ordered
-        return float(values[min(int(np.searchsorted(reached, share - 1e-12, side="left")), self.n - 1)])
-
-    def quantile(self, share: float) -> Quantile | None:
-        """A quantile with its interval; None where there are too few clusters."""
-        below = (
-            mean_estimate((self.amounts <= self.at(share)).astype(float), self.groups, self.weight) if self.n else None
-        )
-        return None if below is None else Quantile(self, share, below.error, below.freedom)
-
-    def shown(self, share: float) -> Interval | None:
-        """A quantile with its 95 % interval where there is one; None where nothing is known."""
-        found = self.quantile(share)
-        if found is None:
-            return Interval(self.at(share), None, None, "too few clusters") if self.n else None
-        return Interval(found.value, *found.interval(ALPHA), "Woodruff")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantile:
-    """A quantile, with Woodruff's interval (J. American Statistical Association 47 (1952) 635).
-
-    The values at the ends of the interval of the share that does not exceed it.
-
-    Attributes:
-        side: whose.
-        share: of the values that do not exceed it.
-        error: of that share.
-        freedom: degrees of freedom of the error.
-    """
-
-    side: Side
-    share: float
-    error: float
-    freedom: float
-
-    @property
-    def value(self) -> float:
-        """The quantile."""
-        return self.side.at(self.share)
-
-    def interval(self, alpha: float) -> tuple[float, float]:
-        """Two-sided interval with coverage 1 - alpha."""
-        reach = float(special.stdtrit(self.freedom, 1 - alpha / 2)) * self.error
-        return self.side.at(max(0.0, self.share - reach)), self.side.at(min(1.0, self.share + reach))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,23 +178,6 @@ def _level(interval: Callable[[float], tuple[float, float]], null: float) -> flo
     return high
 
 
-@dataclass(frozen=True, slots=True)
-class Distance:
-    """How far two distributions are apart, from 0 for the same to 1.
-
-    Attributes:
-        value: total variation, or Kolmogorov and Smirnov's largest distance.
-        by_chance: so far apart are one in twenty pairs of samples of one and the same distribution.
-        p_value: of one and the same distribution.
-        method: of the test.
-    """
-
-    value: float
-    by_chance: float
-    p_value: float
-    method: str
-
-
 def share_gap(first: Side, second: Side) -> ShareGap | None:
     """Returns the difference of two shares; None where a side has too few clusters."""
     return None if first.worth is None or second.worth is None else ShareGap(*first.worth, *second.worth)
@@ -392,91 +234,3 @@ def _ratio(first: _Amount | None, second: _Amount | None) -> Ratio | None:
     if total > 0:
         freedom = total**2 / (squares[0] ** 2 / first[2] + squares[1] ** 2 / second[2])
     return Ratio(Studentised(math.log(first[0] / second[0]), math.sqrt(total), freedom))
-
-
-def variation(
-    first: FloatArray, first_side: Side, second: FloatArray, second_side: Side, *, seed: int = 0
-) -> Distance | None:
-    """Returns the total variation between two mixes; None where a side has too few clusters.
-
-    Under the null the difference of the two mixes is drawn from a t distribution with their cluster-robust covariance.
-
-    Args:
-        first: the chance of each word for each value of the first side, shape (n, k).
-        first_side: clusters and weights of those; its values do not count.
-        second: likewise, the same k words.
-        second_side: likewise.
-        seed: of the draws.
-    """
-    one, other = _mix(first, first_side), _mix(second, second_side)
-    if one is None or other is None:
-        return None
-    found = float(np.abs(one[0] - other[0]).sum() / 2)
-    covariance = one[1] + other[1]
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    random = np.random.default_rng(seed)
-    freedom = min(one[2], other[2])
-    scale = np.sqrt(freedom / random.chisquare(freedom, _DRAWS))
-    drawn = np.abs(random.standard_normal((_DRAWS, len(values))) @ root.T).sum(axis=1) / 2 * scale
-    p_value = float((1 + np.count_nonzero(drawn >= found)) / (1 + _DRAWS))
-    return Distance(found, float(np.quantile(drawn, 1 - ALPHA)), p_value, "total variation, cluster-robust")
-
-
-def _mix(chances: FloatArray, side: Side) -> tuple[FloatArray, FloatArray, float] | None:
-    """Shares, their covariance (CR1), and degrees of freedom."""
-    if side.freedom < MIN_FREEDOM:
-        return None
-    sizes = np.bincount(side.groups, weights=side.weight)
-    shares = np.average(chances, axis=0, weights=side.weight)
-    moved = side.weight[:, None] * (chances - shares)
-    influence = np.column_stack([np.bincount(side.groups, weights=column) for column in moved.T])
-    covariance = influence.T @ influence / sizes.sum() ** 2 * len(sizes) / (len(sizes) - 1)
-    return shares, covariance, side.freedom
-
-
-def largest_distance(first: Side, second: Side, *, seed: int = 0) -> Distance | None:
-    """Returns Kolmogorov and Smirnov's distance, with a permutation of whole clusters; None for too few of them.
-
-    At the most 256 values are looked at, spread evenly over both samples.
-    """
-    if min(first.n_groups, second.n_groups) < 3:
-        return None
-    values = np.concatenate([first.amounts, second.amounts])
-    points = np.unique(values)
-    if len(points) > _MOST_POINTS:
-        points = np.unique(np.quantile(values, np.linspace(0, 1, _MOST_POINTS + 1)[1:], method="inverted_cdf"))
-    bins = np.searchsorted(points, values)
-    member = np.concatenate([first.groups, second.groups + first.n_groups])
-    # Each side weighs the same in all, whatever a case stands for.
-    weight = np.concatenate([first.weight / first.weight.mean(), second.weight / second.weight.mean()])
-    table = sparse.csr_array((weight, (bins, member)), shape=(len(points), first.n_groups + second.n_groups))
-    distances = np.empty(_PERMUTATIONS + 1)
-    drawn = _labels(first.n_groups, second.n_groups, seed)
-    for start in range(0, len(drawn), _AT_ONCE):
-        labels = np.unpackbits(drawn[start : start + _AT_ONCE], axis=1, count=table.shape[1]).astype(float)
-        own = table @ labels.T
-        rest = table.sum(axis=1)[:, None] - own
-        gaps = np.cumsum(own, axis=0) / own.sum(axis=0) - np.cumsum(rest, axis=0) / rest.sum(axis=0)
-        distances[start : start + _AT_ONCE] = np.abs(gaps).max(axis=0)
-    beyond = int(np.count_nonzero(distances[1:] >= distances[0] - 1e-12))
-    return Distance(
-        float(distances[0]),
-        float(np.quantile(distances[1:], 1 - ALPHA)),
-        (1 + beyond) / (1 + _PERMUTATIONS),
-        "Kolmogorov-Smirnov, permutation of conversations",
-    )
-
-
-@lru_cache(maxsize=2)
-def _labels(n_first: int, n_second: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Which clusters are the first side's, as bits: as it is in the first row, permuted in the others.
-
-    Every feature of a request asks for the same.
-    """
-    random = np.random.default_rng(seed)
-    labels = np.zeros((_PERMUTATIONS + 1, n_first + n_second), dtype=np.uint8)
-    labels[0, :n_first] = 1
-    for row in labels[1:]:
-        row[random.permutation(len(row))[:n_first]] = 1
-    return np.packbits(labels, axis=1)

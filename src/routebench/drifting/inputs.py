@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from routebench.drifting.distances import largest_distance
 from routebench.drifting.expected import Expected
 from routebench.drifting.figures import mix_rows, share_row
-from routebench.drifting.gaps import Side, largest_distance, quantile_ratio
+from routebench.drifting.gaps import quantile_ratio
 from routebench.drifting.row import Row
 from routebench.drifting.served import Served, Words
+from routebench.drifting.side import Side
 from routebench.evaluate.choices import FloatArray, IntArray
 from routebench.traces import features_of
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from routebench.drifting.gaps import Side
+from routebench.drifting.side import Side
 from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.evaluate.estimates import Studentised, mean_estimate
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from routebench.drifting.gaps import Side
 from routebench.drifting.served import Served, Words, head
+from routebench.drifting.side import Side
 from routebench.evaluate.choices import BoolArray
 from routebench.evaluate.intervals import Interval
 

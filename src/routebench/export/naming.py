@@ -20,6 +20,8 @@ def read_names(told: Iterable[str]) -> Mapping[str, str]:
     for one in told:
         name, _, called = one.strip().partition("=")
         if not (name and called):
-            raise InputError(f"{one!r} is no pair; write NAME=ID, the model's name in the rules and the target's for it")
+            raise InputError(
+                f"{one!r} is no pair; write NAME=ID, the model's name in the rules and the target's for it"
+            )
         found[name] = called
     return found

@@ -17,7 +17,15 @@ from routebench.export.classifying import asked_model, rules_file
 from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.target import Exported, Target
-from routebench.export.tiers import ChainTier, left_out, safe_tier, shown_by_models, tiers_of, without_answers
+from routebench.export.tiers import (
+    ChainTier,
+    cut_chains,
+    left_out,
+    safe_tier,
+    shown_by_models,
+    tiers_of,
+    without_answers,
+)
 from routebench.export.verify.openrouter import verify
 from routebench.pricing import look_up
 from routebench.providers.registry import book_entry, provider_names
@@ -128,6 +136,7 @@ def export(
     tiers = tiers_of(reduced)
     parts = [
         *lost,
+        *cut_chains(reduced),
         *(_unknown(ruleset, name) for name in unknown),
         *shown_by_models(ruleset, list(ids), TITLE),
         *_lost_here(ruleset, tiers, list(ids)),

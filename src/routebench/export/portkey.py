@@ -19,6 +19,7 @@ from routebench.export.target import Exported, Target
 from routebench.export.tiers import (
     ChainTier,
     Regions,
+    cut_chains,
     safe_tier,
     shown_by_models,
     tiers_of,
@@ -95,7 +96,7 @@ def export(
     reduced, lost = without_answers(ruleset)
     tiers = tiers_of(reduced)
     used = [name for name in ruleset.order if any(name in tier.chain for tier in tiers)]
-    parts = [*lost, *shown_by_models(ruleset, used, "Portkey"), *_unserved(ruleset, used)]
+    parts = [*lost, *cut_chains(reduced), *shown_by_models(ruleset, used, "Portkey"), *_unserved(ruleset, used)]
     default = safe_tier(reduced)
     if default is None:
         parts.append(

@@ -18,7 +18,7 @@ from routebench.types import Model
 
 _MOST_ADMISSIONS = 64
 """Sets of models that guards leave together; a chain that none of them has is cut to its first models."""
-_MOST_PAIRED = 8
+_MOST_PAIRED = 10
 """Where a library or a head orders the models: up to so many models every pair has a tier, beyond that one each."""
 
 LEFT_OUT = "left-out"
@@ -88,8 +88,8 @@ def safest(ruleset: RuleSet) -> tuple[str, ...]:
 def without_answers(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
     """Returns a rule set whose decisions depend on the request alone, and what was lost for it.
 
-    A chain whose answers are checked begins at its last model, which the check would have trusted: dearer, and never
-    worse than the answer that nobody checks.
+    A chain whose answers are checked begins at its last model, which the check would have trusted: dearer, and the
+    safe side of an answer that nobody checks.
     """
     lost: list[Lost] = []
 
@@ -198,6 +198,19 @@ def left_out(ruleset: RuleSet, names: Sequence[str]) -> RuleSet:
     if not names:
         return ruleset
     return replace(ruleset, guards=(*ruleset.guards, Guard(LEFT_OUT, {}, never=tuple(names))))
+
+
+def cut_chains(ruleset: RuleSet) -> Iterator[Lost]:
+    """Yields what is lost where a phase orders all models anew for every request: tiers hold its first models alone."""
+    if _ranks(ruleset) and len(ruleset.order) > 2:
+        kept = "two models" if len(ruleset.order) <= _MOST_PAIRED else "model"
+        phases = [name for name in ("similarity", "learned") if getattr(ruleset, name) is not None]
+        yield Lost(
+            f"chains of {' and '.join(phases)}",
+            "approximated",
+            f"it puts the models in an order of its own, of which a tier holds the first {kept}",
+            "serve it with `routebench serve`, which tries all of them",
+        )
 
 
 def shown_by_models(ruleset: RuleSet, names: Sequence[str], title: str) -> Iterator[Lost]:

@@ -56,6 +56,7 @@ class Visit:
     trace_id: str = ""
     at: float = field(default_factory=time.time)
     _start_s: float = field(default_factory=time.perf_counter)
+    _policy: Policy | None = None
     _client: Client | None = None
     _asked: Asked | None = None
     _course: Course | None = None
@@ -73,7 +74,8 @@ class Visit:
         serving = self.serving
         self.trace_id = serving.new_id()
         begun = seated = False
-        policy = serving.policy
+        # After a reload it goes on with the rules that it began with.
+        policy = self._policy = serving.policy
         policy.begin()
         serving.metrics.begin()
         try:
@@ -114,7 +116,8 @@ class Visit:
         check_form(self.sent)
         body = await read_body(self.receive, self.sent, serving.limits)
         asked = self._asked = of_client(read_chat(body), client)
-        policy = serving.policy
+        policy = self._policy
+        assert policy is not None
         check_model(asked, policy, client)
         messages = asked.request.messages
         opening = self._opening = serving.conversations.opened(messages)
@@ -200,8 +203,10 @@ class Visit:
         # What is wrong with a part of the body is shown with a few of its characters.
         quotes = refusal.param is not None and not self.serving.keeps_texts
         self._error = (refusal.code or refusal.kind, refusal.param if quotes else refusal.message)
-        if self._status:
-            # The answer has begun: there is no other status to give.
+        if self._chunks is not None:
+            # The answer has begun: there is no other status to give, and no end as of a whole one.
+            last = self._chunks.broken(refusal.code or "gateway", refusal.message)
+            await self.send({"type": "http.response.body", "body": last})
             return
         told = [(name.encode(), value.encode("latin-1")) for name, value in refusal.headers.items()]
         identity = (b"x-request-id", self.trace_id.encode())
@@ -230,8 +235,9 @@ class Visit:
         return [(name.encode(), value.encode()) for name, value in self._client.rate_headers()]
 
     def _put_trace(self) -> None:
-        serving, asked, course = self.serving, self._asked, self._course
-        facts: dict[str, Any] = {"rules": serving.policy.ruleset.name, "policy": serving.policy.digest}
+        serving, asked, course, policy = self.serving, self._asked, self._course, self._policy
+        assert policy is not None
+        facts: dict[str, Any] = {"rules": policy.ruleset.name, "policy": policy.digest}
         if course is not None:
             facts |= trace_facts(course, self._cost_usd)
         if asked is not None:

@@ -263,7 +263,9 @@ def test_drift_stands_beside_the_evidence() -> None:
     assert len(candidates)
     panel.beside.chosen.opened = str(candidates.index[0])
     assert str(candidates.index[0]) in panel._board.labelled.value
-    assert panel.beside._needs.frame["need"].sum() > 0
+    needs = panel.beside._needs.frame
+    assert needs["need"].sum() > 0
+    assert needs.index.is_unique
     captions = [one.caption for one in panel.numbers()]
     assert captions[:2] == ["Beside the evidence", "Labelled cases"]
 

@@ -50,7 +50,9 @@ def test_every_target_is_shown_with_its_loss_and_the_beginning_of_its_file(panel
     gateways = panel.gateways
     gateways.target.value = name
     assert panel.state is not None
-    gateways.names.value = ", ".join(f"{model.name}=a/{model.name}" for model in panel.state.study.frame.models.values())
+    gateways.names.value = ", ".join(
+        f"{model.name}=a/{model.name}" for model in panel.state.study.frame.models.values()
+    )
     gateways.shown.click()
     assert panel.refusal == ""
     form = gateways.form

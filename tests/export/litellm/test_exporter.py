@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +11,9 @@ import yaml
 from routebench.errors import RulesError
 from routebench.export import find_target
 from routebench.export.capability import FEATURES
+from routebench.export.classifying import Classifier
 from routebench.export.effect import agreement
+from routebench.export.litellm.asking import REFUSED, LiteLLMTiers
 from routebench.export.litellm.exporter import LITELLM, MAIN, export_asking, export_litellm
 from routebench.export.litellm.service import ROUTER
 from routebench.rules import RuleSet
@@ -176,3 +181,20 @@ def test_without_guards_a_fault_of_the_classifier_goes_to_the_default(plain: Rul
 def test_the_table_has_a_row_for_every_feature() -> None:
     for name in ("litellm", "portkey", "vllm-sr", "openrouter"):
         assert {one.feature for one in find_target(name).capabilities} == set(FEATURES)
+
+
+def test_a_classifier_names_tiers_and_survives_a_deep_copy_of_the_settings() -> None:
+    ruleset = support()
+    chains = {("large", "mid"): "rb1", ("mid",): "rb2"}
+    tiers = LiteLLMTiers(Classifier(ruleset), chains)
+    assert copy.deepcopy({"plugin": tiers})["plugin"] is tiers
+
+    def named(text: str, **said: object) -> str:
+        messages = ({"role": "user", "content": text},)
+        return asyncio.run(tiers.classify(SimpleNamespace(structured_messages=messages, metadata=said)))
+
+    assert named("x" * 200) == "rb1"
+    # With a guard only a part of the chain itself may stand for it.
+    assert named("hello") == "rb2"
+    assert named("the contract") == REFUSED
+    assert named("1 + 1", requester_metadata={"data_class": "eu_personal"}) == "rb2"

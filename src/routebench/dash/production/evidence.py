@@ -32,7 +32,7 @@ LABEL_COLUMNS = (
     Column("trace", "trace"),
 )
 NEED_COLUMNS = (
-    Column("rule", "rule"),
+    Column("kind", "rule, and length of the prompt"),
     Column("share", "share of requests", "right", percent),
     Column("have", "labelled cases", "right", lambda value: f"{value:,}"),
     Column("need", "needed", "right", lambda value: f"{value:,}", "to know the quality of production to 2 points"),
@@ -103,9 +103,9 @@ def label_rows(found: Drift) -> pd.DataFrame:
 
 
 def need_rows(found: Drift) -> pd.DataFrame:
-    """Returns a row of NEED_COLUMNS a rule, the one that lacks most labelled cases first."""
-    rows = [(one.rule, one.share, one.have, one.need) for one in found.needs]
-    return _frame(NEED_COLUMNS, rows, [one.rule for one in found.needs])
+    """Returns a row of NEED_COLUMNS a kind of request, the one that lacks most labelled cases first."""
+    rows = [(one.name, one.share, one.have, one.need) for one in found.needs]
+    return _frame(NEED_COLUMNS, rows, [one.name for one in found.needs])
 
 
 def _verdict(row: Row) -> str:

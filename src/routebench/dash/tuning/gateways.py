@@ -23,6 +23,7 @@ _TARGETS = (
     ("OpenRouter", "openrouter", "openrouter.json"),
 )
 _LABELLED: dict[str, Any] = {"style": {"description_width": "initial"}}
+_NARROW = {"width": "auto"}
 _PLAIN = ("/", "\\", "\0")
 
 
@@ -48,12 +49,13 @@ class Gateways:
             options=[(title, name) for title, name, _ in _TARGETS], description="gateway", **_LABELLED
         )
         self.path = widgets.Text(value=_TARGETS[0][2], description="file", **_LABELLED)
-        self.replace = widgets.Checkbox(value=False, description="replace what is there", indent=False)
-        self.lost = widgets.Checkbox(value=False, description="guards may be lost", indent=False)
+        self.replace = widgets.Checkbox(value=False, description="replace what is there", indent=False, layout=_NARROW)
+        self.lost = widgets.Checkbox(value=False, description="guards may be lost", indent=False, layout=_NARROW)
         self.names = widgets.Text(
             placeholder="small=openai/gpt-4o-mini, large=…",
             description="models there",
             tooltip="what the gateway calls a model, where that cannot be told from it",
+            layout=widgets.Layout(width="26em"),
             **_LABELLED,
         )
         self.shown = _button("Show", "what this gateway makes of the setting, and what the loss does")

@@ -60,6 +60,10 @@ class LiteLLMTiers:
         classifier = Classifier.load(rules, policy_sha256=policy_sha256)
         return cls(classifier, {tuple(chain): name for name, chain in tiers.items()})
 
+    def __deepcopy__(self, memo: Any) -> Self:
+        # LiteLLM copies its settings all the way down, and the locks of a router cannot be copied: one serves all.
+        return self
+
     async def classify(self, context: Asked) -> str:
         """Returns the tier of a request.
 

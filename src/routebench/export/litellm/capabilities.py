@@ -61,7 +61,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
     Capability("similarity", "degraded", "likewise"),
     Capability("learned", "degraded", "likewise"),
-    Capability("mix", "degraded", "weighted deployments of one group: the shares hold, every request is drawn anew"),
+    Capability("mix", "none", "it draws no chain: all of it goes to the strongest of them"),
     Capability("chain", "full", "a group a chain with `fallbacks` in `router_settings`"),
     Capability("cascade", "none", "no answer is checked: requests go to the last model of the chain at once"),
     Capability("deployments", "full", "several entries of one `model_name`, with their weights"),
