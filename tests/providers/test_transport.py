@@ -20,7 +20,6 @@ from tests.conftest import make_model
 from tests.providers.exchange import REQUEST, sse
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Carry = Callable[[HttpProvider], HttpProvider]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 TEXT = sse({"choices": [{"index": 0, "delta": {"content": "half"}}]})
 END = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]")
@@ -43,14 +42,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-@pytest.fixture(params=[lambda provider: provider, HttpProvider.straight], ids=["pool", "straight"])
-def carry(request: pytest.FixtureRequest) -> Carry:
-    """The same for every transport of ours."""
-    made: Carry = request.param
-    return made
-
-
-def with_server(carry: Carry, serve: Serve, work: Callable[[HttpProvider, str], Awaitable[Any]]) -> Any:
+def with_server(serve: Serve, work: Callable[[HttpProvider, str], Awaitable[Any]]) -> Any:
     async def main() -> Any:
         writers: list[asyncio.StreamWriter] = []
 
@@ -60,7 +52,7 @@ def with_server(carry: Carry, serve: Serve, work: Callable[[HttpProvider, str], 
                 await serve(reader, writer)
 
         server = await asyncio.start_server(kept, "127.0.0.1", 0)
-        provider = carry(HttpProvider(OpenAIChat(Dialect("test", "")), open_transport(), {"KEY": "sk-secret"}))
+        provider = HttpProvider(OpenAIChat(Dialect("test", "")), open_transport(), {"KEY": "sk-secret"})
         try:
             return await work(provider, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
         finally:
@@ -76,12 +68,12 @@ def with_server(carry: Carry, serve: Serve, work: Callable[[HttpProvider, str], 
     return asyncio.run(main())
 
 
-def once(carry: Carry, serve: Serve, *, timeout_s: float = 5.0, **params: Any) -> Completion:
+def once(serve: Serve, *, timeout_s: float = 5.0, **params: Any) -> Completion:
     async def work(provider: HttpProvider, url: str) -> Completion:
         model = make_model(base_url=url, params=params, key_env="KEY")
         return await provider.complete(prepare(model, REQUEST, timeout_s=timeout_s))
 
-    completion: Completion = with_server(carry, serve, work)
+    completion: Completion = with_server(serve, work)
     return completion
 
 
@@ -130,27 +122,27 @@ async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         (garbage, {"connection"}),
     ],
 )
-def test_broken_connections_are_typed_errors(carry: Carry, serve: Serve, kinds: set[str], stream: bool) -> None:
-    completion = once(carry, serve, timeout_s=0.5, stream=stream)
+def test_broken_connections_are_typed_errors(serve: Serve, kinds: set[str], stream: bool) -> None:
+    completion = once(serve, timeout_s=0.5, stream=stream)
     assert completion.error_kind in kinds, completion.error
     assert (completion.text, completion.cost_usd, completion.billed_cost_usd) == (None, None, None)
 
 
-def test_a_stream_that_breaks_off_after_a_piece_is_incomplete(carry: Carry) -> None:
-    assert once(carry, close_after_a_piece).error_kind == "incomplete"
+def test_a_stream_that_breaks_off_after_a_piece_is_incomplete() -> None:
+    assert once(close_after_a_piece).error_kind == "incomplete"
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"])
-def test_nobody_there_and_no_such_name_are_connection_errors_that_cost_nothing(carry: Carry, address: str) -> None:
+def test_nobody_there_and_no_such_name_are_connection_errors_that_cost_nothing(address: str) -> None:
     async def work(provider: HttpProvider, _url: str) -> Completion:
         return await provider.complete(prepare(make_model(base_url=address), REQUEST, timeout_s=10))
 
-    completion: Completion = with_server(carry, say_nothing, work)
+    completion: Completion = with_server(say_nothing, work)
     assert (completion.error_kind, completion.billed_cost_usd) == ("connection", 0.0)
     assert completion.error
 
 
-def test_pieces_are_handed_over_when_they_arrive_and_not_at_the_end(carry: Carry) -> None:
+def test_pieces_are_handed_over_when_they_arrive_and_not_at_the_end() -> None:
     released = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,7 +162,7 @@ def test_pieces_are_handed_over_when_they_arrive_and_not_at_the_end(carry: Carry
             released.set()
         return events
 
-    first, last = with_server(carry, serve, work)
+    first, last = with_server(serve, work)
     assert first == TextDelta("half")
     assert isinstance(last, Done)
     assert last.completion.text == "half"
@@ -179,7 +171,7 @@ def test_pieces_are_handed_over_when_they_arrive_and_not_at_the_end(carry: Carry
     assert last.completion.ttft_s < last.completion.latency_s
 
 
-def test_leaving_a_stream_early_ends_the_exchange(carry: Carry) -> None:
+def test_leaving_a_stream_early_ends_the_exchange() -> None:
     gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -197,11 +189,11 @@ def test_leaving_a_stream_early_ends_the_exchange(carry: Carry) -> None:
         async with asyncio.timeout(5):
             await gone.wait()
 
-    with_server(carry, serve, work)
+    with_server(serve, work)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_connection_is_used_again_after_a_stream(carry: Carry, stream: bool) -> None:
+def test_a_connection_is_used_again_after_a_stream(stream: bool) -> None:
     connections = 0
     body = b'{"choices": [{"message": {"content": "half"}, "finish_reason": "stop"}]}'
 
@@ -220,11 +212,11 @@ def test_a_connection_is_used_again_after_a_stream(carry: Carry, stream: bool) -
         model = make_model(base_url=url, params={"stream": stream})
         return [(await provider.complete(prepare(model, REQUEST, timeout_s=5))).text for _ in range(5)]
 
-    assert with_server(carry, serve, work) == ["half"] * 5
+    assert with_server(serve, work) == ["half"] * 5
     assert connections == 1
 
 
-def test_a_redirect_is_not_followed_and_no_key_goes_there(carry: Carry) -> None:
+def test_a_redirect_is_not_followed_and_no_key_goes_there() -> None:
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -235,14 +227,14 @@ def test_a_redirect_is_not_followed_and_no_key_goes_there(carry: Carry) -> None:
         await writer.drain()
         writer.close()
 
-    completion = once(carry, serve)
+    completion = once(serve)
     assert completion.error_kind == "bad_request"
     assert "base_url" in (completion.error or "")
     assert len(seen) == 1
 
 
 @pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
-def test_a_body_of_ten_megabytes_is_survived(carry: Carry, status: bytes) -> None:
+def test_a_body_of_ten_megabytes_is_survived(status: bytes) -> None:
     big = b'{"choices": [{"message": {"content": "' + b"x" * 10_000_000 + b'"}, "finish_reason": "stop"}]}'
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -254,7 +246,7 @@ def test_a_body_of_ten_megabytes_is_survived(carry: Carry, status: bytes) -> Non
         await writer.drain()
         writer.close()
 
-    completion = once(carry, serve, timeout_s=20, stream=False)
+    completion = once(serve, timeout_s=20, stream=False)
     if status.startswith(b"200"):
         assert len(completion.text or "") == 10_000_000
     else:

@@ -101,12 +101,6 @@ class HttpProvider:
         self._secrets = dict(secrets or {})
         self._mask = Secrets(self._secrets.values())
 
-    def straight(self) -> HttpProvider:
-        """Returns one whose calls to plain addresses take the event loop's own sockets; needs the extra `gateway`."""
-        from routebench.providers.straight import Straight
-
-        return HttpProvider(self._wire, Straight(self._transport), self._secrets)
-
     async def complete(self, call: Call) -> Completion:
         """Sends one attempt and returns its answer or its typed error."""
         async with aclosing(self.stream(call)) as events:
