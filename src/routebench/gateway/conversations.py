@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -99,12 +100,16 @@ def salt_of(folder: Path, fresh: bytes) -> bytes:
     try:
         # Whoever else may use the machine has no business with what people asked.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Written whole before it has its name: another gateway that starts at the same moment never reads half of it.
+        beside = folder / f".salt-{fresh.hex()[:8]}"
+        beside.touch(mode=0o600)
+        beside.write_bytes(fresh)
         try:
-            with path.open("xb") as file:
-                path.chmod(0o600)
-                file.write(fresh)
+            os.link(beside, path)
         except FileExistsError:
-            return path.read_bytes()
+            fresh = path.read_bytes()
+        finally:
+            beside.unlink()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}; give a folder for traces that can be written") from None
     return fresh

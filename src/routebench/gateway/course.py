@@ -288,7 +288,9 @@ class Course:
                     kind="permission_error",
                     code="model_not_allowed",
                 )
-        return replace(decision, chain=chain)
+        # A model that the key may not use is passed over for that, and not for its health.
+        wanted = decision.wanted if decision.wanted is not None and self.client.may(decision.wanted) else None
+        return replace(decision, chain=chain, wanted=wanted or (chain[0] if chain else None))
 
     def _given_up(self, place: Place, ticket: Ticket | None) -> None:
         """The client went away, or the gateway ends: that says nothing of the model."""

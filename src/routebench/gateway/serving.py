@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from routebench.errors import BudgetSpentError, NoEligibleModelError, RoutebenchError
@@ -17,6 +18,32 @@ from routebench.gateway.metrics import Metrics
 from routebench.gateway.policy import Policy
 from routebench.rules import Router, RuleSet
 from routebench.traces.row import Trace
+
+
+class Looks:
+    """How often a request is looked at in full for its trace: the first ones of every second, so many.
+
+    Its language and the like take longer to find out than to decide it, and of thousands of requests a second a sample
+    tells as much.
+
+    Args:
+        clock: seconds that only grow.
+        most: in a second.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = 100) -> None:
+        self._clock = clock
+        self._most = most
+        self._second = 0
+        self._taken = 0
+
+    def take(self) -> bool:
+        """Whether this one is looked at."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._taken = second, 0
+        self._taken += 1
+        return self._taken <= self._most
 
 
 class Sink(Protocol):
@@ -48,6 +75,7 @@ class Serving:
         spans: where they go besides.
         drawn: returns a number in [0, 1), a new one every time, for exploration.
         new_id: returns the name of a request, a new one every time.
+        looks: which requests' traces have all features.
     """
 
     name: str
@@ -63,6 +91,7 @@ class Serving:
     spans: Sink | None = None
     drawn: Callable[[], float] = _random.random
     new_id: Callable[[], str] = _new_id
+    looks: Looks = field(default_factory=Looks)
 
     def admitted(self, sent: Mapping[bytes, bytes]) -> Client:
         """Returns whose request it is.

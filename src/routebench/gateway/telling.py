@@ -71,7 +71,7 @@ def escalated(course: Course) -> bool:
     return any(one.verdict == "refused" for one in course.attempts)
 
 
-def trace_facts(course: Course, cost_usd: float | None) -> dict[str, Any]:
+def trace_facts(course: Course, cost_usd: float | None, *, fully: bool) -> dict[str, Any]:
     """Returns what a trace says of a request that came as far as a decision."""
     decision, place, accepted = course.decision, course.place, course.accepted
     facts: dict[str, Any] = {
@@ -89,7 +89,7 @@ def trace_facts(course: Course, cost_usd: float | None) -> dict[str, Any]:
             "eligible": decision.eligible,
             "explored": decision.explored,
             "propensity": decision.propensity,
-            "features": _features(decision),
+            "features": _features(decision, fully=fully),
             "cascade": decision.cascade,
         }
         if decision.cascade is not None:
@@ -114,12 +114,11 @@ def trace_facts(course: Course, cost_usd: float | None) -> dict[str, Any]:
     return facts
 
 
-def _features(decision: Decision) -> Mapping[str, Any]:
+def _features(decision: Decision, *, fully: bool) -> Mapping[str, Any]:
     """What conditions can read; of a long text only what needs no look at all of it, for that is a millisecond."""
     features = decision.features
-    if len(features) and features["input_tokens"] <= _LONG_TOKENS:
-        return features
-    return {name: features[name] for name in _QUICK if name in features}
+    names = features if fully and features["input_tokens"] <= _LONG_TOKENS else _QUICK
+    return {name: features[name] for name in names}
 
 
 def texts(request: Request, answer: Completion | None) -> dict[str, Any]:

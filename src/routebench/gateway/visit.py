@@ -239,7 +239,7 @@ class Visit:
         assert policy is not None
         facts: dict[str, Any] = {"rules": policy.ruleset.name, "policy": policy.digest}
         if course is not None:
-            facts |= trace_facts(course, self._cost_usd)
+            facts |= trace_facts(course, self._cost_usd, fully=serving.looks.take())
         if asked is not None:
             facts |= {
                 "asked": asked.model,

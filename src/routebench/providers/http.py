@@ -7,8 +7,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from routebench.providers.deadline import Deadline
 from routebench.providers.events import Done, Event
 from routebench.providers.faults import from_exception, from_status, request_id
 from routebench.providers.sse import Decoder
-from routebench.providers.transport import Transport, TransportError, as_transport
+from routebench.providers.transport import Response, Transport, TransportError, as_transport
 from routebench.providers.waits import exhausted_s
 from routebench.redact import Secrets
 from routebench.types import Completion, Model, Request
@@ -35,6 +34,7 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ERROR_CHARACTERS = 600
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+_FAULTS = (TransportError, TimeoutError, *_UNREADABLE)
 _JSON = {"content-type": "application/json"}
 _AS_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 """Dates and our own values are no JSON, and stand in a request by mistake."""
@@ -100,14 +100,23 @@ class HttpProvider:
         self._transport = as_transport(transport)
         self._secrets = dict(secrets or {})
         self._mask = Secrets(self._secrets.values())
+        self._in_flight = 0
 
     async def complete(self, call: Call) -> Completion:
         """Sends one attempt and returns its answer or its typed error."""
-        async with aclosing(self.stream(call)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.completion
-        raise AssertionError("a stream ends in Done")
+        exchange = self._begun(call, _ignore)
+        if isinstance(exchange, Completion):
+            return self._masked(exchange)
+        fault: Exception | None = None
+        try:
+            await exchange.begin()
+            while not exchange.is_over:
+                await exchange.go_on()
+        except _FAULTS as error:
+            fault = error
+        finally:
+            await self._left(exchange)
+        return self._masked(self._ended(exchange, fault))
 
     async def stream(self, call: Call) -> AsyncGenerator[Event]:
         """Sends one attempt; yields its pieces as they come, and the whole Completion last.
@@ -115,36 +124,49 @@ class HttpProvider:
         Leaving the iteration early ends the exchange.
         """
         pieces: list[Event] = []
-        answer = Answer(pieces.append)
+        exchange = self._begun(call, pieces.append)
+        if isinstance(exchange, Completion):
+            yield Done(self._masked(exchange))
+            return
+        fault: Exception | None = None
+        try:
+            # One after the other on the task of whoever listens: a task and a queue of its own for every call would
+            # cost more than all else that is done with a piece.
+            await exchange.begin()
+            while not exchange.is_over:
+                for piece in pieces:
+                    yield piece
+                pieces.clear()
+                await exchange.go_on()
+        except _FAULTS as error:
+            fault = error
+        finally:
+            await self._left(exchange)
+        for piece in pieces:
+            yield piece
+        yield Done(self._masked(self._ended(exchange, fault)))
+
+    def _begun(self, call: Call, emit: Callable[[Event], None]) -> _Exchange | Completion:
+        """The exchange of a call, or why there can be none."""
         streamed = call.request.params.get("stream", True) is not False
         try:
             wired = self._wire.request(call, self._secrets, stream=streamed)
             body = _write(wired.body)
         except _UNREADABLE as error:
             sentence = f"the request cannot be written in this provider's format: {error}"
-            yield Done(self._masked(failed("bad_request", sentence, billed_cost_usd=0.0)))
-            return
-        fault: Exception | None = None
-        exchange = _Exchange(self._wire, self._transport, answer, call.timeout_s)
-        try:
-            # One after the other on the task of whoever listens: a task and a queue of its own for every call would
-            # cost more than all else that is done with a piece.
-            async with aclosing(exchange.run(wired, body, whole=not streamed)) as turns:
-                async for _ in turns:
-                    for piece in pieces:
-                        yield piece
-                    pieces.clear()
-        except (TransportError, TimeoutError, *_UNREADABLE) as error:
-            fault = error
-        finally:
-            exchange.close()
-        for piece in pieces:
-            yield piece
-        yield Done(self._masked(self._ended(call, wired, answer, exchange, fault)))
+            return failed("bad_request", sentence, billed_cost_usd=0.0)
+        self._in_flight += 1
+        return _Exchange(self._wire, self._transport, call, wired, body, Answer(emit), self._are_many)
 
-    def _ended(
-        self, call: Call, wired: WireRequest, answer: Answer, exchange: _Exchange, fault: Exception | None
-    ) -> Completion:
+    async def _left(self, exchange: _Exchange) -> None:
+        self._in_flight -= 1
+        await exchange.aclose()
+
+    def _are_many(self) -> bool:
+        return self._in_flight > 1
+
+    def _ended(self, exchange: _Exchange, fault: Exception | None) -> Completion:
+        call, answer = exchange.call, exchange.answer
         if fault is None:
             refused = exchange.refused
             if refused is not None and refused.error_kind == "auth" and call.model.key_env is None:
@@ -160,7 +182,7 @@ class HttpProvider:
             return answer.completion(**exchange.times())
         failure = from_exception(fault, timeout_s=call.timeout_s, started=answer.started)
         if failure.error_kind == "connection":
-            place = urlsplit(wired.url)
+            place = urlsplit(exchange.wired.url)
             failure = replace(failure, error=f"{failure.error} ({place.scheme}://{place.netloc})")
         return replace(failure, usage=answer.usage_so_far(), served_model=answer.served_model, **exchange.times())
 
@@ -175,24 +197,47 @@ class HttpProvider:
         await self._transport.aclose()
 
 
+def _ignore(event: Event) -> None:
+    """Nobody follows the answer while it is written."""
+
+
 class _Exchange:
     """One request and its response, with the times of both; they are taken before anything is parsed."""
 
-    def __init__(self, wire: Wire, transport: Transport, answer: Answer, timeout_s: float) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        transport: Transport,
+        call: Call,
+        wired: WireRequest,
+        body: bytes,
+        answer: Answer,
+        are_many: Callable[[], bool],
+    ) -> None:
+        self.call = call
+        self.wired = wired
+        self.answer = answer
+        self.is_over = False
+        self.wait_s: float | None = None
+        self.refused: Completion | None = None
         self._wire = wire
         self._transport = transport
-        self._answer = answer
-        self._timeout_s = timeout_s
-        self._deadline = Deadline(timeout_s)
+        self._body = body
+        self._are_many = are_many
+        self._deadline = Deadline(call.timeout_s)
+        self._response: Response | None = None
+        self._decoder = Decoder()
+        self._size = 0
         self._started_at: datetime | None = None
         self._start = self._arrived = time.perf_counter()
         self._ttft_s: float | None = None
-        self.wait_s: float | None = None
-        self.refused: Completion | None = None
 
-    def close(self) -> None:
-        """Forgets its deadline."""
+    async def aclose(self) -> None:
+        """Ends it, wherever it stands."""
         self._deadline.close()
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
 
     def times(self) -> dict[str, Any]:
         """The fields of a Completion that this exchange has measured; where nothing has come, up to now."""
@@ -203,73 +248,82 @@ class _Exchange:
             "started_at": self._started_at,
         }
 
-    async def run(self, wired: WireRequest, body: bytes, *, whole: bool) -> AsyncGenerator[None]:
-        """Fills the answer, or `refused`; yields whenever something has come of it."""
+    async def begin(self) -> None:
+        """Sends the request, and reads a whole answer or what comes first of a stream."""
+        streamed = self.call.request.params.get("stream", True) is not False
         self._started_at, self._start = now(), time.perf_counter()
         # Our deadline ends the call; the transport's own, a little later, frees what it holds.
         with self._deadline:
-            response = await self._transport.send(
-                "POST", wired.url, {**_JSON, **wired.headers}, body, timeout_s=self._timeout_s + 1.0, whole=whole
+            response = self._response = await self._transport.send(
+                "POST",
+                self.wired.url,
+                {**_JSON, **self.wired.headers},
+                self._body,
+                timeout_s=self.call.timeout_s + 1.0,
+                whole=not streamed,
             )
         self._arrived = time.perf_counter()
-        document: bytes | None = None
-        try:
-            headers, chunks = response.headers, response.chunks
-            if response.status >= 300:
-                told = await self._read(b"", chunks, _MAX_ERROR_BYTES)
-                refused = from_status(response.status, headers, told.decode(errors="replace"))
-                self.refused = replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
-                return
-            self._answer.request_id = request_id(headers)
-            self._wire.read_headers(self._answer, headers)
-            self.wait_s = exhausted_s(headers, now=self._started_at)
-            first = await self._next(chunks)
-            if _is_stream(headers, first):
-                decoder, size, chunk = Decoder(), 0, first
-                while chunk:
-                    size += len(chunk)
-                    self._take(decoder, chunk, size)
-                    yield
-                    if self._answer.done:
-                        # The end of the body is there already, or nobody waits for it.
-                        return
-                    chunk = await self._next(chunks)
-                self._wire.read_end(self._answer)
-                return
-            document = await self._read(first, chunks, MAX_ANSWER_BYTES)
-        finally:
-            await response.aclose()
-        # What has arrived meanwhile is taken in first, so that answers which came together are all stamped before the
-        # first of them is worked on.
-        await asyncio.sleep(0)
+        headers = response.headers
+        if response.status >= 300:
+            self.is_over = True
+            told = await self._read(b"", _MAX_ERROR_BYTES)
+            refused = from_status(response.status, headers, told.decode(errors="replace"))
+            self.refused = replace(refused, latency_s=self._arrived - self._start, started_at=self._started_at)
+            return
+        self.answer.request_id = request_id(headers)
+        self._wire.read_headers(self.answer, headers)
+        self.wait_s = exhausted_s(headers, now=self._started_at)
+        first = await self._next()
+        if _is_stream(headers, first):
+            self._take(first)
+            return
+        self.is_over = True
+        document = await self._read(first, MAX_ANSWER_BYTES)
+        self._response = None
+        await response.aclose()
+        if self._are_many():
+            # What has arrived meanwhile is taken in first, so that answers which came together are all stamped before
+            # the first of them is worked on.
+            await asyncio.sleep(0)
         if len(document) > MAX_ANSWER_BYTES:
             raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
-        self._wire.read_document(self._answer, read_json(document))
+        self._wire.read_document(self.answer, read_json(document))
 
-    def _take(self, decoder: Decoder, chunk: bytes, size: int) -> None:
-        if size > MAX_ANSWER_BYTES:
+    async def go_on(self) -> None:
+        """Reads what comes next of a stream."""
+        self._take(await self._next())
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            self.is_over = True
+            self._wire.read_end(self.answer)
+            return
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER_BYTES:
             raise ValueError(f"longer than {MAX_ANSWER_BYTES} bytes")
-        for event in decoder.feed(chunk):
-            self._wire.read_event(self._answer, event.name, event.data)
-            if self._answer.done:
+        for event in self._decoder.feed(chunk):
+            self._wire.read_event(self.answer, event.name, event.data)
+            if self.answer.done:
+                # The end of the body is there already, or nobody waits for it.
+                self.is_over = True
                 break
-        if self._ttft_s is None and self._answer.started:
+        if self._ttft_s is None and self.answer.started:
             self._ttft_s = self._arrived - self._start
 
-    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes:
+    async def _next(self) -> bytes:
         """The next bytes of the body, stamped when they come; empty at its end."""
+        assert self._response is not None
         with self._deadline:
-            async for chunk in chunks:
+            async for chunk in self._response.chunks:
                 self._arrived = time.perf_counter()
                 if chunk:
                     return chunk
         return b""
 
-    async def _read(self, first: bytes, chunks: AsyncIterator[bytes], at_most: int) -> bytes:
+    async def _read(self, first: bytes, at_most: int) -> bytes:
         """Reads until the end, or until there is more than `at_most`."""
-        parts = [first]
-        size = len(first)
-        while size <= at_most and (chunk := await self._next(chunks)):
+        parts, size = [first], len(first)
+        while size <= at_most and (chunk := await self._next()):
             parts.append(chunk)
             size += len(chunk)
         return b"".join(parts)

@@ -12,11 +12,10 @@ over the first byte, so that the time to the first token of a stream would be th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from pyreqwest import exceptions
 
@@ -122,50 +121,61 @@ class _Pool:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, whole: bool
     ) -> Response:
         """Sends a request and returns its response once its head has come."""
-        with _told_apart():
-            exchange = (
-                self._client.request(method, url)
-                .headers(headers)
-                .body_bytes(body)
-                .timeout(timedelta(seconds=timeout_s))
-                # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back
-                # but its head, until the first byte that follows.
-                .streamed_read_buffer_limit(_WHOLE_BYTES if whole else 1)
-                .build_streamed()
-            )
+        exchange = (
+            self._client.request(method, url)
+            .headers(headers)
+            .body_bytes(body)
+            .timeout(timedelta(seconds=timeout_s))
+            # Of a whole answer a good part may come at once, which saves turns; of a stream nothing is held back
+            # but its head, until the first byte that follows.
+            .streamed_read_buffer_limit(_WHOLE_BYTES if whole else 1)
+            .build_streamed()
+        )
+        try:
             response = await exchange.__aenter__()
+        except exceptions.PyreqwestError as error:
+            raise _ours(error) from error
 
         async def aclose() -> None:
             await exchange.__aexit__(None, None, None)
 
-        return Response(response.status, dict(response.headers.items()), _chunks(response.body_reader), aclose)
+        return Response(response.status, dict(response.headers.items()), _Body(response.body_reader), aclose)
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.close()
 
 
-async def _chunks(reader: Any) -> AsyncIterator[bytes]:
-    with _told_apart():
-        while (chunk := await reader.read_chunk()) is not None:
-            yield bytes(chunk)
+class _Body:
+    """The chunks of a body; no generator, for an event loop keeps a list of those, at a price for every call."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._reader.read_chunk()
+        except exceptions.PyreqwestError as error:
+            raise _ours(error) from error
+        if chunk is None:
+            raise StopAsyncIteration
+        return bytes(chunk)
 
 
-@contextmanager
-def _told_apart() -> Iterator[None]:
-    """Turns pyreqwest's errors into ours."""
-    try:
-        yield
-    except exceptions.ConnectTimeoutError as error:
-        raise NotReachedError(error.message) from error
-    except exceptions.RequestTimeoutError as error:
-        raise TooSlowError(error.message) from error
-    except exceptions.PyreqwestError as error:
-        causes = _causes(error)
-        # The library's ConnectError is also a connection that broke after the request was sent, which may have been
-        # charged: only its own word for the phase tells the two apart.
-        never_there = any("(Connect)" in cause for cause in causes)
-        raise (NotReachedError if never_there else BrokenError)(causes[-1]) from error
+def _ours(error: exceptions.PyreqwestError) -> TransportError:
+    """Returns one of pyreqwest's errors as ours."""
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        return NotReachedError(error.message)
+    if isinstance(error, exceptions.RequestTimeoutError):
+        return TooSlowError(error.message)
+    causes = _causes(error)
+    # The library's ConnectError is also a connection that broke after the request was sent, which may have been
+    # charged: only its own word for the phase tells the two apart.
+    never_there = any("(Connect)" in cause for cause in causes)
+    return (NotReachedError if never_there else BrokenError)(causes[-1])
 
 
 def _causes(error: Any) -> list[str]:

@@ -76,7 +76,7 @@ class TraceWriter:
         self._packer = _Packer(self.folder, self.name, keep_days)
         self._prepare = prepare
         self._line_of: Callable[[Trace], bytes] = _not_started
-        self._waiting: deque[Trace] = deque()
+        self._waiting: deque[Trace | bytes] = deque()
         self._lines: list[bytes] = []
         self._journal: OpenJournal | None = None
         self._number = 0
@@ -117,10 +117,14 @@ class TraceWriter:
 
     def put(self, trace: Trace) -> None:
         """Takes a row; never waits. A row for which there is no room is counted as lost."""
-        if self._is_open and len(self._waiting) < self._max_waiting:
-            self._waiting.append(trace)
-        else:
+        if not self._is_open or len(self._waiting) >= self._max_waiting:
             self._n_overflown += 1
+        elif trace.messages is None and trace.error is None:
+            # There is nothing to take out of it. Made a line here it costs some microseconds; on the thread it would
+            # cost as much, and besides that the handing over of the interpreter's lock, which costs more.
+            self._waiting.append(self._line(trace))
+        else:
+            self._waiting.append(trace)
 
     @property
     def n_written(self) -> int:
@@ -176,7 +180,9 @@ class TraceWriter:
         stretch = max(_SLICE, len(self._waiting) // _SLICES)
         # Only what waits now: a turn ends however fast rows come.
         for left in range(len(self._waiting), 0, -1):
-            line = self._line(self._waiting.popleft())
+            waiting = self._waiting.popleft()
+            line = self._line(prepared(waiting, self._prepare)) if isinstance(waiting, Trace) else waiting
+            self._lines += [line] if line else []
             size += len(line)
             if size >= _BATCH_BYTES or len(self._lines) >= self._segment_rows:
                 if not self._write():
@@ -190,13 +196,11 @@ class TraceWriter:
 
     def _line(self, trace: Trace) -> bytes:
         try:
-            line = self._line_of(prepared(trace, self._prepare))
+            return self._line_of(trace)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._n_lost += 1
             _LOG.error("traces %s: row %s cannot be written: %s", self.folder, trace.trace_id, error)
             return b""
-        self._lines.append(line)
-        return line
 
     def _write(self) -> bool:
         """Writes the lines that are ready; False where the disk refuses, and they wait."""
