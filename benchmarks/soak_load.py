@@ -59,9 +59,9 @@ def ask_of(number: int) -> Ask:
     """Whole and streamed, short and long, tools, conversations, one in a hundred who leaves, a few that are wrong."""
     step = number % 100
     leaves = step == 7
-    kind = "long" if leaves or step % 10 == 3 else "tool" if step % 7 == 5 else "short"
+    kind = "long" if leaves or step in (3, 53) else "tool" if step % 7 == 5 else "short"
     stream = leaves or kind == "long" or step % 2 == 0
-    size = _LONGEST if step % 20 == 11 else 8_000 if step % 20 in (2, 9, 15) else 300 + 12 * step
+    size = _LONGEST if step == 11 else 8_000 if step % 20 in (2, 9, 15) else 300 + 12 * step
     word = WORDS[number // 3 % len(WORDS)]
     said = f"{word} {_FILL[: size - 40]}{mark(number, kind)}"
     messages: list[Mapping[str, Any]] = [{"role": "user", "content": said}]
