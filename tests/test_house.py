@@ -51,7 +51,6 @@ ONLY_IN = {
     "tornado": {"serving"},
     "voila": {"serving"},
     "xllamacpp": {"providers"},
-    "starlette": {"gateway"},
     "uvicorn": {"gateway"},
     "prometheus_client": {"gateway"},
     "opentelemetry": {"traces"},

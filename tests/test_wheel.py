@@ -114,6 +114,21 @@ def test_a_command_of_the_workbench_names_what_to_install(base: Path, tmp_path: 
     assert "Traceback" not in done.stderr
 
 
+def test_the_gateway_serves_with_its_extra_alone(wheel: Path, tmp_path: Path) -> None:
+    call(sys.executable, "-m", "venv", tmp_path / "gateway", cwd=tmp_path)
+    python = tmp_path / "gateway" / "bin" / "python"
+    call(python, "-m", "pip", "install", "--quiet", "--only-binary", ":all:", f"{wheel}[gateway]", cwd=tmp_path)
+    (tmp_path / "rules.yaml").write_text(RULES)
+    code = (
+        "import json, urllib.request\n"
+        "from routebench.gateway import Gateway\n"
+        "with Gateway('rules.yaml', port=0, look=lambda name: 'sk-of-a-provider') as gateway:\n"
+        "    with urllib.request.urlopen(gateway.url + '/models') as answer:\n"
+        "        print([one['id'] for one in json.load(answer)['data']])\n"
+    )
+    assert call(python, "-c", code, cwd=tmp_path) == "['routebench/auto', 'small', 'large']\n"
+
+
 def test_the_workbench_installs_beside_a_jupyterlab_and_its_demo_opens(wheel: Path, tmp_path: Path) -> None:
     call(sys.executable, "-m", "venv", tmp_path / "lab", cwd=tmp_path)
     python = tmp_path / "lab" / "bin" / "python"

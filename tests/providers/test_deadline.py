@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -84,5 +85,23 @@ def test_closed_it_ends_nothing() -> None:
         deadline.close()
         with deadline:
             await struck()
+
+    asyncio.run(main())
+
+
+def test_a_wait_that_takes_no_notice_of_being_cancelled_is_cancelled_all_the_same() -> None:
+    async def deaf(deadline: Deadline) -> str:
+        with deadline, contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "went on"
+
+    async def main() -> None:
+        deadline = Deadline(NEVER)
+        task = asyncio.create_task(deaf(deadline))
+        await struck()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        deadline.close()
 
     asyncio.run(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,15 @@ class Conversations:
 
     Args:
         salt: makes digests of short texts say nothing to who does not have it.
-        most: answers that are remembered, the latest.
+        most: answers that are remembered, the latest; half as many at least.
     """
 
     def __init__(self, salt: bytes, *, most: int = _MOST) -> None:
         self._salt = salt
         self._most = most
-        self._models: OrderedDict[bytes, str] = OrderedDict()
+        # Two halves, of which the older one is let go whole: an order of single entries takes twice the memory.
+        self._latest: dict[int, str] = {}
+        self._earlier: dict[int, str] = {}
 
     def opened(self, messages: Sequence[Message]) -> Opening:
         """Returns what all turns of a conversation have in common: its messages up to the first of the user."""
@@ -45,15 +46,17 @@ class Conversations:
     def previous(self, opening: Opening, messages: Sequence[Message]) -> str | None:
         """Returns the model that gave the latest answer in a conversation; None at its beginning, or while unknown."""
         latest = next((one for one in reversed(messages) if one.get("role") == "assistant"), None)
-        return None if latest is None else self._models.get(opening.followed_by(*_said(latest)))
+        if latest is None:
+            return None
+        key = opening.followed_by(*_said(latest))
+        return self._latest.get(key) or self._earlier.get(key)
 
     def answered(self, opening: Opening, model: str, completion: Completion) -> None:
         """Remembers which model answered a conversation."""
         key = opening.followed_by(completion.text or "", [call.name for call in completion.tool_calls])
-        self._models[key] = model
-        self._models.move_to_end(key)
-        if len(self._models) > self._most:
-            self._models.popitem(last=False)
+        self._latest[key] = model
+        if len(self._latest) > self._most // 2:
+            self._earlier, self._latest = self._latest, {}
 
 
 class Opening:
@@ -67,14 +70,14 @@ class Opening:
         """Names the conversation."""
         return str(self._digest.hexdigest())
 
-    def followed_by(self, text: str, tools: Sequence[Any]) -> bytes:
+    def followed_by(self, text: str, tools: Sequence[Any]) -> int:
         """A digest of the beginning and of a later answer.
 
         Ids of tool calls are made where a provider gives none, and clients write arguments anew: names tell enough.
         """
         found = self._digest.copy()
         found.update(encoded([text.strip(), list(tools)]))
-        return bytes(found.digest())
+        return int.from_bytes(found.digest()[:8], "big")
 
 
 def _said(message: Message) -> tuple[str, list[Any]]:

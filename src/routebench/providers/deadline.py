@@ -37,12 +37,15 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        if not self._struck:
-            return
-        self._struck = False
         assert task is not None
-        # Where somebody else has cancelled the task too, that stands.
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        struck, self._struck = self._struck, False
+        n_cancelled = task.uncancel() if struck else task.cancelling()
+        if n_cancelled > self._cancelling:
+            # Somebody else has cancelled the task, and that stands. What is written in another language may come to
+            # its end in the same moment, and return as if nothing had been asked of it.
+            if kind is None:
+                raise asyncio.CancelledError
+        elif struck and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def _strike(self) -> None:
