@@ -30,8 +30,9 @@ lint: install
 types: install
 	$(BIN)/mypy
 
+# A process for every core; the tests of one file stay together, for they share what is slow to make.
 unit: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # The notebooks answer from recorded completions of the real models, so their tables are the same everywhere.
 notebooks: install

@@ -347,7 +347,7 @@ class Decision:
         cascade: the name of the check that answers have to pass; None where any answer is accepted.
         tried: the models asked so far.
         request: what was decided; needed to go on, and shown nowhere.
-        consulted: what models answered that were asked before it was decided, such as a classifier; paid for like any.
+        consulted: what models answered that were asked for their word, a classifier or a judge; paid for like any.
         wanted: the model that would come first were every model well.
         eligible: the models that limits and guards allow for the request, weakest first.
         explored: whether exploration put the first model there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 
 from routebench.drifting import Bounds, Drift, Expected, Row, drift, expect
 from routebench.errors import InputError, OutcomesError
+from routebench.evaluate import Outcomes
 from routebench.rules import RuleSet
 from routebench.traces import Trace
-from routebench.types import Model
-from tests.drifting.production import LARGE, SMALL, frame, outcomes, requests, rules, served
+from routebench.traces.row import LONG_TOKENS, QUICK_FEATURES
+from routebench.types import Model, Request
+from tests.drifting.production import LARGE, SMALL, cases, frame, outcomes, requests, rules, served
 
 WRITTEN = {
     "suite": "shop",
@@ -263,3 +266,56 @@ def test_features_that_nobody_kept_are_left_out(ruleset: RuleSet, expected: Expe
     found = held(traces, ruleset, expected)
     assert not [one for one in found.rows if one.topic == "inputs"]
     assert {one.band for one in found.needs} == {None}
+
+
+def quick(trace: Trace) -> Trace:
+    """As a gateway tells a request whose text it does not look at."""
+    return replace(trace, features={name: (trace.features or {})[name] for name in QUICK_FEATURES})
+
+
+def test_long_requests_whose_text_no_gateway_reads_are_no_drift(ruleset: RuleSet) -> None:
+    def longer(request: Request) -> Request:
+        text = f"{request.messages[0]['content']} Bitte erkläre mir das noch einmal. " + "warum? " * 1500
+        return replace(request, messages=({"role": "user", "content": text},))
+
+    some = [replace(one, request=longer(one.request)) if place % 4 == 1 else one for place, one in enumerate(cases())]
+    evidence = expect(ruleset, Outcomes.from_frame("shop", some, outcomes().df()))
+    asked = [longer(one) if place % 4 == 1 else one for place, one in enumerate(requests(1200))]
+    traces = [
+        quick(one) if (one.features or {})["input_tokens"] > LONG_TOKENS else one for one in served(ruleset, asked)
+    ]
+    found = held(traces, ruleset, evidence)
+    inputs = {one.name: one for one in found.rows if one.topic == "inputs"}
+    assert inputs["input tokens (estimated)"].n == 1200
+    for name in ("characters of the last message", "words of the last message", "language is another"):
+        assert (inputs[name].n, inputs[name].n_evidence) == (900, 360)
+    assert not [one.name for one in found.rows if one.topic == "inputs" and one.verdict == "moved"]
+
+
+def test_requests_of_which_little_is_told_are_no_drift(ruleset: RuleSet, expected: Expected) -> None:
+    traces = [one if place % 10 < 2 else quick(one) for place, one in enumerate(served(ruleset, requests(3000)))]
+    found = held(traces, ruleset, expected)
+    inputs = {one.name: one for one in found.rows if one.topic == "inputs"}
+    assert inputs["input tokens (estimated)"].n == 3000
+    assert inputs["words of the last message"].n == inputs["language is another"].n == 600
+    assert not [one.name for one in found.rows if one.topic == "inputs" and one.verdict == "moved"]
+    assert {one.band for one in found.needs} == {"up to 100 tokens"}
+
+
+def test_the_json_form_has_these_names(ruleset: RuleSet, expected: Expected) -> None:
+    """People's programs read them: a new one may come, none may go."""
+    found = held(served(ruleset, requests(300)), ruleset, expected).as_dict()
+    assert " ".join(found) == (
+        "schema rules policy policies mixed suite n_replayed from to n_traces n n_named n_undecided n_cost_unknown bounds "
+        "drifted measured rows rules_that_never_decided conditions_untold shadows needs label_next value readings"
+    )
+    assert " ".join(found["rows"][0]) == (
+        "topic name unit production evidence change change_kind change_ci95 by_chance times times_ci95 p_value "
+        "p_adjusted bound decides verdict harmful method"
+    )
+    assert " ".join(found["needs"][0]) == "rule band share have need lacking spread"
+    assert " ".join(found["label_next"][0]) == "trace_id rule model reasons has_text"
+    assert " ".join(found["readings"][0]) == "topic text grave"
+    docs = (Path(__file__).parents[2] / "docs" / "drift.md").read_text()
+    for name in (*found, *found["rows"][0], *found["needs"][0], *found["label_next"][0]):
+        assert f"`{name}`" in docs, f"docs/drift.md tells nothing of {name}"

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from routebench.drifting import Served, drift, expect, write_candidates
-from routebench.drifting.labelling import candidates, needs
+from routebench.drifting.labelling import candidates
+from routebench.drifting.needs import needs
 from routebench.errors import InputError
 from routebench.suites import load_suite
 from tests.drifting.production import LARGE, SMALL, frame, outcomes, requests, rules, served
@@ -100,8 +101,29 @@ def test_kept_texts_become_rows_of_a_suite(tmp_path: Path) -> None:
     for case in suite:
         assert list(case.request.messages) == list(texts[case.id] or ())
         assert case.grader.name == "none"
-        assert "production" in case.tags
+        assert case.category in ("default", "long")
         assert case.group is not None
+
+
+def test_a_row_to_label_is_decided_as_its_request_was(tmp_path: Path) -> None:
+    sent = {"tools": [{"type": "function", "function": {"name": "look"}}], "response_format": None, "params": {"n": 1}}
+    traces = [replace(one, tags=("legal",), request=sent) for one in served(rules(), requests(40))]
+    found = drift(frame(traces), rules(), None, n_label=5)
+    write_candidates(tmp_path / "next.jsonl", found.served, found.label_next)
+    for case in load_suite(tmp_path / "next.jsonl"):
+        assert case.tags == ("legal",)
+        assert case.request.tools == tuple(sent["tools"] or ())
+        assert (case.request.response_format, case.request.params) == (None, {"n": 1})
+
+
+def test_turns_that_stay_on_their_model_are_no_kind_of_their_own() -> None:
+    traces = [
+        replace(one, rule="sticky") if place % 2 else one for place, one in enumerate(served(rules(), requests(400)))
+    ]
+    found = needs(Served.of(frame(traces)), expect(rules(), outcomes(480)))
+    assert {one.rule for one in found} == {"default", "long"}
+    assert sum(one.share for one in found) == pytest.approx(1.0)
+    assert needs(Served.of(frame([replace(one, rule="sticky") for one in traces])), None) == ()
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -114,3 +136,12 @@ def test_reasons_hold_no_text() -> None:
     found = drift(frame(served(rules(), requests(100))), rules(), None)
     assert "Where is" not in json.dumps([one.as_dict() for one in found.label_next])
     assert np.unique([one.trace_id for one in found.label_next]).size == len(found.label_next)
+
+
+def test_requests_of_which_little_is_told_may_look_alike() -> None:
+    quick = {"input_tokens": 48, "turns": 1, "has_tools": False, "has_images": False, "json_schema": False}
+    traces = [replace(one, features=quick, conversation=None) for one in served(rules(), requests(60))]
+    found = candidates(Served.of(frame(traces)), rules(), [], n=100)
+    assert len(found) == 60
+    whole = [replace(one, features={**quick, "words": 9}) for one in traces]
+    assert len(candidates(Served.of(frame(whole)), rules(), [], n=100)) == 1

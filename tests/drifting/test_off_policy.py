@@ -154,3 +154,46 @@ def test_scores_are_read_and_checked(tmp_path: Path) -> None:
     path.write_text("trace_id,score\n")
     with pytest.raises(InputError, match=r"no score|holds no"):
         read_scores(path)
+
+
+def test_requests_that_failed_count_as_a_score_of_0() -> None:
+    traces, scores = explored(n=6000)
+    # Half of what the large model is asked fails, and nobody scores what never came.
+    broken = [
+        replace(one, outcome="failed", model=None) if one.chain[0] == LARGE and place % 2 else one
+        for place, one in enumerate(traces)
+    ]
+    kept = scores[[one.outcome == "ok" for one in broken]]
+    for told in (kept, kept.sample(frac=0.5, random_state=0)):
+        found = value_of_shadow(Served.of(frame(broken)), told)
+        assert found is not None
+        assert found.difference is not None
+        low, high = found.difference.interval()
+        assert low < 0.9 / 2 - 0.6 < high
+        assert found.verdict == "worse"
+
+
+def test_what_health_sent_elsewhere_does_not_count() -> None:
+    traces, scores = explored()
+    # The small model was ill for a while, and what was asked then is easy.
+    ill = [
+        replace(one, chain=(LARGE,), model=LARGE, propensity=0.9) if place < 1000 and not one.explored else one
+        for place, one in enumerate(traces)
+    ]
+    easy = scores.assign(score=[1.0 if place < 1000 else score for place, score in enumerate(scores["score"])])
+    found = value_of_shadow(Served.of(frame(ill)), easy)
+    assert found is not None
+    assert found.n == 4000 - sum(place < 1000 and not one.explored for place, one in enumerate(traces))
+
+
+def test_matches_in_few_conversations_are_few() -> None:
+    traces, scores = explored()
+    one = [replace(trace, conversation=f"v{place % 20}") for place, trace in enumerate(traces)]
+    found = value_of_shadow(Served.of(frame(one)), scores)
+    assert found is not None
+    assert found.n_matches > 300
+    assert (found.difference, found.why_not) == (
+        None,
+        f"exploration tried what new wants on {found.n_matches} of 4000 scored requests that it would move, in 20 "
+        "conversations; it takes 30",
+    )

@@ -10,7 +10,10 @@ from routebench.errors import InputError, NoEligibleModelError, RulesError
 from routebench.export.classifying import TIER, Classifier, OpenRouterTemplates, PortkeyHeaders
 from routebench.export.openrouter import OPENROUTER
 from routebench.export.portkey import PORTKEY
+from routebench.export.unchecked import Opening, openings_as_written
+from routebench.export.writing import heading, write
 from routebench.rules import Default, Deployment, Guard, Router, RuleSet
+from routebench.types import Model
 from tests.conftest import make_model
 from tests.export.policies import SUPPORT, support
 
@@ -91,6 +94,21 @@ def test_a_variable_that_is_not_set_is_named() -> None:
         PortkeyHeaders(Classifier(support()), json.loads(exported.files[PORTKEY.main]), (KEYS | {"EU_KEY": None}).get)
 
 
+def test_variables_of_any_name_are_filled_and_parameters_are_not() -> None:
+    model = Model("a", "openai", "m", key_env="my_key", params={"user": "${HOME}"})
+    ruleset = RuleSet("t", {"a": model}, Default(("a",)))
+    config = json.loads(PORTKEY.export(ruleset).files[PORTKEY.main])
+    sent = json.loads(PortkeyHeaders(Classifier(ruleset), config, {"my_key": "k"}.get)(says("Hi"))["x-portkey-config"])
+    [leaf] = sent["targets"][0]["targets"]
+    assert (leaf["api_key"], leaf["override_params"]["user"]) == ("k", "${HOME}")
+
+
+def test_cascades_begin_where_the_export_says() -> None:
+    ruleset = RuleSet.parse(CHECKED)
+    assert Classifier(ruleset).tier(says("Hello")).name == "large>mid"
+    assert Classifier(ruleset, as_written=["default"]).tier(says("Hello")).name == "mid>large"
+
+
 def test_a_key_with_quotes_is_still_json() -> None:
     exported = PORTKEY.export(support())
     keys = KEYS | {"US_KEY": 'a"b\\c'}
@@ -100,20 +118,29 @@ def test_a_key_with_quotes_is_still_json() -> None:
     )
 
 
-def test_the_generated_modules_work_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "rules.yaml").write_text(SUPPORT)
+CHECKED = SUPPORT.replace(
+    "default: {route: [mid, large]}", "cascade: {c: {json: true}}\ndefault: {route: [mid, large], cascade: c}"
+)
+
+
+@pytest.mark.parametrize("openings", [(), openings_as_written(["default"])])
+def test_the_generated_modules_work_as_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, openings: tuple[Opening, ...]
+) -> None:
+    rules = tmp_path / "rules 'of' \U0001f600.yaml"
+    rules.write_text(CHECKED)
+    ruleset = RuleSet.load(rules)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     found: dict[str, dict[str, Any]] = {}
     for target in (PORTKEY, OPENROUTER):
-        exported = target.export(support())
-        for name, text in exported.files.items():
-            (tmp_path / name).write_text(text)
-        module = next(name for name in exported.files if name.endswith(".py"))
-        found[target.name] = {"__file__": str(tmp_path / module)}
-        exec(compile(exported.files[module], module, "exec"), found[target.name])
+        exported = target.export(ruleset, openings=openings)
+        out = tmp_path / f"{target.name} \"mine'.json"
+        _, module = write(exported, out, heading(ruleset, exported))
+        found[target.name] = {"__file__": str(module)}
+        exec(compile(module.read_text(), module.name, "exec"), found[target.name])
     headers = found["portkey"]["headers"](says("Hello"))
-    assert json.loads(headers["x-portkey-metadata"]) == {TIER: "mid>large"}
+    assert json.loads(headers["x-portkey-metadata"]) == {TIER: "mid>large" if openings else "large>mid"}
     template = found["openrouter"]["template"](says("Is this contract valid?"))
     assert template["models"] == ["anthropic/claude-sonnet-4.5"]
 

@@ -60,6 +60,8 @@ def test_one_document_for_machines(folder: Path, capsys: pytest.CaptureFixture[s
         (["--to", "litellm", "--verify", "--product", "no-such"], ["no such program of LiteLLM", "make interop"]),
         (["--to", "portkey", "--classifier"], ["--classifier", "one form alone"]),
         (["--to", "litellm", "--store", "s.duckdb"], ["--suite"]),
+        (["--to", "litellm", "--map", "smal=openai/x"], ["no model 'smal'", "did you mean 'small'?"]),
+        (["--to", "litellm", "--out", "rules.yaml"], ["rules.yaml: this name is taken"]),
     ],
 )
 def test_bad_input_ends_with_one_message(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from routebench.errors import OutcomesError
+from routebench.evaluate.outcomes import ERROR
 from routebench.export.effect import agreement, effect_of, effect_on
 from routebench.export.litellm.exporter import export_litellm
+from routebench.export.unchecked import openings_as_written
 from routebench.rules import RuleSet
 from routebench.types import Request
 from tests.export.matrix import outcomes_of
@@ -91,3 +93,52 @@ def test_where_nothing_moves_it_says_so(ruleset: RuleSet) -> None:
     )
     found = effect_of(ruleset, export_litellm(ruleset), outcomes)
     assert found.sentences[1:] == ("Nothing moves, so quality and cost are what was measured.",)
+
+
+def test_chains_are_those_that_the_target_has() -> None:
+    ruleset = RuleSet.parse(
+        RULES.replace("rules:\n", "rules:\n  - {name: x, when: {any_keyword: [x]}, route: [small]}\n")
+    )
+    exported = replace(export_litellm(ruleset), ruleset=ruleset, holds=lambda chain: chain[:1])
+    found = effect_on(ruleset, exported, asked("hi", "x", "a contract", GERMAN))
+    assert (found.agreement.first, found.agreement.chain) == (1.0, 0.5)
+
+
+def test_what_the_target_does_not_have_of_a_chain_is_not_replayed(ruleset: RuleSet) -> None:
+    n = 60
+    outcomes = outcomes_of(
+        ["hello"] * n,
+        scores={"small": np.ones(n), "large": np.ones(n)},
+        costs_usd={"small": np.full(n, 0.001), "large": np.full(n, 0.01)},
+    )
+    status = outcomes.status.copy()
+    status[: n // 2, 0] = ERROR
+    outcomes = replace(outcomes, status=status)
+    whole = replace(export_litellm(ruleset), ruleset=ruleset)
+    cut = replace(whole, holds=lambda chain: chain[:1])
+    assert effect_of(ruleset, whole, outcomes).sentences[1].startswith("Nothing moves")
+    told = effect_of(ruleset, cut, outcomes).as_dict()
+    assert told["quality"]["delta"] == pytest.approx(-0.5)
+    none = effect_of(ruleset, replace(whole, holds=lambda _: ()), outcomes)
+    assert none.as_dict()["quality"]["delta"] == pytest.approx(-1.0)
+    assert none.agreement.first == 0.0
+
+
+def test_a_chain_without_its_check_is_another_chain() -> None:
+    text = RULES.replace("route: [small, large]}\n", "route: [small, large], cascade: form}\n")
+    checked = RuleSet.parse(text.replace("default:", "cascade: {form: {json: true}}\ndefault:"))
+    found = effect_on(checked, export_litellm(checked, openings=openings_as_written(["default"])), asked("hi"))
+    assert (found.agreement.first, found.agreement.chain) == (1.0, 0.0)
+
+
+def test_rules_that_ask_for_the_time_agree_by_their_share_of_the_week() -> None:
+    ruleset = RuleSet.parse(RULES.replace("{language: de}", "{time: {days: [sat, sun]}}"))
+    exported = export_litellm(ruleset)
+    found = effect_on(ruleset, exported, asked("hi"))
+    assert found.agreement.first == pytest.approx(5 / 7, abs=0.001)
+    n = 40
+    ones = np.ones(n)
+    outcomes = outcomes_of(["hi"] * n, scores={"small": ones, "large": ones}, costs_usd={"small": ones, "large": ones})
+    told = effect_of(ruleset, exported, outcomes)
+    assert told.moved is None
+    assert told.sentences[-1] == "What it does to quality and cost is n/a: the rules ask for the time."

@@ -81,6 +81,13 @@ def test_an_id_that_nobody_knows_is_never_guessed() -> None:
         OPENROUTER.export(alone(Model("a", "anthropic", "claude-of-tomorrow")))
 
 
+def test_a_model_that_was_measured_elsewhere_is_not_taken_for_its_namesake() -> None:
+    elsewhere = Model("a", "openai", "gpt-4o-mini", base_url="http://10.0.0.5/v1")
+    with pytest.raises(RulesError, match="--map a=AUTHOR/MODEL"):
+        OPENROUTER.export(alone(elsewhere))
+    assert templates(alone(elsewhere), names={"a": "openai/gpt-4o-mini"})["a"]["models"] == ["openai/gpt-4o-mini"]
+
+
 def test_regions_cannot_be_held() -> None:
     ruleset = replace(support(), guards=(Guard("residency", {"tag": "eu"}, regions=("eu",)),))
     with pytest.raises(RulesError, match="guard residency cannot be held by OpenRouter"):

@@ -98,6 +98,14 @@ def test_a_model_that_runs_in_here_has_to_be_served() -> None:
     assert "TINY_BASE_URL" in exported.needs[1]
 
 
+def test_what_shapes_the_exchange_is_the_callers_to_say() -> None:
+    params = {"max_tokens": 9, "stream": True, "extra_body": {"top_k": 3}, "extra_headers": {"x-team": "env:TEAM"}}
+    ruleset = RuleSet("t", {"a": Model("a", "openai", "m", params=params)}, Default(("a",)))
+    [leaf] = target(config_of(ruleset), "a")["targets"]
+    assert leaf["override_params"] == {"model": "m", "max_tokens": 9, "top_k": 3}
+    assert [(one.part, one.how) for one in PORTKEY.export(ruleset).lost] == [("model a", "dropped")]
+
+
 def test_a_name_of_the_callers_is_sent() -> None:
     assert target(config_of(support(), names={"large": "claude-x"}), "large")["targets"][0]["override_params"] == {
         "model": "claude-x",

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from routebench.export.tiers import (
     ChainTier,
     cut_chains,
+    held_by,
     left_out,
     safe_tier,
     safest,
     shown_by_models,
     tiers_of,
-    without_answers,
 )
-from routebench.rules import Budget, Default, Deployment, Guard, HealthPolicy, Learned, Router, Rule, RuleSet
+from routebench.rules import Default, Deployment, Guard, Learned, Router, Rule, RuleSet
 from routebench.types import Request
 from tests.conftest import make_model
 
@@ -80,37 +80,6 @@ def test_the_strongest_part_of_a_mix_is_the_safest() -> None:
     assert safest(ruleset(default=mix)) == ("large", "small")
 
 
-def test_a_cascade_begins_at_the_model_that_it_trusts() -> None:
-    checks = {"json": {"json": True}}
-    rules = (Rule("tables", {"any_keyword": ["table"]}, NAMES, "json"),)
-    found, lost = without_answers(
-        ruleset(rules=rules, checks=checks, default=Default(("small", "large"), cascade="json"))
-    )
-    assert found.rules[0].route == ("large", "small", "mid")
-    assert found.default == Default(("large", "small"))
-    assert [(one.part, one.how) for one in lost] == [("rule tables", "approximated"), ("default", "approximated")]
-    Router(found)
-
-
-def test_what_depends_on_calls_is_lost_and_said() -> None:
-    told = ruleset(
-        health=HealthPolicy(),
-        budget=Budget(5.0, "cheapest"),
-        explore=0.1,
-        guards=(Guard("spent", {"budget_pace": {"gt": 1}}, only=("small",)),),
-        rules=(Rule("pace", {"any": [{"budget_pace": {"gt": 2}}, {"tag": "x"}]}, ("small",)),),
-    )
-    found, lost = without_answers(told)
-    assert (found.health, found.budget, found.explore) == (None, None, 0.0)
-    assert {one.part: one.how for one in lost} == {
-        "health": "dropped",
-        "budget": "dropped",
-        "explore": "dropped",
-        "guard spent": "refused",
-        "rule pace": "dropped",
-    }
-
-
 def test_a_phase_that_orders_the_models_has_a_tier_for_every_pair() -> None:
     learned: Any = Learned({}, head=None)  # type: ignore[arg-type]
     told = ruleset(learned=learned, default=Default(("small",)))
@@ -118,6 +87,13 @@ def test_a_phase_that_orders_the_models_has_a_tier_for_every_pair() -> None:
     [lost] = cut_chains(told)
     assert "the first two models" in lost.why
     assert list(cut_chains(ruleset())) == []
+
+
+def test_of_a_chain_without_a_tier_its_longest_beginning_is_held() -> None:
+    holds = held_by([ChainTier(("small", "mid")), ChainTier(("small",)), ChainTier(("large",))])
+    assert holds(NAMES) == ("small", "mid")
+    assert holds(("large", "small")) == ("large",)
+    assert held_by([ChainTier(NAMES)], most=2)(NAMES) == ("small", "mid")
 
 
 def test_models_that_are_left_out_are_never_asked() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from routebench.errors import RulesError
+from routebench.errors import InputError, RulesError
 from routebench.export.capability import capability_line
-from routebench.export.litellm.exporter import LITELLM, MAIN, export_litellm
+from routebench.export.litellm.document import MAIN
+from routebench.export.litellm.exporter import LITELLM, export_litellm
+from routebench.export.litellm.plugin import export_asking
 from routebench.export.loss import Lost, refuse_lost_guards
 from routebench.export.prompts import known_prompts
 from routebench.export.verify.verified import Verified
@@ -74,6 +76,20 @@ def test_what_is_written_still_loads_and_holds_no_line_of_the_heading_as_data(ru
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# Written by `routebench export --to litellm`")
     assert yaml.safe_load(text) == yaml.safe_load(exported.files[MAIN])
+
+
+def test_nothing_is_written_over_the_rules_or_over_another_file_of_the_export(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES, encoding="utf-8")
+    exported = export_asking(RuleSet.load(rules))
+    for name in ("rules.yaml", "routebench_tiers.py"):
+        with pytest.raises(InputError, match="this name is taken"):
+            write(exported, tmp_path / name, ())
+    with pytest.raises(InputError, match="this name is taken"):
+        write(export_litellm(RuleSet.load(rules)), rules, ())
+    assert rules.read_text(encoding="utf-8") == RULES
+    with pytest.raises(InputError, match="cannot be written"):
+        write(exported, tmp_path, ())
 
 
 def test_golden_prompts_stand_in_where_no_suite_is_named(ruleset: RuleSet) -> None:

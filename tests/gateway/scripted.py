@@ -39,7 +39,9 @@ class Breaks:
 
 @dataclass(frozen=True)
 class Hangs:
-    """Answers nothing, for ever."""
+    """Answers nothing, for ever; a stream not after its first words."""
+
+    text: str = ""
 
 
 Step = Completion | Breaks | Hangs
@@ -75,6 +77,8 @@ class Scripted:
     async def stream(self, call: Call) -> AsyncIterator[Event]:
         step = self._step(call)
         if isinstance(step, Hangs):
+            for word in step.text.split():
+                yield TextDelta(word + " ")
             await self._hang()
         elif isinstance(step, Breaks):
             for word in step.text.split():

@@ -154,6 +154,8 @@ def test_messages_stay_as_they_came() -> None:
         ({"routebench": {"previous": 5}}, "routebench.previous", "got 5"),
         ({"temprature": 1}, "temprature", "did you mean 'temperature'?"),
         ({"functions": []}, "functions", "tools"),
+        ({"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, "chat_template_kwargs", "the server's own"),
+        ({"chat_template_kwargs": {"a": {}}}, "chat_template_kwargs", "flags"),
         ({"web_search_options": {}}, "web_search_options", "price"),
         ({"function_call": "auto"}, "function_call", "tool_choice"),
     ],

@@ -53,6 +53,16 @@ def test_another_beginning_or_another_answer_is_another_conversation() -> None:
         assert known.previous(known.opened(other), other) is None
 
 
+def test_nobody_goes_on_with_a_conversation_of_somebody_else() -> None:
+    known = Conversations(SALT)
+    mine, yours = known.opened(ASKED, "me"), known.opened(ASKED, "you")
+    known.answered(mine, "large", said("hello"))
+    again = [*ASKED, turn("hello")]
+    assert mine.name != yours.name
+    assert known.previous(known.opened(again, "me"), again) == "large"
+    assert known.previous(known.opened(again, "you"), again) is None
+
+
 def test_the_latest_are_remembered_and_no_more_than_so_many() -> None:
     known = Conversations(SALT, most=10)
 

@@ -37,6 +37,20 @@ def course(folder: Path, rules: str, retries: int = 0, **script: list[Step]) -> 
         yield run
 
 
+@contextmanager
+def leaving(run: Running, *, streamed: bool = False) -> Iterator[None]:
+    """A client that goes away as soon as the last model of the script is asked."""
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": streamed})
+    host, port = "127.0.0.1", int(run.gateway.url.split(":")[2].removesuffix("/v1"))
+    with socket.create_connection((host, port)) as raw:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+        raw.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
+        waiting = threading.Event()
+        while not waiting.wait(0.005) and len(run.provider.calls) < len(run.provider.script):
+            pass
+        yield
+
+
 # Failover
 
 
@@ -160,12 +174,29 @@ def test_an_accepted_answer_was_held_back_until_it_was_whole(tmp_path: Path) -> 
     assert row["cascade_wait_s"] == pytest.approx(0.01)
 
 
-def test_an_answer_that_does_not_pass_is_never_given_where_the_check_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_does_not_pass_is_never_given_where_the_check_says_so(tmp_path: Path, streamed: bool) -> None:
     cut = says("cut", finish_reason="length")
     with course(tmp_path, CASCADE % "fail", small=[cut], large=[cut]) as run:
-        answer = run.ask()
-        assert answer.status_code >= 400
+        answer = run.ask(stream=streamed)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "abstained")
         assert "cut" not in answer.text
+        (row,) = run.rows()
+    assert (row["outcome"], row["error_kind"], row["model"]) == ("failed", "abstained", None)
+    assert [one["verdict"] for one in row["attempts"]] == ["refused", "refused"]
+    assert row["cost_usd"] == pytest.approx(SMALL_USD + LARGE_USD)
+
+
+def test_a_stream_that_breaks_after_a_refused_answer_is_not_mended_by_that(tmp_path: Path) -> None:
+    cut = says("cut", finish_reason="length")
+    with course(tmp_path, CASCADE % "accept", small=[cut], large=[Breaks("Once upon")]) as run:
+        events = run.stream()
+        assert text_of(events[:-1]) == "Once upon "
+        assert events[-1]["error"]["code"] == "incomplete"
+        assert "[DONE]" not in events
+        (row,) = run.rows()
+    assert (row["outcome"], row["model"], row["escalated"]) == ("broken", None, True)
+    assert [one["verdict"] for one in row["attempts"]] == ["refused", "failed"]
 
 
 def test_the_answer_before_stands_where_the_last_model_fails(tmp_path: Path) -> None:
@@ -189,22 +220,64 @@ def test_a_check_of_confidence_reads_the_chances_of_tokens(tmp_path: Path, chanc
         assert run.provider.calls[0].request.params["logprobs"] is True
 
 
+def test_of_an_answer_that_is_not_checked_no_chances_are_asked_for(tmp_path: Path) -> None:
+    rules = CASCADE.replace("{finish: [stop], otherwise: %s}", "{min_confidence: 0.7}")
+    with course(tmp_path, rules, small=[says("unsure")], large=[says("large")]) as run:
+        assert text_of(run.stream()).strip() == "large"
+        assert ["logprobs" in call.request.params for call in run.provider.calls] == [True, False]
+
+
+def test_chances_that_the_client_asks_for_are_handed_over_with_an_answer_that_was_held_back(tmp_path: Path) -> None:
+    told = ({"token": "good", "logprob": -0.1, "bytes": None, "top_logprobs": []},)
+    with course(tmp_path, CASCADE % "accept", small=[says("good", logprobs=told)], large=[says("x")]) as run:
+        events = run.stream(logprobs=True)
+    choices = [one["choices"][0] for one in events if one != "[DONE]"]
+    assert [one["logprobs"]["content"] for one in choices if one.get("logprobs")] == [list(told)]
+
+
+JUDGED = MODELS + (
+    "cascade: {judged: {judge: {model: large, accept_from: 0.7}}}\ndefault: {route: [small, large], cascade: judged}\n"
+)
+
+
+@pytest.mark.parametrize(("word", "model", "n_large"), [("9", "small", 1), ("1", "large", 2)])
+def test_what_a_judge_costs_is_part_of_what_a_request_costs(
+    tmp_path: Path, word: str, model: str, n_large: int
+) -> None:
+    with course(tmp_path, JUDGED, small=[says("from small")], large=[says(word), says("from large")]) as run:
+        answer = run.ask().json()
+        assert answer["model"] == model
+        assert answer["routebench"]["cost_usd"] == pytest.approx(SMALL_USD + n_large * LARGE_USD)
+        (row,) = run.rows()
+    assert row["cost_usd"] == pytest.approx(SMALL_USD + n_large * LARGE_USD)
+
+
+def test_what_a_judge_costs_that_nobody_waits_for_is_unknown(tmp_path: Path) -> None:
+    config = "limits: {deadline_s: 30, attempt_timeout_s: 30}\n"
+    with running(tmp_path, JUDGED, {"small": [says("from small")], "large": [Hangs()]}, config=config) as run:
+        with leaving(run):
+            pass
+        (row,) = run.rows()
+    assert (row["outcome"], row["cost_usd"]) == ("cancelled", None)
+    (attempt,) = row["attempts"]
+    assert (attempt["model"], attempt["verdict"]) == ("small", "cancelled")
+    assert attempt["cost_usd"] == pytest.approx(SMALL_USD)
+
+
 # Clients that go away
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_client_that_goes_away_ends_the_call(tmp_path: Path, streamed: bool) -> None:
     config = "limits: {deadline_s: 30, attempt_timeout_s: 30, first_token_timeout_s: 30}\n"
-    with running(tmp_path, ALONE, {"small": [Hangs()]}, config=config) as run:
-        body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": streamed})
-        host, port = "127.0.0.1", int(run.gateway.url.split(":")[2].removesuffix("/v1"))
-        with socket.create_connection((host, port)) as raw:
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
-            raw.sendall(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
-            asked = threading.Event()
-            while not asked.wait(0.005) and not run.provider.calls:
-                pass
+    rules = ALONE + "budget: {usd_per_day: 1}\n"
+    with running(tmp_path, rules, {"small": [Hangs()]}, config=config) as run:
+        with leaving(run, streamed=streamed):
+            pass
         (row,) = run.rows()
+        (spent,) = run.traces.glob("spent-*.json")
+        # It may have been charged for: that is unknown, and no zero.
+        assert json.loads(spent.read_text())["rules"]["n_unknown"] == 1
     assert run.provider.n_cancelled == 1
     assert (row["outcome"], row["status"]) == ("cancelled", 499)
     assert [one["verdict"] for one in row["attempts"]] == ["cancelled"]

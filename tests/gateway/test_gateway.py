@@ -26,6 +26,7 @@ from routebench.rules import RuleSet
 from routebench.traces import read_traces
 from routebench.types import Request, ToolCall
 from tests.gateway.scripted import Hangs, fails, running, says
+from tests.gateway.wire import Wire
 from tests.upstream import Upstream, chat_stream, serve
 
 MODELS = """\
@@ -216,6 +217,19 @@ def test_a_rule_set_that_does_not_pass_its_check_is_refused_and_the_old_one_stay
         Gateway(tmp_path / "rules.yaml", port=0, look=lambda _: "k" * 20)
 
 
+def test_code_of_the_user_that_fails_at_a_reload_ends_no_reloading(tmp_path: Path) -> None:
+    with running(tmp_path, RULES, BOTH, config="limits: {retries: 0}\n") as run:
+        metrics = f"{run.gateway.url.removesuffix('/v1')}/metrics"
+        code = tmp_path / "mine.py"
+        code.write_text("raise ValueError('not today')\n")
+        (tmp_path / "gateway.yaml").write_text("traces: {texts: redacted, redact: 'mine.py:clean'}\n")
+        run.gateway.reload()
+        until(lambda: 'routebench_reloads_total{result="refused"} 1.0' in run.client.get(metrics).text)
+        (tmp_path / "gateway.yaml").write_text("limits: {retries: 1}\n")
+        run.gateway.reload()
+        until(lambda: 'routebench_reloads_total{result="ok"} 1.0' in run.client.get(metrics).text)
+
+
 def test_health_and_spend_outlive_a_reload(tmp_path: Path) -> None:
     rules = RULES + (
         "health: {window_s: 60, min_requests: 5, max_error_rate: 0.2, min_errors: 2, cooldown_s: 600}\n"
@@ -262,6 +276,44 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         port = int(run.gateway.url.split(":")[2].removesuffix("/v1"))
         with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
             Gateway(tmp_path / "rules.yaml", port=port, look=lambda _: "k" * 20)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_who_is_not_served_by_the_end_is_told_so_and_has_a_row(tmp_path: Path, streamed: bool) -> None:
+    with running(tmp_path, RULES, {**BOTH, "small": [Hangs("Once upon")]}, drain_s=0.05) as run:
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(run.ask("hello", stream=streamed)))
+        asking.start()
+        until(lambda: run.provider.asked == ["small"])
+        (row,) = run.rows()
+        asking.join()
+    (answer,) = answers
+    assert (row["status"], row["error_kind"]) == (answer.status_code, "ending")
+    if streamed:
+        assert (answer.status_code, row["outcome"]) == (200, "broken")
+        assert json.loads(answer.text.rstrip().rpartition("data: ")[2])["error"]["code"] == "ending"
+    else:
+        assert (answer.status_code, row["outcome"]) == (503, "failed")
+        assert (answer.json()["error"]["code"], answer.headers["retry-after"]) == ("ending", "1")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_client_of_http_1_0_gets_no_chunks(tmp_path: Path, streamed: bool) -> None:
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": streamed})
+    with running(tmp_path, RULES, BOTH) as run:
+        port = int(run.gateway.url.split(":")[2].removesuffix("/v1"))
+        with Wire(("127.0.0.1", port)) as wire:
+            head = (
+                f"POST /v1/chat/completions HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+            )
+            told, _, answer = wire.send(f"{head}\r\n\r\n{body}").rest().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in told
+    assert b"connection: close" in told
+    if streamed:
+        assert answer.startswith(b"data: {")
+        assert answer.endswith(b"}\n\ndata: [DONE]\n\n")
+    else:
+        assert json.loads(answer)["choices"][0]["message"]["content"] == "from small"
 
 
 def test_a_missing_key_is_told_before_anything_is_served(tmp_path: Path) -> None:

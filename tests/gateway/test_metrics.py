@@ -92,11 +92,14 @@ def test_escalations_exploration_shifts_and_the_shadow() -> None:
         changed(shadow_chain=("small",)),
         changed(shadow_chain=("large", "small")),
         changed(shadow_chain=()),
+        # Neither a draw nor health is a matter of what the rules want.
+        changed(shadow_chain=("small",), explored=True, chain=("large", "small"), model="large"),
+        changed(shadow_chain=("small",), chain=("large", "small")),
     )
     assert told["routebench_escalations_total", "default"] == 1
-    assert told["routebench_explored_total", "large"] == 1
-    assert told["routebench_health_shifts_total", "small"] == 1
-    assert told["routebench_shadow_total", "yes"] == 1
+    assert told["routebench_explored_total", "large"] == 2
+    assert told["routebench_health_shifts_total", "small"] == 2
+    assert told["routebench_shadow_total", "yes"] == 2
     assert told["routebench_shadow_total", "no"] == 2
 
 

@@ -81,7 +81,7 @@ def asker(url: str) -> tuple[http.client.HTTPConnection, Callable[[Case], tuple[
     return connection, ask
 
 
-@pytest.mark.parametrize("otherwise", ["accept"])
+@pytest.mark.parametrize("otherwise", ["accept", "fail"])
 def test_replay_router_and_gateway_agree_on_every_case(shared: Shared, otherwise: str, tmp_path: Path) -> None:
     outcomes = shared.outcomes
     text = policy(outcomes, cascade=shared.has_answers, otherwise=otherwise).to_yaml()

@@ -111,6 +111,16 @@ def test_a_hostile_schema_takes_linear_time() -> None:
     assert misfit("a" * 100_000 + "!", {"type": "string", "pattern": "^(a+)+$"}) is not None
 
 
+def test_a_schema_that_refers_to_itself_without_end_is_given_up() -> None:
+    # Each definition asks twice for the next: a billion times a thousand looks at one word.
+    laughs: dict[str, Any] = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    laughs["d40"] = {"type": "string"}
+    found = misfit("ha", {"$defs": laughs, "$ref": "#/$defs/d0"})
+    assert found == "the schema cannot be used: it takes more than 100,000 steps"
+    assert misfit("ha", {"$defs": laughs, "$ref": "#/$defs/d30"}) is None
+    assert misfit(["ha"] * 1_000, {"type": "array", "items": {"type": "string", "maxLength": 2}}) is None
+
+
 def test_try_check_escalate() -> None:
     router = make({"json": True})
     decision = router.route(ASKED)

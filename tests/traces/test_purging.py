@@ -86,3 +86,11 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be purged .No such file or directory"):
         purge_texts(tmp_path / "nothing", MIDDLE)
+
+
+def test_files_that_a_killed_process_left_half_made_go(folder: Path) -> None:
+    whole = next(folder.glob("*.parquet"))
+    half = folder / f".{whole.name}.part"
+    half.write_bytes(whole.read_bytes()[:500])
+    purge_texts(folder, MIDDLE)
+    assert not half.exists()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +15,9 @@ from routebench.errors import InputError
 from routebench.traces import TraceFolder, features_of, frame_of, read_attempts, read_traces
 from routebench.traces.lines import line_of
 from routebench.traces.parquet import write_parquet
+from routebench.traces.reading import each_table
 from routebench.traces.segments import Segment
-from routebench.traces.tables import table_of
+from routebench.traces.tables import schema, table_of
 from tests.traces.rows import FULL, START, row
 
 WRITER = "20261128T120000-0a0a0a0a"
@@ -68,9 +71,10 @@ def test_unknown_is_no_number(folder: Path) -> None:
 def test_the_first_model_and_shifts_by_health_are_worked_out(folder: Path) -> None:
     frame = read_traces(folder, columns=["shifted", "first", "trace_id"])
     assert list(frame.columns) == ["shifted", "first", "trace_id"]
-    assert frame.loc[0].tolist() == [True, "large", "t000000"]
+    assert frame.loc[0].tolist() == [False, "large", "t000000"], "exploration drew it"
     assert not frame.loc[1, "shifted"]
     assert pd.isna(frame.loc[1, "first"])
+    assert frame_of([row(chain=("b", "a"), wanted="a")]).loc[0, "shifted"]
     assert not frame_of([row(chain=("a", "b"), wanted="a")]).loc[0, "shifted"]
     assert not frame_of([row(chain=("a", "b"))]).loc[0, "shifted"], "nothing was wanted"
 
@@ -181,3 +185,51 @@ def test_parquet_of_something_else_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"trace_id": ["a"]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(InputError, match="holds no traces"):
         read_traces(tmp_path / "other.parquet")
+
+
+def test_calls_of_other_versions_are_told_as_this_one_tells_them(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    from routebench.traces.packing import Packing
+
+    def written(number: int, calls: pa.ListType, **told: Any) -> None:
+        rows = [{**one, "attempts": told["attempts"]} for one in table_of([row(number)]).to_pylist()]
+        fields = [pa.field(one.name, calls if one.name == "attempts" else one.type) for one in schema()]
+        later = pa.table({"later": [1]}) if number == 3 else None
+        table = pa.Table.from_pylist(rows, schema=pa.schema(fields))
+        table = table if later is None else table.append_column("later", later.column(0))
+        parquet.write_table(table, tmp_path / Segment(WRITER, number, number).name)
+
+    now = list(schema().field("attempts").type.value_type)
+    older = pa.list_(pa.struct([one for one in now if one.name != "ttft_s"]))
+    newer = pa.list_(pa.struct([*now[:2], pa.field("region", pa.string()), *now[2:]]))
+    call = {"model": "a", "deployment": "a", "verdict": "accepted", "cost_usd": 0.5}
+    written(1, older, attempts=[call])
+    written(2, schema().field("attempts").type, attempts=[{**call, "ttft_s": 0.25}])
+    written(3, newer, attempts=[{**call, "ttft_s": 0.75, "region": "eu"}])
+    told = read_attempts(tmp_path)
+    assert told["cost_usd"].tolist() == [0.5] * 3
+    assert told["ttft_s"].tolist()[1:] == [0.25, 0.75]
+    assert np.isnan(told["ttft_s"].iloc[0])
+    Packing(tmp_path, WRITER).merge(of_all_ages=True)
+    assert [one.name for one in tmp_path.glob("*.parquet")] == [Segment(WRITER, 1, 3).name]
+    pd.testing.assert_frame_equal(read_attempts(tmp_path), told)
+
+
+def test_a_file_that_is_never_found_is_an_error(folder: Path) -> None:
+    (folder / Segment(WRITER, 7, 7).name).symlink_to(folder / "nowhere")
+    with pytest.raises(InputError, match="a file is listed and cannot be found, over and over; take broken links out"):
+        read_traces(folder)
+    with pytest.raises(InputError, match="over and over"):
+        list(each_table(folder))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="this user may read everything")
+def test_a_file_of_another_user_is_named(folder: Path) -> None:
+    for number in ((4, 4, "ndjson"), (3, 3)):
+        path = folder / Segment(WRITER, *number).name
+        path.chmod(0)
+        with pytest.raises(InputError, match=rf"{path.name}: this user may not read it"):
+            read_traces(folder)
+        path.chmod(0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -240,3 +241,41 @@ def test_of_a_collector_that_is_slow_rows_beyond_are_counted() -> None:
     assert (spans.n_sent, spans.n_lost) == (11, 19)
     spans.put(row(30))
     assert spans.n_lost == 20
+
+
+class Refusing(SpanExporter):
+    """Takes nothing, and counts how often it was asked."""
+
+    n = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.n += len(spans)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_what_ends_waits_for_no_collector_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    refusing = Refusing()
+    spans = sent(*(row(number) for number in range(5000)), exporter=refusing, every_s=3600.0)
+    assert (spans.n_sent, spans.n_lost) == (0, 5000)
+    assert refusing.n < 1000
+    assert "more could not be sent, and are lost" in caplog.text
+
+
+class Asked(dict[str, Any]):
+    """Features, which hold the request."""
+
+
+def test_rows_that_wait_hold_no_request() -> None:
+    slow = Slow()
+    spans = Spans(exporter=slow, every_s=3600.0)
+    features = Asked(turns=1)
+    held = weakref.ref(features)
+    spans.put(row(1, features=features, messages=[{"content": "Who?"}]))
+    del features
+    assert held() is None
+    slow.go.set()
+    spans.close()
+    assert spans.n_sent == 1

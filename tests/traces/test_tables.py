@@ -126,9 +126,9 @@ def test_a_last_line_that_is_cut_short_is_passed_over(cut: int) -> None:
 
 
 def test_of_lines_that_are_no_rows_the_others_are_read() -> None:
-    lines = [line_of(row(1, **FULL)), b"\x00\x00\n", b"7\n", b'{"at": 3}\n', line_of(row(2))]
+    lines = [line_of(row(1, **FULL)), b"\x00\x00\n", b"7\n", b'{"at": 3}\n', b"{}\n", line_of(row(2))]
     found = read_journal(b"".join(lines))
-    assert found.unreadable == (b"\x00\x00", b"7", b'{"at": 3}')
+    assert found.unreadable == (b"\x00\x00", b"7", b'{"at": 3}', b"{}")
     assert found.table.equals(table_of([row(1, **FULL), row(2)]))
 
 
@@ -140,3 +140,10 @@ def test_an_empty_journal_holds_no_row() -> None:
 def test_a_row_may_be_as_long_as_a_prompt() -> None:
     long = "long " * 1_000_000
     assert back(row(1), row(2, answer=long), row(3))[1]["answer"] == long
+
+
+@pytest.mark.parametrize("line", [b"{}", b'{"at": "2026-11-28T12:00:00+00:00", "trace_id": "t"}', b'{"trace_id": "t"}'])
+def test_json_that_is_no_row_is_none(line: bytes) -> None:
+    found = read_journal(line_of(row(1)) + line + b"\n")
+    assert found.unreadable == (line,)
+    assert found.table.equals(table_of([row(1)]))

@@ -16,10 +16,10 @@ _NAMES = ("litellm", "portkey", "vllm-sr", "openrouter")
 
 def _export(arguments: argparse.Namespace) -> int:
     from routebench.export import find_target
-    from routebench.export.effect import effect_of, effect_on
     from routebench.export.naming import read_names
+    from routebench.export.openings import openings_of
     from routebench.export.prompts import known_prompts
-    from routebench.export.writing import heading, write
+    from routebench.export.writing import check_place, heading, write
     from routebench.rules import RuleSet
 
     ruleset = RuleSet.load(arguments.rules)
@@ -36,17 +36,15 @@ def _export(arguments: argparse.Namespace) -> int:
     exported = write_form(
         ruleset,
         requests=requests if outcomes is not None else (),
-        names=read_names(arguments.map or ()),
+        openings=() if outcomes is None else openings_of(ruleset, outcomes),
+        names=read_names(arguments.map or (), ruleset.models),
         allow_lost_guards=arguments.allow_lost_guards,
     )
     unknown = target.check(exported.files)
     if unknown:
         raise InputError("\n".join(unknown))
-    effect = None
-    if outcomes is not None:
-        effect = effect_of(ruleset, exported, outcomes)
-    elif requests:
-        effect = effect_on(ruleset, exported, requests)
+    check_place(exported, arguments.out)
+    effect, unknown_for = _effect(ruleset, exported, outcomes, requests)
     verified = None
     if arguments.verify:
         tried = requests[: arguments.most]
@@ -69,8 +67,23 @@ def _export(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        _print(target, exported, effect, verified, written, agrees=agrees, least=arguments.min_agreement)
+        _print(target, exported, effect or unknown_for, verified, written, agrees=agrees, least=arguments.min_agreement)
     return DONE if agrees else SHORT
+
+
+def _effect(ruleset: Any, exported: Any, outcomes: Any, requests: Any) -> tuple[Any, str]:
+    """What the loss does, or None and why that is unknown."""
+    from routebench.export.effect import effect_of, effect_on
+    from routebench.export.tiers import consulted
+
+    model = consulted(ruleset)
+    if model is not None:
+        return None, f"{model} has a say in the decisions, and is not asked here"
+    if outcomes is not None:
+        return effect_of(ruleset, exported, outcomes), ""
+    if requests:
+        return effect_on(ruleset, exported, requests), ""
+    return None, "name a store (--store) and a suite to have it replayed"
 
 
 def _print(target: Any, exported: Any, effect: Any, verified: Any, written: Any, *, agrees: bool, least: float) -> None:
@@ -85,10 +98,8 @@ def _print(target: Any, exported: Any, effect: Any, verified: Any, written: Any,
         console.print(Text(f"- {one}", style="bold" if one.part.startswith("guard") else ""))
     if not exported.lost:
         console.print("nothing is lost")
-    for sentence in () if effect is None else effect.sentences:
+    for sentence in (f"effect: n/a; {effect}",) if isinstance(effect, str) else effect.sentences:
         console.print(Text(sentence))
-    if effect is None:
-        console.print("effect: n/a; name a store (--store) and a suite to have it replayed")
     if verified is not None:
         rows = [(one.expected, one.actual, str(one.n)) for one in verified.matrix]
         how = "run" if verified.how == "run" else "validated, not run; actual is a replay of what it documents"

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from routebench.drifting.bounds import Bounds
+from routebench.drifting.callers import tag_rows, untold
 from routebench.drifting.expected import Expected, expect, written
 from routebench.drifting.figures import rows_of
 from routebench.drifting.findings import Finding, read, settled
 from routebench.drifting.inputs import input_rows
-from routebench.drifting.labelling import Candidate, Need, candidates, needs
+from routebench.drifting.labelling import Candidate, candidates
+from routebench.drifting.needs import Need, needs
 from routebench.drifting.off_policy import OffPolicy
 from routebench.drifting.row import Row
 from routebench.drifting.scored import value_of_shadow
@@ -76,6 +78,7 @@ class Drift:
         n_cost_unknown: of those that count.
         rows: figures beside figures.
         never: rules that decided no request.
+        untold: what rules and guards ask for of which traces tell nothing, such as `metadata.tenant`.
         shadows: rule sets that decided in the shadow.
         needs: labelled cases by rule.
         label_next: requests that are worth a label.
@@ -100,6 +103,7 @@ class Drift:
     n_cost_unknown: int
     rows: tuple[Row, ...]
     never: tuple[str, ...]
+    untold: tuple[str, ...]
     shadows: tuple[Shadow, ...]
     needs: tuple[Need, ...]
     label_next: tuple[Candidate, ...]
@@ -145,6 +149,7 @@ class Drift:
             "measured": self.measured,
             "rows": [one.as_dict() for one in self.rows],
             "rules_that_never_decided": list(self.never),
+            "conditions_untold": list(self.untold),
             "shadows": [one.as_dict() for one in self.shadows],
             "needs": [one.as_dict() for one in self.needs],
             "label_next": [one.as_dict() for one in self.label_next],
@@ -195,6 +200,7 @@ def drift(
     rows = [*rows_of(counted, against, bounds)]
     if expected is not None:
         rows += input_rows(counted, expected, bounds.input_shift)
+        rows += tag_rows(counted, expected, ruleset, bounds.input_shift)
     lacking = needs(counted, expected)
     fired = counted.rule.counts()
     found = Drift(
@@ -213,6 +219,7 @@ def drift(
         n_cost_unknown=int(np.isnan(counted.cost_usd[counted.asked]).sum()),
         rows=tuple(_adjusted(rows)),
         never=tuple(rule.name for rule in ruleset.rules if rule.name not in fired),
+        untold=untold(ruleset),
         shadows=shadows(counted),
         needs=lacking,
         label_next=candidates(counted, ruleset, lacking, n=n_label),

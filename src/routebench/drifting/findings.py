@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from routebench.drifting.callers import WITH_TAG
 from routebench.drifting.row import Row, Topic
 from routebench.evaluate.sentence import signed_points
 
@@ -44,6 +45,7 @@ def read(drift: Drift) -> tuple[Finding, ...]:
             for row in drift.rows
             if row.decides and row.verdict == "moved"
         ),
+        *_callers(drift),
         *_written(drift),
         *_never(drift),
         *_unknown(drift),
@@ -124,6 +126,26 @@ def _headline(drift: Drift) -> Finding:
     return Finding(
         "headline", f"{text} surely within, {unsure} cannot be told." if unsure else f"{text} surely within."
     )
+
+
+def _callers(drift: Drift) -> Iterator[Finding]:
+    """What moves decisions although nobody asks anything else."""
+    tags = [row for row in drift.rows if row.name.startswith(WITH_TAG) and row.verdict == "moved"]
+    if tags:
+        names = ", ".join(row.name.removeprefix(WITH_TAG) for row in tags[:_MOVED_SHOWN])
+        yield Finding(
+            "inputs",
+            f"The rules read tags, and clients send others than the cases have ({names}): for that alone other rules "
+            "decide. Have clients send them (`routebench: {tags: [...]}` in the body, or `tags` of their key in "
+            "gateway.yaml), or take them out of the suite and tune again.",
+            grave=True,
+        )
+    if drift.untold and drift.replayed is not None:
+        yield Finding(
+            "inputs",
+            f"The rules read {', '.join(drift.untold)}, of which traces tell nothing: where clients say something else "
+            "than the cases, mix and rules move for that too.",
+        )
 
 
 def _written(drift: Drift) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,9 @@ from routebench.drifting.gaps import quantile_ratio
 from routebench.drifting.row import Row
 from routebench.drifting.served import Served, Words
 from routebench.drifting.side import Side
-from routebench.evaluate.choices import FloatArray, IntArray
+from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.traces import features_of
+from routebench.traces.row import LONG_TOKENS, QUICK_FEATURES
 
 MOST_LOOKED_AT = 4_000
 """Of so many requests the features are read, whole conversations at a time: more would tell no finer."""
@@ -33,8 +36,9 @@ FLAGS = {
     "has_images": "with images",
     "json_schema": "wanting a JSON schema",
 }
-LANGUAGE = "language"
+LENGTH, LANGUAGE = "input_tokens", "language"
 UNTOLD = "no language told"
+_ONE_OF_ALL = '"words":'
 
 
 def input_rows(served: Served, expected: Expected, bound: float, *, seed: int = 0) -> Iterator[Row]:
@@ -46,34 +50,78 @@ def input_rows(served: Served, expected: Expected, bound: float, *, seed: int = 
         bound: the distance of distributions, or the difference of shares, that does not matter.
         seed: of the draw of conversations that are looked at.
     """
-    drawn = looked_at(served, seed)
-    if not drawn.n:
-        return
-    ours, theirs = features_of(drawn.frame), pd.DataFrame(expected.features)
+    cases = pd.DataFrame(expected.features)
+    every = _Beside.of(looked_at(served, seed), expected, cases)
+    # Of long ones, and of many that come at once, a gateway tells no more than it must.
+    short = _Beside.of(looked_at(served, seed, wholly=True), expected, cases).up_to(LONG_TOKENS)
     for name, title in NUMBERS.items():
-        if name in ours:
-            own, beside = _side(ours[name], drawn), _case_side(theirs[name], expected)
-            if len(np.unique(np.concatenate([own.amounts, beside.amounts]))) > 1:
-                yield _number(title, own, beside, bound)
+        sides = (every if name in QUICK_FEATURES else short).sides(name)
+        if sides is not None and len(np.unique(np.concatenate([one.amounts for one in sides]))) > 1:
+            yield _number(title, *sides, bound)
     for name, title in FLAGS.items():
-        if name in ours:
-            own, beside = _side(ours[name], drawn), _case_side(theirs[name], expected)
-            # What neither side has is no feature of either.
-            if own.amounts.any() or beside.amounts.any():
-                yield share_row("inputs", title, own, beside, bound)
-    if LANGUAGE in ours:
-        told = Words.of(ours[LANGUAGE].where(ours[LANGUAGE].notna(), UNTOLD))
-        cases = Words.of(theirs[LANGUAGE].where(theirs[LANGUAGE].notna(), UNTOLD))
-        whole = Side.of(np.zeros(expected.n), expected.groups, expected.weight)
-        yield from mix_rows("inputs", LANGUAGE, drawn, told, (cases.names, cases.chances(cases.names), whole), bound)
+        sides = (every if name in QUICK_FEATURES else short).sides(name)
+        # What neither side has is no feature of either.
+        if sides is not None and any(one.amounts.any() for one in sides):
+            yield share_row("inputs", title, *sides, bound)
+    if LANGUAGE in short.ours:
+        told, theirs = (
+            Words.of(one[LANGUAGE].where(one[LANGUAGE].notna(), UNTOLD)) for one in (short.ours, short.cases)
+        )
+        whole = Side.of(np.zeros(len(short.groups)), short.groups, short.weight)
+        mix = theirs.names, theirs.chances(theirs.names), whole
+        yield from mix_rows("inputs", LANGUAGE, short.served, told, mix, bound)
 
 
-def looked_at(served: Served, seed: int = 0) -> Served:
-    """Returns the requests whose features are read."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Beside:
+    """Features of requests, a column each, beside those of cases with their groups and weights."""
+
+    served: Served
+    ours: pd.DataFrame
+    cases: pd.DataFrame
+    groups: IntArray
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, served: Served, expected: Expected, cases: pd.DataFrame) -> Self:
+        ours = features_of(served.frame) if served.n else pd.DataFrame()
+        return cls(served, ours, cases, expected.groups, expected.weight)
+
+    def up_to(self, tokens: int) -> Self:
+        """Of requests and cases that are no longer."""
+        ours = (self.ours[LENGTH] <= tokens).to_numpy() if LENGTH in self.ours else np.ones(self.served.n, dtype=bool)
+        theirs = (self.cases[LENGTH] <= tokens).to_numpy()
+        return replace(
+            self,
+            served=self.served.take(ours),
+            ours=self.ours[ours],
+            cases=self.cases[theirs],
+            groups=self.groups[theirs],
+            weight=self.weight[theirs],
+        )
+
+    def sides(self, name: str) -> tuple[Side, Side] | None:
+        """A feature of both; None where no request tells it."""
+        if name not in self.ours:
+            return None
+        own = Side.of(_floats(self.ours[name]), self.served.conversation)
+        return (own, Side.of(_floats(self.cases[name]), self.groups, self.weight)) if own.n else None
+
+
+def looked_at(served: Served, seed: int = 0, *, wholly: bool = False) -> Served:
+    """Returns the requests whose features are read; `wholly`: of which all of them are told."""
     if "features" not in served.frame:
         return served.take(np.zeros(0, dtype=np.intp))
-    told = served.take(np.flatnonzero(served.frame["features"].notna().to_numpy()))
+    which = told_wholly(served) if wholly else served.frame["features"].notna().to_numpy()
+    told = served.take(np.flatnonzero(which))
     return told.take(_conversations(told.conversation, seed))
+
+
+def told_wholly(served: Served) -> BoolArray:
+    """Whether all features of each request are told, shape (n,)."""
+    texts = served.frame["features"].astype("str")
+    found: BoolArray = texts.str.contains(_ONE_OF_ALL, regex=False, na=False).to_numpy(dtype=bool)
+    return found
 
 
 def _conversations(conversation: IntArray, seed: int) -> IntArray:
@@ -88,14 +136,6 @@ def _conversations(conversation: IntArray, seed: int) -> IntArray:
     taken = np.zeros(len(order), dtype=bool)
     taken[order[:enough]] = True
     return np.flatnonzero(taken[codes])
-
-
-def _side(values: pd.Series, served: Served) -> Side:
-    return Side.of(_floats(values), served.conversation)
-
-
-def _case_side(values: pd.Series, expected: Expected) -> Side:
-    return Side.of(_floats(values), expected.groups, expected.weight)
 
 
 def _floats(values: pd.Series) -> FloatArray:

@@ -1,36 +1,27 @@
-"""Which requests of production to label next, and how many of each rule."""
+"""Which requests of production to label next."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
-from routebench.drifting.expected import Expected
-from routebench.drifting.inputs import looked_at
-from routebench.drifting.served import Served, Words
+from routebench.drifting.inputs import told_wholly
+from routebench.drifting.needs import Need, kinds_of
+from routebench.drifting.served import Served, Words, is_filled
 from routebench.drifting.shadow import same_first
 from routebench.errors import InputError
-from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
-from routebench.evaluate.estimates import ALPHA
+from routebench.evaluate.choices import BoolArray, IntArray
 from routebench.rules import RuleSet
+from routebench.rules.conditions.parts import parts_of
 from routebench.traces import features_of
 
-PRECISION = 0.02
-"""So narrow is the quality of production to be known, to either side."""
-_WORST_SPREAD = 0.5
-"""Standard deviation of a score of which nothing is known: that of a coin."""
 _NEAR = 0.1
-LENGTH = "input_tokens"
-_EDGES = (100, 1_000, 10_000)
-_BANDS = ("up to 100 tokens", "101 to 1,000 tokens", "1,001 to 10,000 tokens", "over 10,000 tokens")
-_BETWEEN = "\x1f"
 _MOST_LOOKED_AT = 20_000
 _COMPARISONS = ("gt", "gte", "lt", "lte")
 
@@ -42,50 +33,6 @@ REASONS: Mapping[Reason, str] = {
     "failed": "failed",
     "near_threshold": "near a threshold of the rules",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """How many labelled cases of one kind of request there are, and how many it would take.
-
-    Attributes:
-        rule: that decides.
-        band: of lengths, such as `101 to 1,000 tokens`; None where the traces hold no features.
-        share: of the requests of production.
-        have: cases of the suite of this kind.
-        need: cases of it among as many as tell the quality of production to within 2 points (Neyman's allocation: by
-            share and spread of scores).
-        spread: standard deviation of a score there, None where it was taken for that of a coin.
-    """
-
-    rule: str
-    band: str | None
-    share: float
-    have: int
-    need: int
-    spread: float | None
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return self.rule if self.band is None else f"{self.rule}, {self.band}"
-
-    @property
-    def lacking(self) -> int:
-        """How many more it takes."""
-        return max(0, self.need - self.have)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form."""
-        return {
-            "rule": self.rule,
-            "band": self.band,
-            "share": self.share,
-            "have": self.have,
-            "need": self.need,
-            "lacking": self.lacking,
-            "spread": self.spread,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,77 +63,6 @@ class Candidate:
         }
 
 
-def needs(served: Served, expected: Expected | None, *, seed: int = 0) -> tuple[Need, ...]:
-    """Returns how many labelled cases each kind of request takes, the kind that lacks most first.
-
-    Args:
-        served: requests that one policy decided.
-        expected: the cases that are labelled.
-        seed: of the draw of conversations that are looked at.
-    """
-    drawn = looked_at(served, seed)
-    drawn = drawn if drawn.n else served
-    kinds = _kinds(drawn)
-    counts = kinds.counts()
-    total = sum(counts.values())
-    found = []
-    for kind, n in counts.items():
-        rule, _, band = kind.partition(_BETWEEN)
-        weight = None if expected is None else _weight(expected, rule, band)
-        have = 0 if weight is None else int(np.count_nonzero(weight))
-        spread = None if expected is None or weight is None else _spread(expected.replayed.score, weight)
-        found.append((rule, band or None, n / total, have, spread))
-    amount = sum(share * (spread or _WORST_SPREAD) for *_, share, _, spread in found)
-    z = float(special.ndtri(1 - ALPHA / 2))
-    all_cases = (z * amount / PRECISION) ** 2
-    made = [
-        Need(rule, band, share, have, int(np.ceil(all_cases * share * (spread or _WORST_SPREAD) / amount)), spread)
-        for rule, band, share, have, spread in found
-    ]
-    return tuple(sorted(made, key=lambda one: (-one.lacking, -one.share)))
-
-
-def _kinds(served: Served) -> Words:
-    """Rule and band of lengths of each request."""
-    if "features" not in served.frame or not (told := served.frame["features"].notna()).any():
-        return served.rule
-    features = features_of(served.frame)
-    if LENGTH not in features:
-        return served.rule
-    bands = _bands(features[LENGTH].to_numpy(dtype=float, na_value=np.nan))
-    rules = np.array([*served.rule.names, ""], dtype=object)[served.rule.by]
-    names = [f"{rule}{_BETWEEN}{band}" if band else rule for rule, band in zip(rules, bands, strict=True)]
-    return Words.of([name if known else None for name, known in zip(names, told | served.rule.known, strict=True)])
-
-
-def _bands(lengths: FloatArray) -> list[str]:
-    return [
-        _BANDS[place] if place >= 0 else ""
-        for place in np.where(np.isnan(lengths), -1, np.searchsorted(_EDGES, lengths))
-    ]
-
-
-def _weight(expected: Expected, rule: str, band: str) -> FloatArray:
-    """How much each scored case tells of a kind of request, shape (n,)."""
-    names, chances = expected.rules
-    if rule not in names:
-        return np.zeros(expected.n)
-    weight = chances[:, names.index(rule)] * expected.weight * ~expected.replayed.missing
-    if band:
-        lengths = np.array([one[LENGTH] for one in expected.features], dtype=float)
-        weight = weight * (np.array(_bands(lengths)) == band)
-    return weight
-
-
-def _spread(score: FloatArray, weight: FloatArray) -> float | None:
-    """Standard deviation of scores; None for too few of them, or where all are alike by what may be chance."""
-    known = ~np.isnan(score) & (weight > 0)
-    if known.sum() < 30:
-        return None
-    mean = np.average(score[known], weights=weight[known])
-    return float(np.sqrt(np.average((score[known] - mean) ** 2, weights=weight[known]))) or None
-
-
 def candidates(
     served: Served, ruleset: RuleSet, lacking: Sequence[Need], *, n: int = 100, seed: int = 0
 ) -> tuple[Candidate, ...]:
@@ -204,8 +80,8 @@ def candidates(
     """
     rows = _pool(served, seed)
     pool = served.take(rows)
-    kinds = _kinds(pool)
-    amounts = {f"{one.rule}{_BETWEEN}{one.band}" if one.band else one.rule: one for one in lacking if one.lacking}
+    kinds = kinds_of(pool)
+    amounts = {one.kind: one for one in lacking if one.lacking}
     reasons: list[tuple[Reason, BoolArray]] = [
         ("few_cases", kinds.are(*amounts)),
         ("near_threshold", _near_threshold(pool, ruleset)),
@@ -230,8 +106,9 @@ def _pool(served: Served, seed: int) -> IntArray:
     order = np.random.default_rng(seed).permutation(served.n)
     order = order[np.argsort(~rare[order], kind="stable")]
     order = order[~pd.Series(served.conversation[order]).duplicated().to_numpy()]
-    if "features_sha256" in served.frame:
-        digests = served.frame["features_sha256"].iloc[order]
+    if "features_sha256" in served.frame and "features" in served.frame:
+        # Where only the quick ones are told, many requests look alike that are not.
+        digests = served.frame["features_sha256"].where(told_wholly(served)).iloc[order]
         order = order[(digests.isna() | ~digests.duplicated()).to_numpy()]
     return order[:_MOST_LOOKED_AT]
 
@@ -260,18 +137,13 @@ def _near_threshold(served: Served, ruleset: RuleSet) -> BoolArray:
     return near
 
 
-def _thresholds(when: Any) -> Iterator[tuple[str, float]]:
+def _thresholds(when: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Every number that a condition compares a feature with, however deep it stands."""
-    if isinstance(when, Mapping):
-        for name, value in when.items():
-            if isinstance(value, Mapping):
-                for word, limit in value.items():
-                    if word in _COMPARISONS and isinstance(limit, (int, float)) and not isinstance(limit, bool):
-                        yield str(name), float(limit)
-            yield from _thresholds(value)
-    elif isinstance(when, (list, tuple)):
-        for one in when:
-            yield from _thresholds(one)
+    for part in parts_of(when):
+        for name, value in part.items():
+            for word, limit in value.items() if isinstance(value, Mapping) else ():
+                if word in _COMPARISONS and isinstance(limit, (int, float)) and not isinstance(limit, bool):
+                    yield name, float(limit)
 
 
 def _chosen(
@@ -303,27 +175,38 @@ def _chosen(
 def write_candidates(path: str | Path, served: Served, chosen: Sequence[Candidate]) -> int:
     """Writes the candidates whose texts were kept as rows of a suite, and returns how many they are.
 
-    Targets and graders are for people to add: every row has grader `none` until then.
+    Targets and graders are for people to add: every row has grader `none` until then. Its category is the rule that
+    decided, its group the conversation. What callers said as metadata no trace holds.
 
     Raises:
         InputError: the file cannot be written.
     """
     kept = [one for one in chosen if one.has_text]
-    conversations = served.frame.get("conversation")
-    lines = []
-    for one in kept:
-        messages = served.frame["messages"].iloc[one.row]
-        row: dict[str, Any] = {
-            "id": one.trace_id,
-            "messages": json.loads(messages) if isinstance(messages, str) else list(messages),
-            "grader": "none",
-            "tags": ["production", *one.reasons],
-        }
-        if conversations is not None and isinstance(conversations.iloc[one.row], str):
-            row["group"] = conversations.iloc[one.row]
-        lines.append(json.dumps(row, ensure_ascii=False))
+    told = served.frame.iloc[[one.row for one in kept]].to_dict("records")
+    rows = [_suite_row(candidate, trace) for candidate, trace in zip(kept, told, strict=True)]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     try:
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
     return len(kept)
+
+
+def _suite_row(candidate: Candidate, trace: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """All that rules can read of a request, so that the row is decided as the request was."""
+    sent = _read(trace.get("request")) or {}
+    row = {
+        "id": candidate.trace_id,
+        "messages": _read(trace["messages"]),
+        **{name: sent.get(name) or None for name in ("tools", "response_format", "params")},
+        "tags": [*trace["tags"]] if is_filled(trace.get("tags")) else None,
+        "category": candidate.rule,
+        "group": trace["conversation"] if isinstance(trace.get("conversation"), str) else None,
+        "grader": "none",
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _read(told: Any) -> Any:
+    """A value of any shape, which a frame holds as JSON."""
+    return json.loads(told) if isinstance(told, str) else told if isinstance(told, (list, tuple, dict)) else None

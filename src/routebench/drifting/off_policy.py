@@ -18,7 +18,7 @@ from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
 from routebench.evaluate.estimates import Studentised, mean_estimate
 
 MIN_MATCHES = 30
-"""Of fewer requests on which exploration tried what the other policy wants, no interval keeps its level."""
+"""Of fewer conversations in which exploration tried what the other policy wants, no interval keeps its level."""
 _FOLDS = 5
 _SHRINK = 10.0
 """A kind's mean score counts as so many scores of the model's mean."""
@@ -30,7 +30,7 @@ class OffPolicy:
 
     Attributes:
         target: the policy that did not decide.
-        n: requests that were scored, and whose chance to be explored is known.
+        n: requests that were scored or failed, and whose chance to be explored is known.
         n_moved: those for which the two want another model first.
         n_matches: those of them on which exploration tried what the target wants.
         difference: target less the policy at work, doubly robust; None where there are too few matches.
@@ -117,15 +117,22 @@ class Logged:
         matches: BoolArray = self.moved & (self.tried == self.target)
         return matches
 
+    @property
+    def n_matched(self) -> int:
+        """Conversations with a match."""
+        return Side.of(np.where(self.matches, 1.0, np.nan), self.groups).n_groups
+
 
 def doubly_robust(logged: Logged, *, seed: int = 0) -> Studentised | None:
-    """Returns the difference of mean scores, target less the policy at work; None for fewer than 30 matches.
+    """Returns the difference of mean scores, target less the policy at work; None for matches in fewer than 30
+    conversations.
 
     Args:
         logged: what was tried, wanted and scored.
         seed: of the folds.
     """
-    if logged.matches.sum() < MIN_MATCHES:
+    matched = logged.n_matched
+    if matched < MIN_MATCHES:
         return None
     expected = _expected(logged, seed)
     rows = np.arange(len(logged.score))
@@ -141,8 +148,7 @@ def doubly_robust(logged: Logged, *, seed: int = 0) -> Studentised | None:
     if estimate is None:
         return None
     # What never moves tells nothing of how much differences spread, nor does what was not tried: as many degrees of
-    # freedom as matches, less one; and no correction for a skewness that the few large weights would make up.
-    matched = Side.of(np.where(logged.matches, 1.0, np.nan), logged.groups).n_groups
+    # freedom as conversations with a match, less one; and no correction for a skewness that the few large weights would make up.
     return Studentised(estimate.value, estimate.error, min(estimate.freedom, matched - 1.0), 0.0, estimate.clustered)
 
 

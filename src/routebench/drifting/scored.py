@@ -48,6 +48,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
 def value_of_shadow(served: Served, scores: pd.DataFrame) -> OffPolicy | None:
     """Returns what the rules in the shadow would be worth against those at work; None where none were there.
 
+    A request that failed counts as a score of 0, one that health sent elsewhere not at all.
+
     Args:
         served: requests that one policy decided.
         scores: as `read_scores` returns them.
@@ -59,42 +61,48 @@ def value_of_shadow(served: Served, scores: pd.DataFrame) -> OffPolicy | None:
         return None
     name = next(iter(names.counts()))
     placed = scores.set_index("trace_id").reindex(served.frame["trace_id"].astype(object))
-    score = placed["score"].to_numpy(dtype=float)
-    given = np.isfinite(score) & names.are(name) & served.first.known & served.wanted.known
-    drawn = given & np.isfinite(served.propensity) & (served.propensity > 0)
-    if not drawn.any():
+    score, chance = (placed[column].to_numpy(dtype=float) for column in ("score", "chance"))
+    scored = np.isfinite(score)
+    # Nobody scores an answer that never came: left out, a model that often fails would look like one that never does.
+    lost = served.failed & ~scored
+    # What health sent elsewhere tells nothing of the model that was wanted: it had no chance.
+    could = names.are(name) & served.first.known & served.wanted.known & ~served.shifted
+    chosen = could & (served.propensity > 0)
+    if not (chosen & scored).any():
         why = (
             "no chance of another choice was written (`explore` was not set): a policy that always decides alike says "
             "nothing of what it never did; serve with `explore: 0.02`"
-            if given.any()
+            if (could & scored).any()
             else "no request that both decided has a score"
         )
-        return OffPolicy(name, int(given.sum()), 0, 0, why_not=why)
-    chance = placed["chance"].to_numpy(dtype=float)
-    uneven = _uneven(served, drawn, chance)
-    logged = _logged(served.take(drawn), score[drawn], np.where(np.isnan(chance), 1.0, chance)[drawn])
+        return OffPolicy(name, int((could & scored).sum()), 0, 0, why_not=why)
+    answered = chosen & (scored | served.outcome.are("ok"))
+    uneven = _uneven(served.take(answered), scored[answered], chance[answered])
+    drawn = chosen & (scored | lost)
+    even = float(scored[answered].mean())
+    logged = _logged(
+        served.take(drawn),
+        np.where(lost, 0.0, score)[drawn],
+        np.where(lost, 1.0, np.where(np.isnan(chance), even, chance))[drawn],
+    )
     n, moved, matches = len(logged.score), int(logged.moved.sum()), int(logged.matches.sum())
     if uneven is not None:
         return OffPolicy(name, n, moved, matches, why_not=uneven)
     difference = doubly_robust(logged)
     if difference is None:
         why = (
-            f"exploration tried what {name} wants on {matches} of {moved} scored requests that it would move; it takes "
-            f"{MIN_MATCHES}"
+            f"exploration tried what {name} wants on {matches} of {moved} scored requests that it would move, in "
+            f"{logged.n_matched} conversations; it takes {MIN_MATCHES}"
         )
         return OffPolicy(name, n, moved, matches, why_not=why)
     return OffPolicy(name, n, moved, matches, difference, self_normalised(logged))
 
 
-def _uneven(served: Served, drawn: BoolArray, chance: FloatArray) -> str | None:
+def _uneven(served: Served, scored: BoolArray, chance: FloatArray) -> str | None:
     """Why the scores may be those of chosen requests, None where nothing speaks for it."""
-    if np.isfinite(chance[drawn]).all():
+    if np.isfinite(chance[scored]).all():
         return None
-    could = np.isfinite(served.propensity)
-    shares = [
-        float(drawn[could & which].mean()) if (could & which).any() else 0.0
-        for which in (served.explored, ~served.explored)
-    ]
+    shares = [float(scored[which].mean()) if which.any() else 0.0 for which in (served.explored, ~served.explored)]
     if min(shares) <= 0 or max(shares) / min(shares) > _EVEN:
         return (
             f"{shares[0]:.1%} of the explored requests have a score and {shares[1]:.1%} of the others, so that they "

@@ -20,8 +20,11 @@ COLUMNS = (
     *("trace_id", "at", "outcome", "policy", "conversation", "asked", "rule", "first", "wanted", "model", "error_kind"),
     *("explored", "propensity", "escalated", "cascade_wait_s", "cascade_extra_usd", "cost_usd", "latency_s", "ttft_s"),
     *("input_tokens", "output_tokens", "attempts", "features", "features_sha256", "shadow_rules", "shadow_chain"),
+    "tags",
 )
 """Those that are looked at, without texts."""
+TEXTS = ("messages", "request")
+"""Those that rows of a suite are made of besides."""
 FAILURES = ("failed", "broken")
 """Outcomes of requests that got no whole answer although a model was asked."""
 _UNKNOWN = -1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from routebench.export.loss import Lost
 from routebench.providers.registry import provider_kind, provider_names
-from routebench.rules import Deployment
+from routebench.rules import Deployment, RuleSet
 from routebench.types import Model
 
 _NO_NAME = re.compile(r"[^A-Z0-9]+")
@@ -45,18 +46,40 @@ def _url_variable(place: Deployment) -> str:
     return f"{_NO_NAME.sub('_', place.name.upper()).strip('_')}_BASE_URL"
 
 
-def not_served(model: Model, address: Address) -> Lost:
-    """Returns what is to be said of a model that no gateway can call as it is."""
-    if model.provider not in provider_names():
-        return Lost(
-            f"model {model.name}",
-            "approximated",
-            f"nobody knows where provider {model.provider!r} listens",
-            f"write its provider into the rules, or set {address.url_env} to an address that speaks as OpenAI's",
-        )
-    return Lost(
-        f"model {model.name}",
-        "approximated",
-        f"provider {model.provider} runs inside routebench, where no gateway reaches it",
-        f"serve it over HTTP, such as by llama.cpp's server, and set {address.url_env} to its address",
-    )
+def variables_of(ruleset: RuleSet, names: Sequence[str], called: Callable[[str], str] = str) -> list[str]:
+    """Returns the environment variables that the places of some models need, for keys and addresses, sorted.
+
+    Args:
+        ruleset: the policy.
+        names: of the models that are exported.
+        called: what a target calls the variable of an address.
+    """
+    found: set[str] = set()
+    for name in names:
+        for place in ruleset.deployments_of(name):
+            address = address_of(ruleset.models[name], place)
+            found |= {address.key_env} if address.key_env is not None else set()
+            found |= {called(address.url_env)} if address.url_env is not None else set()
+    return sorted(found)
+
+
+def unserved(ruleset: RuleSet, names: Sequence[str], called: Callable[[str], str] = str) -> Iterator[Lost]:
+    """Yields what is to be said of models that no gateway can call as they are.
+
+    Args:
+        ruleset: the policy.
+        names: of the models that are exported.
+        called: what a target calls the variable of an address.
+    """
+    for name in names:
+        model = ruleset.models[name]
+        places = [address_of(model, place).url_env for place in ruleset.deployments_of(name)]
+        variables = ", ".join(called(one) for one in places if one is not None)
+        if not variables:
+            continue
+        why = f"provider {model.provider} runs inside routebench, where no gateway reaches it"
+        mend = f"serve it over HTTP, such as by llama.cpp's server, and set {variables} to its address"
+        if model.provider not in provider_names():
+            why = f"nobody knows where provider {model.provider!r} listens"
+            mend = f"write its provider into the rules, or set {variables} to an address that speaks as OpenAI's"
+        yield Lost(f"model {name}", "approximated", why, mend)

@@ -61,6 +61,38 @@ class Capability:
     sentence: str
 
 
+def by_classifier(sentence: str, besides: str, held: str) -> tuple[Capability, ...]:
+    """Returns the rows of a target whose classifier asks the rule set itself, which reads a request in full.
+
+    Args:
+        sentence: how, for what needs nothing more.
+        besides: how, for what needs an artifact beside the rules.
+        held: what the target has of a chain of ranked models.
+    """
+    read = (
+        *("any_keyword", "all_keywords", "regex", "language", "length", "input_tokens", "digits", "has_code"),
+        *("is_question", "turns", "has_tools", "has_images", "json_schema", "metadata", "tag", "time", "any_all_not"),
+        *("in", "order", "mix", "limits"),
+    )
+    ranked = f"the classifier orders the models; {held} the first two of them"
+    return (
+        *(Capability(feature, "full", sentence) for feature in read),
+        Capability("complexity", "full", besides),
+        Capability("similarity", "degraded", ranked),
+        Capability("learned", "degraded", ranked),
+        Capability("sticky", "degraded", "where the caller tells the classifier who answered before, as `previous`"),
+    )
+
+
+CASCADE = Capability(
+    "cascade",
+    "none",
+    "answers are not checked: the chain begins at its last model, or where both orders were replayed at the better one",
+)
+FEW_SHOT = Capability("few_shot", "none", "the caller's messages are sent as they are")
+EXPLORE = Capability("explore", "none", "no request tries another model by chance")
+
+
 def capability_line(capabilities: tuple[Capability, ...]) -> str:
     """Returns one line: what is full, degraded and lost."""
     return "; ".join(

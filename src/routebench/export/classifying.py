@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from routebench.errors import InputError, RulesError
-from routebench.export.tiers import ChainTier, left_out, tiers_of, without_answers
+from routebench.export.tiers import ChainTier, consulted, left_out, tiers_of
+from routebench.export.unchecked import openings_as_written, without_answers
 from routebench.rules import Ask, Router, RuleSet
 from routebench.rules.guards import Gatekeeper
-from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.rules.reading.request import Reading, Situation
 from routebench.types import Message, Request
 
 TIER = "rb_tier"
 """The key of the caller's metadata that names the tier."""
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.]*)\}")
+_FILLED = frozenset({"api_key", "custom_host"})
+"""Where variables stand: what a parameter says is sent as it is."""
 
 LookUp = Callable[[str], str | None]
 """Finds the value of an environment variable."""
@@ -39,6 +41,7 @@ class Classifier:
     Args:
         ruleset: the policy, as it was measured.
         without: models that the gateway cannot call.
+        as_written: where cascades stand whose first model is asked first; the others begin at their last one.
         ask: asks a model that has a say in decisions, such as a classifier of `kind: llm`.
         now: the time with its zone, for conditions on it.
 
@@ -52,10 +55,11 @@ class Classifier:
         ruleset: RuleSet,
         *,
         without: Sequence[str] = (),
+        as_written: Sequence[str] = (),
         ask: Ask | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self.ruleset = left_out(without_answers(ruleset)[0], without)
+        self.ruleset = left_out(without_answers(ruleset, openings_as_written(as_written))[0], without)
         self._now = now
         self._router = Router(self.ruleset, ask=ask, now=now)
         self._gatekeeper = Gatekeeper(self.ruleset)
@@ -64,13 +68,22 @@ class Classifier:
         self._named = {(tier.chain, tier.regions): tier for tier in self.tiers}
 
     @classmethod
-    def load(cls, path: str | Path, *, policy_sha256: str, without: Sequence[str] = (), ask: Ask | None = None) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        policy_sha256: str,
+        without: Sequence[str] = (),
+        as_written: Sequence[str] = (),
+        ask: Ask | None = None,
+    ) -> Self:
         """Reads a rules.yaml.
 
         Args:
             path: of the file.
             policy_sha256: of the policy that the tiers were written for.
             without: as above.
+            as_written: as above.
             ask: as above.
 
         Raises:
@@ -82,7 +95,7 @@ class Classifier:
                 f"{path}: its policy is {ruleset.policy_sha256[:12]}, and the tiers are those of {policy_sha256[:12]}; "
                 "run `routebench export` again, and load what it writes"
             )
-        return cls(ruleset, without=without, ask=ask)
+        return cls(ruleset, without=without, as_written=as_written, ask=ask)
 
     def decide(self, request: Request, previous: str | None = None) -> ChainTier:
         """Returns the tier of a request: its chain, or the first models of it that a tier has.
@@ -149,23 +162,31 @@ class PortkeyHeaders:
         self.classifier = classifier
         # What begins with an underscore is the heading, for people.
         said = {key: value for key, value in config.items() if not key.startswith("_")}
-        text = _filled(json.dumps(said, separators=(",", ":")), look)
-        targets = {target["name"]: target for target in json.loads(text)["targets"]}
+        filled = _filled(said, look)
+        text = json.dumps(filled, separators=(",", ":"))
         # A config that is too long for a header is sent as the one target that it would choose.
         self._texts = {
-            name: text if len(text) <= self.most else json.dumps(target, separators=(",", ":"))
-            for name, target in targets.items()
+            target["name"]: text if len(text) <= self.most else json.dumps(target, separators=(",", ":"))
+            for target in filled["targets"]
         }
 
     @classmethod
-    def load(cls, rules: str | Path, config: str | Path, *, policy_sha256: str, ask: Ask | None = None) -> Self:
+    def load(
+        cls,
+        rules: str | Path,
+        config: str | Path,
+        *,
+        policy_sha256: str,
+        as_written: Sequence[str] = (),
+        ask: Ask | None = None,
+    ) -> Self:
         """Reads a rules.yaml, and the config that was exported from it.
 
         Raises:
             RulesError: the rules cannot be used, or are another policy.
             InputError: a variable is not set.
         """
-        classifier = Classifier.load(rules, policy_sha256=policy_sha256, ask=ask)
+        classifier = Classifier.load(rules, policy_sha256=policy_sha256, as_written=as_written, ask=ask)
         return cls(classifier, json.loads(Path(config).read_text(encoding="utf-8")))
 
     def __call__(self, messages: Sequence[Message], **known: Any) -> dict[str, str]:
@@ -205,9 +226,8 @@ class OpenRouterTemplates:
             RulesError: the rules cannot be used, or are another policy.
         """
         document = json.loads(Path(templates).read_text(encoding="utf-8"))
-        without = document.get("without", ())
-        classifier = Classifier.load(rules, policy_sha256=policy_sha256, without=without, ask=ask)
-        return cls(classifier, document["templates"])
+        known = {name: document.get(name, ()) for name in ("without", "as_written")}
+        return cls(Classifier.load(rules, policy_sha256=policy_sha256, ask=ask, **known), document["templates"])
 
     def __call__(self, messages: Sequence[Message], **known: Any) -> dict[str, Any]:
         """Returns the body of one request but for its messages and tools.
@@ -224,10 +244,8 @@ class OpenRouterTemplates:
 
 def asked_model(ruleset: RuleSet) -> tuple[str, ...]:
     """Returns what the reader has to do where a model has a say in the decisions; nothing where none has."""
-    complexity = ruleset.complexity
-    if complexity is None or not isinstance(complexity.classifier, LlmClassifier):
-        return ()
-    return (f"give `load` an `ask` that asks {complexity.classifier.model}, which says how complex a request is",)
+    model = consulted(ruleset)
+    return () if model is None else (f"give `load` an `ask` that asks {model}, which says how complex a request is",)
 
 
 def rules_file(ruleset: RuleSet) -> str:
@@ -235,10 +253,24 @@ def rules_file(ruleset: RuleSet) -> str:
     return "rules.yaml" if ruleset.source is None else Path(ruleset.source).name
 
 
-def _filled(text: str, look: LookUp) -> str:
-    """The text with the values of its variables, written as JSON writes them."""
-    values = {name: look(name) for name in dict.fromkeys(_VARIABLE.findall(text))}
-    missing = [name for name, value in values.items() if value is None]
+def _filled(config: Mapping[str, Any], look: LookUp) -> dict[str, Any]:
+    """The config with the values of its variables."""
+    missing: dict[str, None] = {}
+
+    def value(found: re.Match[str]) -> str:
+        told = look(found[1])
+        if told is None:
+            missing[found[1]] = None
+        return told or ""
+
+    def fill(key: str, one: Any) -> Any:
+        if isinstance(one, Mapping):
+            return {name: fill(name, inner) for name, inner in one.items()}
+        if isinstance(one, list):
+            return [fill(key, inner) for inner in one]
+        return _VARIABLE.sub(value, one) if key in _FILLED else one
+
+    filled: dict[str, Any] = fill("", config)
     if missing:
         raise InputError(f"environment variable {', '.join(missing)} is not set; the exported config needs it")
-    return _VARIABLE.sub(lambda found: json.dumps(values[found[1]])[1:-1], text)
+    return filled

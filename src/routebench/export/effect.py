@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from routebench.errors import OutcomesError
+from routebench.errors import NoEligibleModelError, OutcomesError
 from routebench.evaluate import Choices, Outcomes
-from routebench.evaluate.choices import IntArray
+from routebench.evaluate.choices import NOBODY, FloatArray
 from routebench.evaluate.moving import Moved, move
 from routebench.export.target import Exported
-from routebench.rules import Router, RuleSet
+from routebench.rules import Reading, Router, RuleSet
 from routebench.strategies import RulesFile, decide_all
 from routebench.strategies.prompts import readings
+from routebench.strategies.times import at_time, times_of
 from routebench.types import Request
+
+Chain = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Agreement:
         rule: the rule of the first that decided; `all` for every prompt.
         n: prompts.
         first: share of them whose first model is the same.
-        chain: share whose whole chain is.
+        chain: share whose whole chain is, with the check of its answers.
     """
 
     rule: str
@@ -71,34 +75,69 @@ class Effect:
         }
 
 
-def agreement(original: RuleSet, reduced: RuleSet, requests: Sequence[Request]) -> tuple[Agreement, ...]:
+def agreement(
+    original: RuleSet, reduced: RuleSet, requests: Sequence[Request], holds: Callable[[Chain], Chain] | None = None
+) -> tuple[Agreement, ...]:
     """Returns how far two rule sets decide alike: over all requests, then by the rule of the first.
+
+    Where conditions ask for the time, at every time of the week by its share.
+
+    Args:
+        original: as it was measured.
+        reduced: what a target does.
+        requests: to decide.
+        holds: what the target has of a chain; all of it when left out.
 
     Raises:
         OutcomesError: there are no requests.
+        NobodyAsksError: a model has a say in the decisions.
     """
     if not requests:
         raise OutcomesError("there are no prompts to decide; name a store and a suite that keep their texts")
-    models = tuple(dict.fromkeys((*original.order, *reduced.order)))
     read = readings(requests)
-    before = decide_all(Router(original), models, read, original.name)
-    after = decide_all(Router(reduced), models, read, reduced.name)
-    deciders = before.deciders[0]
-    rules = np.array([(deciders and deciders.name(row)) or "none" for row in range(len(requests))])
-    (_, first), (_, second) = before.parts[0], after.parts[0]
-    one, other = _same_width(first, second)
-    alike, whole = one[:, 0] == other[:, 0], (one == other).all(axis=1)
-    found = [Agreement("all", len(rules), float(alike.mean()), float(whole.mean()))]
-    for name in dict.fromkeys(rules.tolist()):
-        at = rules == name
-        found.append(Agreement(str(name), int(at.sum()), float(alike[at].mean()), float(whole[at].mean())))
-    return (found[0], *sorted(found[1:], key=lambda row: -row.n))
+    rules: list[str] = []
+    rows: list[tuple[float, bool, bool]] = []
+    for share, at in times_of(original) or ((1.0, None),):
+        for before, after in zip(_decisions(original, read, at), _decisions(reduced, read, at), strict=True):
+            there = holds(after.chain) if holds is not None and after.chain else after.chain
+            rules.append(before.rule)
+            # A chain whose answers are checked is another one without the check.
+            alike = before.chain == there and before.cascade == after.cascade
+            rows.append((share, before.chain[:1] == there[:1], alike))
+    decided, told = np.array(rules), np.array(rows)
+    by_rule = [_agreement(str(rule), told[decided == rule]) for rule in dict.fromkeys(rules)]
+    return (_agreement("all", told), *sorted(by_rule, key=lambda row: -row.n))
+
+
+class _Decided(NamedTuple):
+    rule: str
+    chain: Chain
+    cascade: str | None
+
+
+def _decisions(ruleset: RuleSet, read: Sequence[Reading], at: datetime | None) -> Iterator[_Decided]:
+    """What becomes of each request at a time; no chain where no model may take it."""
+    router = Router(ruleset)
+    for reading in read:
+        try:
+            decision = router.decide(reading if at is None else at_time(reading, at))
+        except NoEligibleModelError:
+            yield _Decided("guards, which leave no model", (), None)
+        else:
+            yield _Decided(decision.rule, decision.chain, decision.cascade)
+
+
+def _agreement(rule: str, rows: FloatArray) -> Agreement:
+    weight = rows[:, 0]
+    first, chain = (float(np.average(rows[:, column], weights=weight)) for column in (1, 2))
+    return Agreement(rule, round(float(weight.sum())), first, chain)
 
 
 def effect_of(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effect:
     """Replays a rule set and what a target makes of it on recorded outcomes.
 
-    Nothing is tuned here, so every case of the suite whose text is kept counts.
+    Nothing is tuned here but which model of a cascade is asked first, so every case of the suite whose text is kept
+    counts. Where rules ask for the time no case moves for sure, and what that does stays unknown.
 
     Args:
         ruleset: as it was measured.
@@ -107,13 +146,20 @@ def effect_of(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effec
 
     Raises:
         OutcomesError: a chosen model has no outcomes, or no text is kept.
+        NobodyAsksError: a model has a say in the decisions.
     """
     told = outcomes.cases.has_text
     if not told.all():
         outcomes = outcomes.take(told)
-    shares = agreement(ruleset, exported.ruleset, outcomes.requests)
-    moved = move(outcomes, _decided(ruleset, outcomes), _decided(exported.ruleset, outcomes))
-    return Effect(outcomes.suite, shares[0], shares[1:], moved, (*_agreed(shares), *_moved(moved)))
+    shares = agreement(ruleset, exported.ruleset, outcomes.requests, exported.holds)
+    before = _decided(ruleset, outcomes)
+    after = _held(_decided(exported.ruleset, outcomes), exported.holds)
+    if max(len(before.parts), len(after.parts)) > 1:
+        unknown = "What it does to quality and cost is n/a: the rules ask for the time."
+        return Effect(outcomes.suite, shares[0], shares[1:], None, (*_agreed(shares), unknown))
+    moved = move(outcomes, before, after)
+    said = (*_agreed(shares), *_moved(moved, is_same=shares[0].chain == 1))
+    return Effect(outcomes.suite, shares[0], shares[1:], moved, said)
 
 
 def effect_on(ruleset: RuleSet, exported: Exported, requests: Sequence[Request]) -> Effect:
@@ -121,9 +167,26 @@ def effect_on(ruleset: RuleSet, exported: Exported, requests: Sequence[Request])
 
     Raises:
         OutcomesError: there are no prompts.
+        NobodyAsksError: a model has a say in the decisions.
     """
-    shares = agreement(ruleset, exported.ruleset, requests)
+    shares = agreement(ruleset, exported.ruleset, requests, exported.holds)
     return Effect("", shares[0], shares[1:], None, tuple(_agreed(shares)))
+
+
+def _held(choices: Choices, holds: Callable[[Chain], Chain] | None) -> Choices:
+    """Choices with of every chain what the target has of it."""
+    if holds is None:
+        return choices
+    parts = []
+    for share, chains in choices.parts:
+        different, which = np.unique(chains, axis=0, return_inverse=True)
+        named = [tuple(choices.models[at] for at in row if at >= 0) for row in different]
+        held = [holds(names) if names else () for names in named]
+        cut = np.full((len(held), max(1, *map(len, held))), -1, dtype=np.intp)
+        for row, names in zip(cut, held, strict=True):
+            row[: max(1, len(names))] = [choices.models.index(name) for name in names] or [NOBODY]
+        parts.append((share, cut[which.reshape(-1)]))
+    return replace(choices, parts=tuple(parts))
 
 
 def _decided(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
@@ -139,14 +202,6 @@ def _decided(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
     return RulesFile(ruleset).check(replace(choices, models=outcomes.models), outcomes)
 
 
-def _same_width(one: IntArray, other: IntArray) -> tuple[IntArray, IntArray]:
-    width = max(one.shape[1], other.shape[1])
-    padded = [np.full((len(array), width), -1, dtype=np.intp) for array in (one, other)]
-    for wide, array in zip(padded, (one, other), strict=True):
-        wide[:, : array.shape[1]] = array
-    return padded[0], padded[1]
-
-
 def _agreed(shares: Sequence[Agreement]) -> Iterator[str]:
     every, *rules = shares
     yield f"{every.first:.1%} of {every.n:,} prompts go to the same model, {every.chain:.1%} along the same chain."
@@ -156,8 +211,8 @@ def _agreed(shares: Sequence[Agreement]) -> Iterator[str]:
         yield f"Those that go elsewhere were decided by {told}."
 
 
-def _moved(moved: Moved) -> Iterator[str]:
-    if not moved.n_chain:
+def _moved(moved: Moved, *, is_same: bool) -> Iterator[str]:
+    if is_same:
         yield "Nothing moves, so quality and cost are what was measured."
         return
     scores = moved.scores

@@ -6,31 +6,29 @@ OpenRouter has no rules about texts. Of a request it reads `models`, the fallbac
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from routebench.errors import RulesError
-from routebench.export.capability import Capability
+from routebench.export.capability import CASCADE, EXPLORE, FEW_SHOT, Capability, by_classifier
 from routebench.export.classifying import asked_model, rules_file
 from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
+from routebench.export.openrouter_models import dearest, id_of, served_by
 from routebench.export.target import Exported, Target
 from routebench.export.tiers import (
     ChainTier,
     cut_chains,
+    held_by,
     left_out,
     safe_tier,
     shown_by_models,
     tiers_of,
-    without_answers,
 )
+from routebench.export.unchecked import Opening, parts_as_written, without_answers
 from routebench.export.verify.openrouter import verify
-from routebench.pricing import look_up
-from routebench.providers.registry import book_entry, provider_names
 from routebench.rules import RuleSet
-from routebench.types import Model, Price, Request
+from routebench.types import Model, Request
 
 MAIN = "openrouter.json"
 CLASSIFIER = "openrouter_classifier.py"
@@ -39,19 +37,6 @@ SCHEMA = "routebench/openrouter/v1"
 
 MOST_MODELS = 3
 """Longer lists of `models` are refused with 400."""
-_BOOK = "openrouter"
-_AUTHORS: Mapping[str, tuple[str, str]] = {
-    "anthropic": ("anthropic", "anthropic"),
-    "deepseek": ("deepseek", "deepseek"),
-    "gemini": ("google", "google-ai-studio"),
-    "mistral": ("mistralai", "mistral"),
-    "openai": ("openai", "openai"),
-    "qwen": ("qwen", "alibaba"),
-}
-"""Our providers -> OpenRouter's author of a model, and its slug of who serves it."""
-_DATE = re.compile(r"-(?:latest|\d{8}|\d{4}-\d{2}-\d{2})$")
-_DASHED = re.compile(r"(?<=\d)-(?=\d{1,2}(?:-|$))")
-
 _PARAMS = frozenset(
     {
         *(
@@ -79,30 +64,22 @@ _PROVIDER = frozenset(
 )
 _PRICES = frozenset({"audio", "completion", "image", "prompt", "request"})
 
-_IN_THE_CLASSIFIER = "the classifier asks the rule set itself, and chooses the template"
 _CAPABILITIES = (
-    *(
-        Capability(feature, "full", _IN_THE_CLASSIFIER)
-        for feature in (
-            *("any_keyword", "all_keywords", "regex", "language", "length", "input_tokens", "digits", "has_code"),
-            *("is_question", "turns", "has_tools", "has_images", "json_schema", "metadata", "tag", "time"),
-            *("any_all_not", "in", "order", "mix", "limits"),
-        )
+    *by_classifier(
+        "the classifier asks the rule set itself, and chooses the template",
+        "the classifier asks the rule set itself, and chooses the template; it needs the artifact beside it",
+        "a template holds",
     ),
     Capability("guards", "degraded", "a template names only models that guards leave; regions cannot be held"),
-    Capability("complexity", "full", f"{_IN_THE_CLASSIFIER}; it needs the artifact beside it"),
-    Capability("similarity", "degraded", "the classifier orders the models; a template holds the first two of them"),
-    Capability("learned", "degraded", "the classifier orders the models; a template holds the first two of them"),
     Capability("chain", "degraded", f"`models`, at most {MOST_MODELS} of them"),
-    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, which is the safest"),
+    CASCADE,
     Capability(
         "deployments", "none", "OpenRouter chooses who serves a model; `provider.order` asks for the measured one"
     ),
     Capability("health", "degraded", "OpenRouter watches who serves a model by itself"),
     Capability("budget", "none", "a key may have a limit there; nobody tells the classifier what was spent"),
-    Capability("sticky", "degraded", "where the caller tells the classifier who answered before, as `previous`"),
-    Capability("few_shot", "none", "the caller's messages are sent as they are"),
-    Capability("explore", "none", "no request tries another model by chance"),
+    FEW_SHOT,
+    EXPLORE,
 )
 
 
@@ -110,6 +87,7 @@ def export(
     ruleset: RuleSet,
     *,
     requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated by prompts
+    openings: Sequence[Opening] = (),
     names: Mapping[str, str] | None = None,
     allow_lost_guards: bool = False,
 ) -> Exported:
@@ -118,20 +96,21 @@ def export(
     Args:
         ruleset: the policy.
         requests: not needed.
+        openings: which model is asked first of cascades that were replayed without their checks.
         names: model name -> OpenRouter's id of it, where the price book does not tell.
         allow_lost_guards: guards that cannot be held are left out, and said so.
 
     Raises:
         RulesError: a guard would be lost, or no model is known there.
     """
-    ids = {name: found for name in ruleset.order if (found := _id(ruleset.models[name], names or {})) is not None}
+    ids = {name: found for name in ruleset.order if (found := id_of(ruleset.models[name], names or {})) is not None}
     unknown = [name for name in ruleset.order if name not in ids]
     if not ids:
         raise RulesError(
             f"OpenRouter is not known to serve any of {', '.join(unknown)}; say what it calls them: "
             f"--map {unknown[0]}=AUTHOR/MODEL"
         )
-    reduced, lost = without_answers(ruleset)
+    reduced, lost = without_answers(ruleset, openings)
     reduced = left_out(reduced, unknown)
     tiers = tiers_of(reduced)
     parts = [
@@ -147,6 +126,7 @@ def export(
         "schema": SCHEMA,
         "policy_sha256": ruleset.policy_sha256,
         "without": unknown,
+        "as_written": parts_as_written(openings),
         "default": None if default is None else default.name,
         "templates": {tier.name: _template(tier, reduced, ids) for tier in tiers},
     }
@@ -155,30 +135,13 @@ def export(
         files={MAIN: json_text(document), CLASSIFIER: _classifier(ruleset)},
         lost=tuple(parts),
         ruleset=reduced,
+        holds=held_by(tiers, MOST_MODELS),
         needs=(
             *asked_model(ruleset),
             f"put {CLASSIFIER} and {rules_file(ruleset)} with its artifacts beside {MAIN}, and send its template along",
             "set OPENROUTER_API_KEY where requests are sent",
         ),
     )
-
-
-def _id(model: Model, names: Mapping[str, str]) -> str | None:
-    """What OpenRouter calls a model; None where neither the caller nor the price book knows."""
-    if model.name in names:
-        return names[model.name]
-    if model.provider == _BOOK:
-        return model.model
-    author = _AUTHORS.get(model.provider)
-    if author is None:
-        return None
-    # A snapshot's date is no part of its id there, and versions have a point: claude-sonnet-4-5 is claude-sonnet-4.5.
-    plain = _DATE.sub("", model.model)
-    for name in dict.fromkeys((model.model, plain, _DASHED.sub(".", plain))):
-        entry = look_up(f"{author[0]}/{name}", book=_BOOK, base_url=None, at=datetime.now(UTC))
-        if entry is not None and entry.model == f"{author[0]}/{name}":
-            return entry.model
-    return None
 
 
 def _unknown(ruleset: RuleSet, name: str) -> Lost:
@@ -245,8 +208,7 @@ def _params(model: Model) -> dict[str, Any]:
 
 def _template(tier: ChainTier, ruleset: RuleSet, ids: Mapping[str, str]) -> dict[str, Any]:
     models = [ruleset.models[name] for name in tier.chain[:MOST_MODELS]]
-    order = list(dict.fromkeys(_AUTHORS[one.provider][1] for one in models if one.provider in _AUTHORS))
-    price = _most(models, ids)
+    order, price = served_by(models), dearest(models, ids)
     return {
         "models": [ids[one.name] for one in models],
         "provider": {
@@ -259,33 +221,8 @@ def _template(tier: ChainTier, ruleset: RuleSet, ids: Mapping[str, str]) -> dict
     }
 
 
-def _most(models: Sequence[Model], ids: Mapping[str, str]) -> dict[str, str] | None:
-    """The dearest rates of a chain, above which OpenRouter may not go; None where one is unknown."""
-    rates: dict[str, str] = {}
-    for name, key in (("prompt", "input_usd_per_mtok"), ("completion", "output_usd_per_mtok")):
-        found: list[float] = []
-        for model in models:
-            known = [rate for price in _prices(model, ids[model.name]) if (rate := getattr(price, key)) is not None]
-            if not known:
-                return None
-            found += known
-        rates[name] = f"{max(found):g}"
-    return rates
-
-
-def _prices(model: Model, model_id: str) -> Iterator[Price]:
-    """What a model costs as it was measured, and what OpenRouter asks for it: a bound below that refuses everything."""
-    at = datetime.now(UTC)
-    own = book_entry(model, at) if model.provider in provider_names() else None
-    for entry in (look_up(model_id, book=_BOOK, base_url=None, at=at), own):
-        if entry is not None:
-            yield entry.price
-    if model.price is not None:
-        yield model.price
-
-
 def _classifier(ruleset: RuleSet) -> str:
-    return f'''"""Says which template of {MAIN} a request takes; written by routebench.
+    return f'''"""Says which template beside it a request takes; written by routebench.
 
     from openrouter_classifier import template
 
@@ -305,9 +242,7 @@ from routebench.export.classifying import OpenRouterTemplates
 HERE = Path(__file__).parent
 POLICY_SHA256 = "{ruleset.policy_sha256}"
 
-template = OpenRouterTemplates.load(
-    HERE / {json.dumps(rules_file(ruleset))}, HERE / "{MAIN}", policy_sha256=POLICY_SHA256
-)
+template = OpenRouterTemplates.load(HERE / {rules_file(ruleset)!r}, HERE / {MAIN!r}, policy_sha256=POLICY_SHA256)
 '''
 
 

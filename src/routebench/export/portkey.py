@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from routebench.export.addresses import Address, address_of, not_served
-from routebench.export.capability import Capability
+from routebench.export.addresses import Address, address_of, unserved, variables_of
+from routebench.export.capability import CASCADE, EXPLORE, FEW_SHOT, Capability, by_classifier
 from routebench.export.classifying import TIER, asked_model, rules_file
 from routebench.export.json_text import json_text
 from routebench.export.loss import Lost, refuse_lost_guards
@@ -20,11 +20,12 @@ from routebench.export.tiers import (
     ChainTier,
     Regions,
     cut_chains,
+    held_by,
     safe_tier,
     shown_by_models,
     tiers_of,
-    without_answers,
 )
+from routebench.export.unchecked import Opening, parts_as_written, without_answers
 from routebench.export.verify.portkey import verify
 from routebench.rules import Deployment, RuleSet
 from routebench.types import Model, Request
@@ -50,35 +51,30 @@ _RETRY = {"attempts": 1, "on_status_codes": [429, 500, 502, 503, 504, 529]}
 """Where a chain ends there is nobody left to ask instead."""
 _NO_KEY = "unused"
 
-_IN_THE_CLASSIFIER = "the classifier asks the rule set itself"
 _CAPABILITIES = (
-    *(
-        Capability(feature, "full", f"{_IN_THE_CLASSIFIER}; without it a request takes the default, which is safe")
-        for feature in (
-            *("any_keyword", "all_keywords", "regex", "language", "length", "input_tokens", "digits", "has_code"),
-            *("is_question", "turns", "has_tools", "has_images", "json_schema", "metadata", "tag", "time"),
-            *("any_all_not", "in", "order", "mix", "limits"),
-        )
+    *by_classifier(
+        "the classifier asks the rule set itself; without it a request takes the default, which is safe",
+        "the classifier asks the rule set itself, which needs the artifact beside it",
+        "a tier holds",
     ),
     Capability("guards", "full", "a tier holds only models that the guards leave; where none is left nothing is sent"),
-    Capability("complexity", "full", f"{_IN_THE_CLASSIFIER}, which needs the artifact beside it"),
-    Capability("similarity", "degraded", "the classifier orders the models; a tier holds the first two of them"),
-    Capability("learned", "degraded", "the classifier orders the models; a tier holds the first two of them"),
     Capability("chain", "full", "`fallback` targets; a stream that breaks midway is not asked again"),
-    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, which is the safest"),
+    CASCADE,
     Capability("deployments", "full", "`loadbalance` by weight over `fallback`s, each beginning at another place"),
     Capability("health", "none", "every request finds out anew; the chain stands for it"),
     Capability("budget", "none", "the gateway tells nobody what calls cost"),
-    Capability("sticky", "degraded", "where the caller tells the classifier who answered before, as `previous`"),
-    Capability("few_shot", "none", "the caller's messages are sent as they are"),
-    Capability("explore", "none", "no request tries another model by chance"),
+    FEW_SHOT,
+    EXPLORE,
 )
+_EXCHANGE = frozenset({"stream", "extra_body", "extra_headers"})
+"""Parameters that shape the exchange: whether an answer is streamed is the caller's to say."""
 
 
 def export(
     ruleset: RuleSet,
     *,
     requests: Sequence[Request] = (),  # noqa: ARG001 - nothing is approximated by prompts
+    openings: Sequence[Opening] = (),
     names: Mapping[str, str] | None = None,
     allow_lost_guards: bool = False,
 ) -> Exported:
@@ -87,16 +83,23 @@ def export(
     Args:
         ruleset: the policy.
         requests: not needed.
+        openings: which model is asked first of cascades that were replayed without their checks.
         names: model name -> the model id that Portkey sends, where it is not the model's own.
         allow_lost_guards: guards that cannot be held are left out, and said so.
 
     Raises:
         RulesError: a guard would be lost.
     """
-    reduced, lost = without_answers(ruleset)
+    reduced, lost = without_answers(ruleset, openings)
     tiers = tiers_of(reduced)
     used = [name for name in ruleset.order if any(name in tier.chain for tier in tiers)]
-    parts = [*lost, *cut_chains(reduced), *shown_by_models(ruleset, used, "Portkey"), *_unserved(ruleset, used)]
+    parts = [
+        *lost,
+        *cut_chains(reduced),
+        *shown_by_models(ruleset, used, "Portkey"),
+        *unserved(ruleset, used),
+        *_headers(ruleset, used),
+    ]
     default = safe_tier(reduced)
     if default is None:
         parts.append(
@@ -120,15 +123,16 @@ def export(
         },
         "targets": [_target(tier, reduced, names or {}) for tier in (*tiers, *_missing(default, tiers))],
     }
-    variables = sorted(_variables(reduced, used))
+    variables = variables_of(ruleset, used)
     return Exported(
         target="portkey",
         files={
             MAIN: json_text(config),
-            CLASSIFIER: _classifier(ruleset, variables),
+            CLASSIFIER: _classifier(ruleset, variables, parts_as_written(openings)),
         },
         lost=tuple(parts),
         ruleset=reduced,
+        holds=held_by(tiers),
         needs=(
             *asked_model(ruleset),
             f"put {CLASSIFIER} and {rules_file(ruleset)} with its artifacts beside {MAIN}, and send its headers along",
@@ -143,21 +147,15 @@ def _missing(default: ChainTier | None, tiers: Sequence[ChainTier]) -> Iterator[
         yield default
 
 
-def _unserved(ruleset: RuleSet, used: Sequence[str]) -> Iterator[Lost]:
+def _headers(ruleset: RuleSet, used: Sequence[str]) -> Iterator[Lost]:
     for name in used:
-        model = ruleset.models[name]
-        address = address_of(model, ruleset.deployments_of(name)[0])
-        if address.url_env is not None:
-            yield not_served(model, address)
-
-
-def _variables(ruleset: RuleSet, used: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for name in used:
-        for place in ruleset.deployments_of(name):
-            address = address_of(ruleset.models[name], place)
-            found |= {one for one in (address.key_env, address.url_env) if one is not None}
-    return found
+        if ruleset.models[name].params.get("extra_headers"):
+            yield Lost(
+                f"model {name}",
+                "dropped",
+                "its extra headers are not sent",
+                "let the caller send them, and name them in `forward_headers`",
+            )
 
 
 def _target(tier: ChainTier, ruleset: RuleSet, names: Mapping[str, str]) -> dict[str, Any]:
@@ -195,7 +193,11 @@ def _leaf(model: Model, place: Deployment, model_id: str | None, *, ends: bool) 
         "api_key": _NO_KEY if address.key_env is None else f"${{{address.key_env}}}",
         **_host(model, place, address),
         **({"retry": _RETRY} if ends else {}),
-        "override_params": {"model": model_id or model.model, **model.params},
+        "override_params": {
+            "model": model_id or model.model,
+            **{key: value for key, value in model.params.items() if key not in _EXCHANGE},
+            **model.params.get("extra_body", {}),
+        },
     }
 
 
@@ -206,9 +208,10 @@ def _host(model: Model, place: Deployment, address: Address) -> dict[str, str]:
     return {} if at_home or address.base_url is None else {"custom_host": address.base_url}
 
 
-def _classifier(ruleset: RuleSet, variables: Sequence[str]) -> str:
+def _classifier(ruleset: RuleSet, variables: Sequence[str], as_written: Sequence[str]) -> str:
     keys = f"\nIt reads {', '.join(variables)} from the environment.\n" if variables else ""
-    return f'''"""Says which tier of {MAIN} a request takes; written by routebench.
+    cascades = f"    as_written={tuple(as_written)!r},\n" if as_written else ""
+    return f'''"""Says which tier of the config beside it a request takes; written by routebench.
 
     from portkey_classifier import headers
 
@@ -226,7 +229,11 @@ from routebench.export.classifying import PortkeyHeaders
 HERE = Path(__file__).parent
 POLICY_SHA256 = "{ruleset.policy_sha256}"
 
-headers = PortkeyHeaders.load(HERE / {json.dumps(rules_file(ruleset))}, HERE / "{MAIN}", policy_sha256=POLICY_SHA256)
+headers = PortkeyHeaders.load(
+    HERE / {rules_file(ruleset)!r},
+    HERE / {MAIN!r},
+    policy_sha256=POLICY_SHA256,
+{cascades})
 '''
 
 

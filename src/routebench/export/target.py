@@ -9,6 +9,7 @@ from typing import Protocol
 
 from routebench.export.capability import Capability
 from routebench.export.loss import Lost
+from routebench.export.unchecked import Opening
 from routebench.export.verify.verified import Verified
 from routebench.rules import RuleSet
 from routebench.types import Request
@@ -24,6 +25,8 @@ class Exported:
         lost: what the target does otherwise.
         ruleset: what the target really does, as a rule set of ours, so that it can be replayed.
         needs: what the reader has to do besides loading the files, such as setting variables or running a classifier.
+        holds: what the target has of a chain that `ruleset` decides, such as its first models alone, and nothing where
+            it sends nothing; None where it has all of every chain.
     """
 
     target: str
@@ -31,6 +34,7 @@ class Exported:
     lost: tuple[Lost, ...]
     ruleset: RuleSet
     needs: tuple[str, ...] = field(default=())
+    holds: Callable[[tuple[str, ...]], tuple[str, ...]] | None = field(default=None, compare=False)
 
 
 class Exporting(Protocol):
@@ -41,6 +45,7 @@ class Exporting(Protocol):
         ruleset: RuleSet,
         *,
         requests: Sequence[Request] = (),
+        openings: Sequence[Opening] = (),
         names: Mapping[str, str] | None = None,
         allow_lost_guards: bool = False,
     ) -> Exported:
@@ -49,6 +54,7 @@ class Exporting(Protocol):
         Args:
             ruleset: the policy.
             requests: prompts that an approximation is fitted to; without them what needs one is dropped.
+            openings: which model is asked first of cascades that were replayed without their checks.
             names: model name -> what the target calls it, where that cannot be told from the model.
             allow_lost_guards: guards that cannot be held are left out, and said so.
 

@@ -6,14 +6,14 @@ whoever sends it, who asks the rule set; see `classifying`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
 from routebench.export.loss import Lost
-from routebench.rules import Guard, RuleSet, Tier
-from routebench.rules.conditions.parts import mentions
+from routebench.rules import Guard, RuleSet
 from routebench.rules.guards import admitted
+from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.types import Model
 
 _MOST_ADMISSIONS = 64
@@ -85,112 +85,23 @@ def safest(ruleset: RuleSet) -> tuple[str, ...]:
     return max((chain for _, chain in ruleset.default.mix), key=lambda chain: ruleset.order.index(chain[0]))
 
 
-def without_answers(ruleset: RuleSet) -> tuple[RuleSet, tuple[Lost, ...]]:
-    """Returns a rule set whose decisions depend on the request alone, and what was lost for it.
+def held_by(tiers: Sequence[ChainTier], most: int | None = None) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """Returns what is left of a chain where a gateway has tiers alone: the longest beginning that is one.
 
-    A chain whose answers are checked begins at its last model, which the check would have trusted: dearer, and the
-    safe side of an answer that nobody checks.
+    Args:
+        tiers: of the gateway.
+        most: models that it takes of one; all of them when left out.
     """
-    lost: list[Lost] = []
+    known = {tier.chain for tier in tiers}
+    return lambda chain: next(chain[:end][:most] for end in range(len(chain), 0, -1) if chain[:end] in known)
 
-    def turned(what: str, chain: Sequence[str], check: str | None) -> tuple[str, ...]:
-        if check is not None:
-            lost.append(
-                Lost(
-                    what,
-                    "approximated",
-                    f"answers are not checked there, so that {chain[-1]}, the last of its cascade, is asked first",
-                    "serve it with `routebench serve`, which checks them",
-                )
-            )
-        return tuple(chain) if check is None else (chain[-1], *chain[:-1])
 
-    rules = tuple(
-        replace(one, route=turned(f"rule {one.name}", one.route, one.cascade), cascade=None) for one in ruleset.rules
-    )
-    default = ruleset.default
-    if default.route is not None:
-        default = replace(default, route=turned("default", default.route, default.cascade), cascade=None)
-    elif default.mix is not None and default.cascade is not None:
-        mix = tuple((share, turned(f"default, {share:.0%}", chain, default.cascade)) for share, chain in default.mix)
-        default = replace(default, mix=mix, cascade=None)
+def consulted(ruleset: RuleSet) -> str | None:
+    """Returns the model that has a say in the decisions, such as a classifier of `kind: llm`; None where none has."""
     complexity = ruleset.complexity
-    if complexity is not None:
-        levels = tuple(
-            Tier(one.below, turned(f"complexity, tier {place}", one.route, one.cascade))
-            for place, one in enumerate(complexity.tiers, start=1)
-        )
-        complexity = replace(complexity, tiers=levels)
-    similarity, learned = ruleset.similarity, ruleset.learned
-    if similarity is not None and similarity.cascade is not None:
-        lost.append(_unchecked("similarity"))
-        similarity = replace(similarity, cascade=None)
-    if learned is not None and learned.cascade is not None:
-        lost.append(_unchecked("learned"))
-        learned = replace(learned, cascade=None)
-    lost += _states(ruleset)
-    return (
-        replace(
-            ruleset,
-            rules=rules,
-            default=default,
-            complexity=complexity,
-            similarity=similarity,
-            learned=learned,
-            checks={},
-            heads={},
-            health=None,
-            budget=None,
-            explore=0.0,
-        ),
-        tuple(lost),
-    )
-
-
-def _unchecked(what: str) -> Lost:
-    return Lost(
-        what,
-        "dropped",
-        "answers are not checked there: the first one is taken",
-        "serve it with `routebench serve`, which checks them",
-    )
-
-
-def _states(ruleset: RuleSet) -> Iterator[Lost]:
-    """What depends on calls that were made before, of which a decision by the request alone knows nothing."""
-    if ruleset.health is not None:
-        yield Lost(
-            "health",
-            "dropped",
-            "nobody tells how calls go, so that a model that fails is found out anew by every request",
-            "rely on the chain, or serve it with `routebench serve`",
-        )
-    if ruleset.budget is not None:
-        yield Lost(
-            "budget",
-            "dropped",
-            "nobody tells what calls cost",
-            "set a limit there, or serve it with `routebench serve`",
-        )
-    if ruleset.explore:
-        yield Lost(
-            "explore",
-            "dropped",
-            "no request tries another model by chance there",
-            "serve it with `routebench serve`, which logs how likely each choice was",
-        )
-    for kind, name, when in (
-        *(("guard", one.name, one.when) for one in ruleset.guards),
-        *(("rule", one.name, one.when) for one in ruleset.rules),
-    ):
-        if mentions(when, ("budget_pace",)):
-            # A condition on what nobody knows does not hold: a guard would be open.
-            yield Lost(
-                f"{kind} {name}",
-                "refused" if kind == "guard" else "dropped",
-                "it asks what was spent today, which nobody tells there",
-                "serve it with `routebench serve`, or write it without `budget_pace`",
-            )
+    if complexity is None or not isinstance(complexity.classifier, LlmClassifier):
+        return None
+    return complexity.classifier.model
 
 
 def left_out(ruleset: RuleSet, names: Sequence[str]) -> RuleSet:

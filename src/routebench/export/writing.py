@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from routebench.errors import InputError
 from routebench.export.effect import Effect
 from routebench.export.json_text import json_text
 from routebench.export.target import Exported
@@ -15,6 +16,8 @@ from routebench.rules import RuleSet
 
 HEADING = "_routebench"
 """The key of the heading in a JSON file, which has no comments."""
+WRITTEN = "Written by `routebench export"
+"""What every heading begins with."""
 
 
 def heading(
@@ -25,7 +28,7 @@ def heading(
 
 
 def _lines(ruleset: RuleSet, exported: Exported, effect: Effect | None, verified: Verified | None) -> Iterator[str]:
-    yield f"Written by `routebench export --to {exported.target}` from the rules {ruleset.name!r}."
+    yield f"{WRITTEN} --to {exported.target}` from the rules {ruleset.name!r}."
     yield f"Write it again rather than edit it. policy sha256: {ruleset.policy_sha256}"
     evidence = ruleset.evidence
     if evidence:
@@ -87,15 +90,36 @@ def headed(name: str, text: str, lines: tuple[str, ...]) -> str:
     return "".join(f"# {line}\n" for line in plain) + text
 
 
+def check_place(exported: Exported, out: Path) -> None:
+    """Checks that the main file would be written over no other one of the export, and not over the rules.
+
+    Raises:
+        InputError: it would.
+    """
+    main, *others = exported.files
+    source = exported.ruleset.source
+    if out.name in others or (source is not None and out.resolve() == Path(source).resolve()):
+        raise InputError(f"{out}: this name is taken by what belongs beside it; give another, such as {main}")
+
+
 def write(exported: Exported, out: Path, lines: tuple[str, ...]) -> tuple[Path, ...]:
-    """Writes the files, the main one as `out` and the others beside it; returns their paths."""
+    """Writes the files, the main one as `out` and the others beside it; returns their paths.
+
+    Raises:
+        InputError: as `check_place`, or a file cannot be written.
+    """
+    check_place(exported, out)
     written = []
     main = next(iter(exported.files))
     for number, (name, text) in enumerate(exported.files.items()):
         path = out if number == 0 else out.parent / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         # The other files name the main one, which may be called otherwise here.
-        said = headed(name, text, lines) if number == 0 else headed(name, text.replace(main, out.name), lines[:2])
-        path.write_text(said, encoding="utf-8")
+        own = text if number == 0 else text.replace(repr(main), repr(out.name))
+        said = headed(name, own, lines if number == 0 else lines[:2])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(said, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
         written.append(path)
     return tuple(written)

@@ -34,9 +34,14 @@ class Conversations:
         self._latest: dict[int, str] = {}
         self._earlier: dict[int, str] = {}
 
-    def opened(self, messages: Sequence[Message]) -> Opening:
-        """Returns what all turns of a conversation have in common: its messages up to the first of the user."""
-        head = []
+    def opened(self, messages: Sequence[Message], client: str | None = None) -> Opening:
+        """Returns what all turns of a conversation have in common: its messages up to the first of the user.
+
+        Args:
+            messages: of a turn.
+            client: whose it is; nobody goes on with a conversation of somebody else's.
+        """
+        head: list[Any] = [client]
         for message in messages:
             head.append([message.get("role"), message.get("content")])
             if message.get("role") == "user":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from routebench.errors import ConfigError, NoEligibleModelError
@@ -13,7 +15,8 @@ from routebench.gateway.asked import Asked
 from routebench.gateway.limits import Limits
 from routebench.gateway.policy import Place, Policy, answer_of
 from routebench.gateway.refusal import Refusal
-from routebench.providers import Call, Done, Event, ReasoningDelta, TextDelta, ToolCallDelta, failed, stream
+from routebench.providers import Call, Done, Event, failed, pieces_of, stream
+from routebench.rules.cascade import Check
 from routebench.rules.health.health import Ticket
 from routebench.traces.row import Attempt
 from routebench.types import Completion, Decision, ErrorKind
@@ -54,6 +57,9 @@ class Course:
     Attributes:
         decision: as it was made; None before `decide`.
         attempts: the calls so far.
+        asides_usd: what models cost that were asked for their word besides, such as a classifier or a judge; None where
+            that is unknown.
+        escalated: whether a check has refused an answer.
         accepted: the answer that is handed over, None while there is none.
         place: where the answer comes from, known as soon as its first piece is.
         decision_s: what deciding took.
@@ -69,6 +75,8 @@ class Course:
     previous: str | None = None
     decision: Decision | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    asides_usd: list[float | None] = field(default_factory=list)
+    escalated: bool = False
     accepted: Completion | None = None
     place: Place | None = None
     decision_s: float | None = None
@@ -90,9 +98,10 @@ class Course:
         start_s = time.perf_counter()
         router, asked = self.policy.router, self.asked
         if self.policy.blocks:
-            made = await asyncio.to_thread(router.decide, asked.request, self.previous, asked.model)
+            made = await self._aside(asyncio.to_thread(router.decide, asked.request, self.previous, asked.model))
         else:
             made = router.decide(asked.request, self.previous, asked.model)
+        self.asides_usd += [one.cost_usd for one in made.consulted]
         made = self._permitted(made)
         if explore and self.policy.ruleset.explore:
             made = router.explore(made, self.drawn, keep=self.client.may)
@@ -151,7 +160,9 @@ class Course:
             answers.append((completion, place))
             decision = await self._after(decision, place, completion, ticket)
             if self.began_s is not None:
-                # It was handed over, whole or broken: nobody else can answer any more.
+                # It was handed over: nobody else can answer any more. Broken, it is not mended by an earlier answer.
+                if completion.status != "ok":
+                    return completion
                 break
         return await self._accepted(decision, answers, hand_over)
 
@@ -161,8 +172,10 @@ class Course:
         try:
             return decision, self.policy.places[router.deployment(decision).name]
         except NoEligibleModelError:
-            decision = self._permitted(router.hold(decision))
-            return decision, self.policy.places[router.deployment(decision).name]
+            held = self._permitted(router.hold(decision))
+            if held.model is None:
+                raise
+            return held, self.policy.places[router.deployment(held).name]
 
     async def _accepted(
         self, decision: Decision, answers: Sequence[tuple[Completion, Place]], hand_over: HandOver
@@ -170,7 +183,10 @@ class Course:
         """What came of a chain that has come to its end; an answer that was held back is handed over now."""
         which = next((number for number, one in enumerate(decision.tried) if one.verdict == "accepted"), None)
         if which is None:
-            return answers[-1][0] if answers else failed("timeout", self._too_late())
+            last = answers[-1][0] if answers else failed("timeout", self._too_late(), billed_cost_usd=0.0)
+            if last.status != "ok":
+                return last
+            return failed("abstained", f"no model gave an answer that passes the check {decision.cascade!r}")
         self.accepted, self.place = answers[which]
         if self.accepted.logprobs is not None and not self.asked.request.params.get("logprobs"):
             # They were asked for by a check, not by the client.
@@ -193,16 +209,17 @@ class Course:
         if left_s <= 0:
             return failed("timeout", self._too_late(), billed_cost_usd=0.0)
         timeout_s = min(self.limits.attempt_timeout_s, left_s)
+        check = self._check(decision)
         try:
             call = place.call(
                 self.asked.request,
                 timeout_s=timeout_s,
                 streamed=self.asked.streamed,
-                how_sure=self._checks_confidence(decision),
+                how_sure=check is not None and check.wants_confidence,
             )
         except ConfigError as error:
             return failed("bad_request", str(error), billed_cost_usd=0.0)
-        if self.asked.streamed and not self._is_held_back(decision):
+        if self.asked.streamed and check is None:
             return await self._live(place, call, hand_over)
         try:
             # A provider keeps the time itself; one that does not must not hold up the chain.
@@ -213,8 +230,7 @@ class Course:
 
     async def _live(self, place: Place, call: Call, hand_over: HandOver) -> Completion:
         """Hands an answer over while it is being written."""
-        events = stream(place.provider, call)
-        try:
+        async with aclosing(stream(place.provider, call)) as events:
             first_s = min(self.limits.first_token_timeout_s, call.timeout_s)
             try:
                 async with asyncio.timeout(first_s):
@@ -227,47 +243,50 @@ class Course:
                 await hand_over(event)
                 event = await anext(events)
             return event.completion
-        finally:
-            # A third party's stream may lack it.
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
 
-    def _checks_confidence(self, decision: Decision) -> bool:
-        return decision.cascade is not None and self.policy.router.checks[decision.cascade].wants_confidence
-
-    def _is_held_back(self, decision: Decision) -> bool:
-        """Whether an answer is checked before any of it is handed over."""
+    def _check(self, decision: Decision) -> Check | None:
+        """What an answer has to pass before any of it is handed over; None where it stands whatever it is like."""
         if decision.cascade is None:
-            return False
+            return None
         check = self.policy.router.checks[decision.cascade]
-        # What the last model answers stands whatever it is like, and need not wait for its end.
-        return len(decision.chain) > 1 or check.otherwise != "accept"
+        # The last model's answer need not wait for its end.
+        return check if len(decision.chain) > 1 or check.otherwise != "accept" else None
 
     async def _after(self, decision: Decision, place: Place, completion: Completion, ticket: Ticket | None) -> Decision:
         """The decision after a call, which is noted."""
         router, answer, start_s = self.policy.router, answer_of(completion, place), time.perf_counter()
-        if router.asks_models and decision.cascade is not None:
-            after = await asyncio.to_thread(router.next, decision, answer, deployment=place.name, ticket=ticket)
-        else:
-            after = router.next(decision, answer, deployment=place.name, ticket=ticket)
-        verdict, usage = after.tried[-1].verdict, completion.usage
-        self.attempts.append(
-            Attempt(
-                place.model.name,
-                place.name,
-                verdict,
-                completion.error_kind,
-                completion.latency_s,
-                completion.ttft_s,
-                usage.input_tokens,
-                usage.output_tokens,
-                answer.cost_usd,
-            )
+        usage = completion.usage
+        attempt = Attempt(
+            place.model.name,
+            place.name,
+            "cancelled" if completion.status == "ok" else "failed",
+            completion.error_kind,
+            completion.latency_s,
+            completion.ttft_s,
+            usage.input_tokens,
+            usage.output_tokens,
+            answer.cost_usd,
         )
-        if verdict == "refused":
+        # It is paid for, also where the client goes away while a judge reads it.
+        self.attempts.append(attempt)
+        go_on = partial(router.next, decision, answer, deployment=place.name, ticket=ticket)
+        judged = router.asks_models and decision.cascade is not None
+        after = await self._aside(asyncio.to_thread(go_on)) if judged else go_on()
+        self.asides_usd += [one.cost_usd for one in after.consulted[len(decision.consulted) :]]
+        attempt.verdict = after.tried[-1].verdict
+        if attempt.verdict == "refused":
+            self.escalated = True
             self.cascade_wait_s += (completion.latency_s or 0.0) + time.perf_counter() - start_s
         return self._permitted(after) if after.chain else after
+
+    async def _aside(self, deciding: Awaitable[Decision]) -> Decision:
+        """Waits for a decision that models may have a say in; what they cost is not known where nobody waits for it."""
+        try:
+            return await deciding
+        except asyncio.CancelledError:
+            if self.policy.router.asks_models:
+                self.asides_usd.append(None)
+            raise
 
     def _permitted(self, decision: Decision) -> Decision:
         """The decision with the models that the client may use."""
@@ -294,23 +313,12 @@ class Course:
 
     def _given_up(self, place: Place, ticket: Ticket | None) -> None:
         """The client went away, or the gateway ends: that says nothing of the model."""
-        health = self.policy.router.health
-        if health is not None and ticket is not None:
-            health.cancelled(ticket)
+        router = self.policy.router
+        if router.health is not None and ticket is not None:
+            router.health.cancelled(ticket)
+        if router.ledger is not None:
+            router.ledger.add(None)
         self.attempts.append(Attempt(place.model.name, place.name, "cancelled"))
 
     def _too_late(self) -> str:
         return f"no answer within the gateway's deadline of {self.limits.deadline_s:g} s"
-
-
-def pieces_of(completion: Completion) -> list[Event]:
-    """Returns a whole answer as the pieces of a stream."""
-    pieces: list[Event] = []
-    if completion.reasoning:
-        pieces.append(ReasoningDelta(completion.reasoning))
-    if completion.text:
-        pieces.append(TextDelta(completion.text))
-    pieces += [
-        ToolCallDelta(index, call.id, call.name, call.arguments) for index, call in enumerate(completion.tool_calls)
-    ]
-    return pieces

@@ -7,12 +7,10 @@ import gc
 import logging
 import os
 import secrets
-import signal
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,29 +19,27 @@ from typing import Any, Self
 
 import uvicorn
 
-from routebench.errors import ConfigError, RoutebenchError
+from routebench.errors import RoutebenchError
 from routebench.gateway.app import App
 from routebench.gateway.clients import Clients
 from routebench.gateway.conversations import Conversations, salt_of
 from routebench.gateway.descriptors import with_room
+from routebench.gateway.kept import preparing
 from routebench.gateway.limits import Seats
-from routebench.gateway.listening import check_listening
+from routebench.gateway.listening import check_listening, listening
 from routebench.gateway.metrics import Metrics
 from routebench.gateway.policy import Look, OpenProvider, Policy, open_by_kind
+from routebench.gateway.process import Server, cut_off, quick_loop, signals
 from routebench.gateway.protocol import protocol_of
 from routebench.gateway.serving import Serving, shadow_router
-from routebench.gateway.settings import GatewayConfig, load_settings
+from routebench.gateway.settings import GatewayConfig, Tracing, load_settings
 from routebench.gateway.spent import Spent, spent_path
-from routebench.redact import Privacy, Secrets
 from routebench.rules import RuleSet
-from routebench.rules.file.writing import plain
-from routebench.traces.row import TEXTS, Trace
 from routebench.traces.writer import TraceWriter
 
 _log = logging.getLogger("routebench.gateway")
 _LOOK_EVERY_S = 1.0
 _DRAIN_S = 30.0
-_BACKLOG = 2048
 
 
 def _utc_now() -> datetime:
@@ -98,16 +94,17 @@ class Gateway:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._marks: Mapping[Path, Any] = {}
         self._reload = asyncio.Event()
         self._spent: Spent | None = None
         self._config = self._settings()
+        # Before it is read: what is changed meanwhile is a change.
+        self._marks = self._marked()
         self._policy = self._loaded()
         self._config.check_models(self._policy.ruleset.order)
         check_listening(host, self._config)
         self._shadow = self._shadowed(self._config)
         self._protocol = protocol_of(self._config.limits)
-        self._socket = _listening(host, port)
+        self._socket = listening(host, port)
 
     @property
     def url(self) -> str:
@@ -143,7 +140,8 @@ class Gateway:
             gc.freeze()
             ready()
 
-        _quick_loop().run(self._serve(settled, signals=True))
+        with quick_loop() as runner:
+            runner.run(self._serve(settled, by_signals=True))
 
     def start(self) -> Self:
         """Serves on a thread of its own; returns once requests are served.
@@ -169,7 +167,7 @@ class Gateway:
 
     def reload(self) -> None:
         """Reads the files again, soon; a rule set that cannot be used is told in the log, and the old one stays."""
-        if self._loop is not None:
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._reload.set)
 
     def __enter__(self) -> Self:
@@ -191,17 +189,22 @@ class Gateway:
 
     def _on_thread(self) -> None:
         try:
-            _quick_loop().run(self._serve(lambda: None, signals=False))
+            with quick_loop() as runner:
+                runner.run(self._serve(lambda: None, by_signals=False))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             self._failure = error
         finally:
             self._ready.set()
 
-    async def _serve(self, ready: Callable[[], None], *, signals: bool) -> None:
-        self._loop = asyncio.get_running_loop()
-        serving, writer, spans = self._begun()
+    async def _serve(self, ready: Callable[[], None], *, by_signals: bool) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        try:
+            serving, writer, spans = self._begun()
+        except BaseException:
+            self._socket.close()
+            raise
         self._app.serving = serving
-        server = self._server = _Server(
+        server = self._server = Server(
             uvicorn.Config(
                 self._app,
                 http=self._protocol,
@@ -214,20 +217,24 @@ class Gateway:
                 date_header=True,
                 ws="none",
                 timeout_keep_alive=int(serving.limits.keep_alive_s),
-                timeout_graceful_shutdown=int(self._drain_s),
+                timeout_graceful_shutdown=self._drain_s,  # type: ignore[arg-type] - parts of a second do as well
             )
         )
-        with _signals(self._loop, self._end, self._reload.set) if signals else nullcontext():
+        with signals(loop, self._end, self._reload.set) if by_signals else nullcontext():
             watching = asyncio.create_task(self._watch(server, ready))
             try:
                 await server.serve(sockets=[self._socket])
             finally:
                 watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
-                await serving.policy.retire()
-                # On a thread: traces are written to the last row, and the loop may still have answers to end.
-                await asyncio.to_thread(self._closed, writer, spans)
+                await asyncio.wait([watching])
+                await cut_off(server.server_state.tasks)
+                try:
+                    await serving.policy.retire()
+                finally:
+                    # On a thread: traces are written to the last row, and connections end meanwhile.
+                    await asyncio.to_thread(self._closed, writer, spans)
+        if not watching.cancelled():
+            watching.result()
 
     def _end(self) -> None:
         self._app.draining = True
@@ -249,9 +256,8 @@ class Gateway:
         folder = config.traces.folder
         salt = salt_of(folder, secrets.token_bytes(16))
         texts = config.traces.privacy.text != "none"
-        prepare = _prepared(config.traces.privacy, lambda: self._policy_now.secrets)
+        prepare = preparing(config.traces.privacy, lambda: self._policy_now.secrets)
         writer = TraceWriter(folder, keep_days=config.traces.keep_days, prepare=prepare)
-        writer.start()
         spans = None
         if config.traces.otel:
             from routebench.traces.spans import Spans
@@ -262,6 +268,8 @@ class Gateway:
         if policy.router.ledger is not None:
             self._spent.keep("rules", policy.router.ledger)
         clients = Clients(config.keys, now=self._now, clock=time.monotonic, spent=self._spent)
+        # Last: what fails before leaves no thread behind.
+        writer.start()
         self._spent.start()
         serving = Serving(
             name=writer.name,
@@ -282,7 +290,6 @@ class Gateway:
         """Tells when requests are served, and reads the files again when one has changed or a signal says so."""
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.001)
-        self._marks = self._marked()
         self._ready.set()
         ready()
         while True:
@@ -300,9 +307,10 @@ class Gateway:
         assert serving is not None
         try:
             config, policy, shadow = await asyncio.to_thread(self._again)
-        except (RoutebenchError, ModuleNotFoundError) as error:
+        except Exception as error:  # noqa: BLE001 - files name code of the user's, which fails as it likes
             serving.metrics.reloaded(ok=False)
-            _log.error("not reloaded, the rules of before stay: %s", error)
+            unforeseen = not isinstance(error, (RoutebenchError, ModuleNotFoundError))
+            _log.error("not reloaded, the rules of before stay: %s", error, exc_info=unforeseen)
             return
         before = serving.policy
         policy.serve_on(asyncio.get_running_loop())
@@ -311,7 +319,8 @@ class Gateway:
             self._spent.keep("rules", policy.router.ledger)
         serving.clients.change(config.keys)
         serving.policy, serving.shadow = policy, shadow
-        # Where traces go stays as it was.
+        if _marks_of(config.traces) != _marks_of(self._config.traces):
+            _log.warning("%s: what `traces` says now holds from the next start", config.path)
         self._config = replace(config, traces=self._config.traces)
         serving.limits = self._protocol.limits = config.limits
         serving.seats.limit = config.limits.max_concurrency
@@ -352,72 +361,5 @@ class Gateway:
         return marks
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: it would take them from a notebook, and does not know SIGHUP."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves them alone."""
-        yield
-
-
-@contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, end: Callable[[], None], again: Callable[[], None]) -> Iterator[None]:
-    handled = {signal.SIGINT: end, signal.SIGTERM: end}
-    if hasattr(signal, "SIGHUP"):
-        handled[signal.SIGHUP] = again
-    for number, act in handled.items():
-        loop.add_signal_handler(number, act)
-    try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Opens the socket at once, so that a port that is taken is told before anything else is done."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        made = socket.socket(family, socket.SOCK_STREAM)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            made.bind((host, port))
-            made.listen(_BACKLOG)
-        except OSError:
-            made.close()
-            raise
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from None
-    return made
-
-
-def _quick_loop() -> asyncio.Runner:
-    """Returns a runner of uvloop where there is one: it halves what a request costs."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-def _prepared(privacy: Privacy, secrets_now: Callable[[], Secrets]) -> Callable[[Trace], Trace]:
-    """Returns what makes a row of a trace: providers' keys and, where texts are kept, personal data taken out.
-
-    It is called on the threads that put rows away, never on the event loop.
-    """
-
-    def kept(value: Any) -> Any:
-        return secrets_now().clean_all(privacy.of_value(plain(value)))
-
-    def prepare(trace: Trace) -> Trace:
-        error = None if trace.error is None else kept_error(trace.error)
-        if trace.messages is None and trace.answer is None:
-            return trace if trace.error is None else replace(trace, error=error)
-        return replace(trace, error=error, **{name: kept(getattr(trace, name)) for name in TEXTS})
-
-    def kept_error(error: str) -> str:
-        # It is the gateway's own sentence or a provider's; one of the latter may quote the prompt.
-        return secrets_now().clean(privacy.redactor.clean(error))
-
-    return prepare
+def _marks_of(traces: Tracing) -> tuple[object, ...]:
+    return traces.folder, traces.privacy.text, traces.keep_days, traces.otel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 from routebench.errors import ConfigError
 from routebench.gateway.refusal import Refusal
 from routebench.gateway.settings import GatewayConfig
+
+_BACKLOG = 2048
 
 
 def check_listening(host: str, config: GatewayConfig) -> None:
@@ -29,6 +32,31 @@ def check_listening(host: str, config: GatewayConfig) -> None:
         f"--host {host}: others than this machine can reach it, and whoever does could spend your money; make keys "
         f"(`routebench keys new NAME --config {file}`) and give --config {file}, or leave --host out"
     )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Opens the socket of an address, so that a port that is taken is told before anything else is done.
+
+    Args:
+        host: the interface.
+        port: 0 for any that is free.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((host, port))
+            made.listen(_BACKLOG)
+        except OSError:
+            made.close()
+            raise
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from None
+    return made
 
 
 def check_visitor(headers: Mapping[bytes, bytes]) -> None:

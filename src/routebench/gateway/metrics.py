@@ -89,7 +89,7 @@ class Metrics:
         )  # fmt: skip
         self._explored = Counter("routebench_explored", "Requests that explored.", ("model",), registry=registry)
         self._shadow = Counter(
-            "routebench_shadow", "Requests that a shadow decided too, by whether it asks the same model first.",
+            "routebench_shadow", "Requests that a shadow decided too, by whether it wants the same model first.",
             ("agrees",), registry=registry,
         )  # fmt: skip
         self._reloads = Counter(
@@ -129,8 +129,9 @@ class Metrics:
             self._explored.labels(trace.model or "").inc()
         elif trace.wanted is not None and trace.chain and trace.wanted != trace.chain[0]:
             self._shifted.labels(trace.wanted).inc()
-        if trace.shadow_chain is not None:
-            self._shadow.labels("yes" if tuple(trace.shadow_chain[:1]) == tuple(trace.chain[:1]) else "no").inc()
+        if trace.shadow_chain is not None and trace.wanted is not None and not trace.explored:
+            # The shadow knows nothing of health: what both want is compared, and not who was asked.
+            self._shadow.labels("yes" if tuple(trace.shadow_chain[:1]) == (trace.wanted,) else "no").inc()
 
     def reloaded(self, *, ok: bool) -> None:
         """Counts a reload, or one that was refused."""

@@ -13,7 +13,10 @@ Check = Callable[[Any], str | None]
 
 _MOST_STOPS = 16
 _MOST_BIASES = 2048
+_MOST_WORDS = 16
 _LARGEST = 2**53
+_TEMPLATE = frozenset({"chat_template", "conversation", "messages", "tools", "tokenize", "tokenizer"})
+"""What some servers let these words put in place of their own: a template is a program."""
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _REMOTE = "where a request goes, and with which key, is the gateway's to say; leave it out"
 _OTHERS_ROUTING = "the rule set decides which model answers; leave it out, or name a model in `model`"
@@ -56,6 +59,12 @@ def _text(value: Any) -> str | None:
 
 def _object(value: Any) -> str | None:
     return None if isinstance(value, dict) else "an object"
+
+
+def _template_words(value: Any) -> str | None:
+    good = isinstance(value, dict) and len(value) <= _MOST_WORDS and _TEMPLATE.isdisjoint(value)
+    good = good and all(isinstance(one, (str, int, float, bool)) for one in value.values())
+    return None if good else "an object of flags, numbers and texts; the template is the server's own"
 
 
 def _stop(value: Any) -> str | None:
@@ -111,7 +120,7 @@ _KNOWN: Mapping[str, Check] = MappingProxyType(
         "thinkingConfig": _object,
         "reasoning": _object,
         "safe_prompt": _flag,
-        "chat_template_kwargs": _object,
+        "chat_template_kwargs": _template_words,
     }
 )
 PARAMETERS = frozenset(_KNOWN)

@@ -25,6 +25,7 @@ OpenProvider = Callable[[str, Mapping[str, str]], Provider]
 Look = Callable[[str], str | None]
 """Finds a secret by the name of its environment variable."""
 _ASK_TIMEOUT_S = 30.0
+_GRACE_S = 5.0
 
 
 def open_by_kind(name: str, secrets: Mapping[str, str]) -> Provider:
@@ -151,8 +152,7 @@ class Policy:
     @property
     def blocks(self) -> bool:
         """Whether deciding may take so long that it has no place on an event loop: a model or an embedder has a say."""
-        similar = self.ruleset.similarity
-        return self.router.asks_models or (similar is not None and "embedder" in similar.settings)
+        return may_block(self.router)
 
     def begin(self) -> None:
         """Notes that a request is served by it."""
@@ -188,7 +188,18 @@ class Policy:
         except ConfigError:
             return Answer(error_kind="bad_request")
         asking = asyncio.run_coroutine_threadsafe(place.provider.complete(call), self._loop)
-        return answer_of(asking.result(_ASK_TIMEOUT_S + 5), place)
+        try:
+            return answer_of(asking.result(_ASK_TIMEOUT_S + _GRACE_S), place)
+        except TimeoutError:
+            # A provider keeps the time itself; one that does not must not hold up the decision.
+            asking.cancel()
+            return Answer(error_kind="timeout")
+
+
+def may_block(router: Router) -> bool:
+    """Returns whether deciding may take so long that it has no place on an event loop."""
+    similar = router.ruleset.similarity
+    return router.asks_models or (similar is not None and "embedder" in similar.settings)
 
 
 def answer_of(completion: Completion, place: Place) -> Answer:

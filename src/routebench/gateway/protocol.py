@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -151,7 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, _in_one_piece(app, cycle) if cycle.scope["http_version"] == "1.0" else app)
 
     def timeout_keep_alive_handler(self) -> None:
         """Closes a connection without a request, also where its client never read the last answer."""
@@ -263,6 +264,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf is not None:
             self._deaf.cancel()
             self._deaf = None
+
+
+def _in_one_piece(app: Any, cycle: RequestResponseCycle) -> Any:
+    """Answers a client that speaks HTTP/1.0, and knows no chunks: the end of the connection ends what it is sent."""
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def told(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # uvicorn sends chunks unless it was told a length; it is told one of no end.
+                cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
+            elif not message.get("more_body", False):
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, told)
+
+    return serve
 
 
 def protocol_of(limits: Limits) -> type[BoundedProtocol]:

@@ -25,7 +25,7 @@ _FAILURES: Mapping[ErrorKind, tuple[int, Kind, str, str | None]] = MappingProxyT
         "bad_request": (400, "invalid_request_error", "bad_request", None),
         "context_overflow": (400, "invalid_request_error", "context_length_exceeded", None),
         "content_filter": (400, "invalid_request_error", "content_filter", None),
-        "abstained": (422, "api_error", "abstained", "no model has an answer to this request; ask another one"),
+        "abstained": (422, "api_error", "abstained", "no model gave an answer that can stand; ask another one"),
         "rate_limited": (
             429, "rate_limit_error", "rate_limit_exceeded",
             "every model that may answer is at its provider's limit; send it again later",

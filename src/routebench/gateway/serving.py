@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from routebench.gateway.metrics import Metrics
 from routebench.gateway.policy import Policy
 from routebench.rules import Router, RuleSet
 from routebench.traces.row import Trace
+
+_log = logging.getLogger("routebench.gateway")
 
 
 class Looks:
@@ -124,6 +127,9 @@ class Serving:
             return {"shadow_rules": name, "shadow_rule": type(error).__name__, "shadow_chain": ()}
         except RoutebenchError:
             # It has no such model, or asks one before it decides.
+            return {"shadow_rules": name, "shadow_rule": None, "shadow_chain": ()}
+        except Exception:  # noqa: BLE001 - it only looks on: what fails there must not touch the request
+            _log.exception("the shadow %s failed", name)
             return {"shadow_rules": name, "shadow_rule": None, "shadow_chain": ()}
         return {"shadow_rules": name, "shadow_rule": decision.rule, "shadow_chain": decision.chain}
 

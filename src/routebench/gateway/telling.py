@@ -10,6 +10,7 @@ from routebench.traces.row import Attempt
 from routebench.types import Completion, Decision, Request
 
 _LONG_TOKENS = 2_000
+_PRINTED = bytes(sign if 0x20 <= sign < 0x7F else ord("?") for sign in range(256))
 _QUICK = ("input_tokens", "turns", "has_tools", "has_images", "json_schema")
 
 
@@ -32,7 +33,7 @@ def about(course: Course, trace_id: str, cost_usd: float | None) -> dict[str, An
             told["raw_finish_reason"] = accepted.raw_finish_reason
     told |= {"cost_usd": cost_usd, "attempts": [_attempt(one) for one in course.attempts]}
     if decision is not None and decision.cascade is not None:
-        told["cascade"] = {"check": decision.cascade, "escalated": escalated(course), "wait_s": course.cascade_wait_s}
+        told["cascade"] = {"check": decision.cascade, "escalated": course.escalated, "wait_s": course.cascade_wait_s}
     return told
 
 
@@ -52,8 +53,7 @@ def headers(course: Course, trace_id: str) -> list[tuple[bytes, bytes]]:
 
 def costs(course: Course) -> list[float | None]:
     """Returns what every call that the request caused was billed, None where that is unknown."""
-    consulted = () if course.decision is None else course.decision.consulted
-    return [*(answer.cost_usd for answer in consulted), *(one.cost_usd for one in course.attempts)]
+    return [*course.asides_usd, *(one.cost_usd for one in course.attempts)]
 
 
 def total_usd(each: Iterable[float | None]) -> float | None:
@@ -64,11 +64,6 @@ def total_usd(each: Iterable[float | None]) -> float | None:
             return None
         total += cost_usd
     return total
-
-
-def escalated(course: Course) -> bool:
-    """Whether a check refused an answer."""
-    return any(one.verdict == "refused" for one in course.attempts)
 
 
 def trace_facts(course: Course, cost_usd: float | None, *, fully: bool) -> dict[str, Any]:
@@ -95,7 +90,7 @@ def trace_facts(course: Course, cost_usd: float | None, *, fully: bool) -> dict[
         if decision.cascade is not None:
             refused = [one.cost_usd for one in course.attempts if one.verdict == "refused"]
             facts |= {
-                "escalated": escalated(course),
+                "escalated": course.escalated,
                 "cascade_wait_s": course.cascade_wait_s,
                 "cascade_extra_usd": total_usd(refused),
             }
@@ -149,4 +144,4 @@ def _attempt(one: Attempt) -> Mapping[str, Any]:
 
 def _value(text: str) -> bytes:
     """A name as a header may hold it; what is beyond ASCII stands in the body only."""
-    return text.encode("ascii", "replace").replace(b"\r", b"?").replace(b"\n", b"?")
+    return text.encode("ascii", "replace").translate(_PRINTED)

@@ -16,7 +16,7 @@ from routebench.gateway.chunks import Chunks
 from routebench.gateway.clients import Client
 from routebench.gateway.conversations import Opening
 from routebench.gateway.course import Course
-from routebench.gateway.policy import Policy
+from routebench.gateway.policy import Policy, may_block
 from routebench.gateway.refusal import Refusal, error_body, refusal_of
 from routebench.gateway.serving import Serving
 from routebench.gateway.telling import about, costs, headers, texts, total_usd, trace_facts
@@ -31,6 +31,9 @@ _log = logging.getLogger("routebench.gateway")
 _WATCH_AFTER_S = 0.02
 """An answer that is there sooner is handed over whether or not anybody waits for it."""
 _JSON = (b"content-type", b"application/json")
+_ENDING = Refusal(
+    503, "the gateway ends; send the request again", kind="api_error", code="ending", headers={"retry-after": "1"}
+)
 _EVENTS = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"))
 
 
@@ -90,8 +93,11 @@ class Visit:
         except (ClientGoneError, _GoneError):
             self._outcome, self._status = "cancelled", self._status or 499
         except asyncio.CancelledError:
-            self._outcome, self._status = "cancelled", self._status or 503
-            raise
+            # The gateway ends, and has waited for as long as it may.
+            self._outcome = "broken" if self._chunks is not None else "failed"
+            if self._status and self._chunks is None:
+                raise
+            await self._refuse(_ENDING)
         except RoutebenchError as error:
             told = refusal_of(error)
             if told.status >= 500:
@@ -107,8 +113,10 @@ class Visit:
                 serving.seats.leave()
             if begun and self._client is not None:
                 self._client.end(self._all_costs())
-            self._put_trace()
-            await policy.end()
+            try:
+                self._put_trace(await self._shadowed())
+            finally:
+                await policy.end()
 
     async def _serve(self) -> None:
         serving, client = self.serving, self._client
@@ -120,22 +128,22 @@ class Visit:
         assert policy is not None
         check_model(asked, policy, client)
         messages = asked.request.messages
-        opening = self._opening = serving.conversations.opened(messages)
+        opening = self._opening = serving.conversations.opened(messages, client.name)
         previous = asked.previous or serving.conversations.previous(opening, messages)
         course = self._course = Course(policy, asked, client, serving.limits, drawn=serving.drawn(), previous=previous)
         async with _watched(self.receive):
             completion = await course.run(self._piece)
         self._costs = costs(course)
         if completion.status == "ok":
-            self._outcome = "ok"
+            assert course.place is not None
+            self._outcome, self._answer = "ok", completion
+            # Before its last byte is out: the client's next turn may follow at once.
+            serving.conversations.answered(opening, course.place.model.name, completion)
             await (self._end_stream(course, completion) if asked.streamed else self._whole(course, completion))
         elif self._status:
             await self._break(completion)
         else:
             await self._fail(course, completion)
-        if course.accepted is not None and course.place is not None:
-            self._answer = course.accepted
-            serving.conversations.answered(opening, course.place.model.name, course.accepted)
 
     async def _whole(self, course: Course, completion: Completion) -> None:
         assert course.place is not None
@@ -234,10 +242,20 @@ class Visit:
             return []
         return [(name.encode(), value.encode()) for name, value in self._client.rate_headers()]
 
-    def _put_trace(self) -> None:
+    async def _shadowed(self) -> dict[str, Any]:
+        serving, asked, course = self.serving, self._asked, self._course
+        if asked is None or serving.shadow is None:
+            return {}
+        previous = None if course is None else course.previous
+        if may_block(serving.shadow):
+            return await asyncio.to_thread(serving.shadow_of, asked, previous)
+        return serving.shadow_of(asked, previous)
+
+    def _put_trace(self, shadowed: Mapping[str, Any]) -> None:
         serving, asked, course, policy = self.serving, self._asked, self._course, self._policy
         assert policy is not None
-        facts: dict[str, Any] = {"rules": policy.ruleset.name, "policy": policy.digest}
+        # Where nobody was asked nothing was billed.
+        facts: dict[str, Any] = {"rules": policy.ruleset.name, "policy": policy.digest, "cost_usd": 0.0, **shadowed}
         if course is not None:
             facts |= trace_facts(course, self._cost_usd, fully=serving.looks.take())
         if asked is not None:
@@ -245,7 +263,6 @@ class Visit:
                 "asked": asked.model,
                 "tags": asked.request.tags,
                 "conversation": None if self._opening is None else self._opening.name,
-                **serving.shadow_of(asked, None if course is None else course.previous),
             }
             if serving.keeps_texts:
                 facts |= texts(asked.request, self._answer)

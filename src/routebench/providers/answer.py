@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,10 +15,6 @@ from routebench.providers.events import Event, ReasoningDelta, TextDelta, ToolCa
 from routebench.types import Completion, ErrorKind, ToolCall, Usage
 
 _MOST_TOKENS = 2**53
-_quick: Callable[[str | bytes], Any] | None = None
-"""Reads the same several times faster; a part of what a gateway installs, and of nothing else."""
-with suppress(ImportError):
-    from orjson import loads as _quick
 
 
 @dataclass(slots=True)
@@ -157,12 +152,6 @@ def read_json(text: str | bytes) -> Any:
     Raises:
         ValueError: it is no JSON; how it begins is told, since it is often a proxy's page.
     """
-    if _quick is not None:
-        try:
-            return _quick(text)
-        except ValueError:
-            # It is stricter: NaN, and halves of characters, are read below as ever.
-            pass
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

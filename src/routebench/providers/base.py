@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
@@ -57,20 +57,34 @@ class Streaming(Protocol):
         ...
 
 
-async def stream(provider: Provider, call: Call) -> AsyncIterator[Event]:
+async def stream(provider: Provider, call: Call) -> AsyncGenerator[Event]:
     """Yields the events of one attempt; a provider that cannot stream gives its answer in one piece of each kind."""
     if isinstance(provider, Streaming):
-        async for event in provider.stream(call):
-            yield event
+        events = provider.stream(call)
+        try:
+            async for event in events:
+                yield event
+        finally:
+            # A third party's iterator may lack it.
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
         return
     completion = await provider.complete(call)
-    if completion.reasoning:
-        yield ReasoningDelta(completion.reasoning)
-    if completion.text:
-        yield TextDelta(completion.text, completion.logprobs)
-    for index, tool in enumerate(completion.tool_calls):
-        yield ToolCallDelta(index, tool.id, tool.name, tool.arguments)
+    for piece in pieces_of(completion):
+        yield piece
     yield Done(completion)
+
+
+def pieces_of(completion: Completion) -> list[Event]:
+    """Returns a whole answer as the pieces of a stream, one of each kind."""
+    pieces: list[Event] = []
+    if completion.reasoning:
+        pieces.append(ReasoningDelta(completion.reasoning))
+    if completion.text:
+        pieces.append(TextDelta(completion.text, completion.logprobs))
+    pieces += [ToolCallDelta(index, one.id, one.name, one.arguments) for index, one in enumerate(completion.tool_calls)]
+    return pieces
 
 
 def _accept(model: Model, request: Request) -> None:

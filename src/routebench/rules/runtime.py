@@ -232,6 +232,7 @@ class Router:
         left = {one.name for one in self._places.left(decision, regions)} if several and failed else set()
         # One that was not left has failed before: an application that asks it again does not go round for ever.
         elsewhere = deployment in left and len(left) > 1
+        heard: list[Answer] = []
         after = advance(
             decision,
             decision.request,
@@ -239,8 +240,10 @@ class Router:
             check,
             deployment=deployment,
             elsewhere=elsewhere,
-            opinion=partial(self._opinion, decision.request),
+            opinion=partial(self._opinion, decision.request, heard),
         )
+        if heard:
+            after = replace(after, consulted=(*after.consulted, *heard))
         kind = kind_of(decision) if ticket is None else ""
         self.observe(after.tried[-1].model, answer, kind=kind, deployment=deployment, ticket=ticket)
         return self.hold(after) if after.chain else after
@@ -440,7 +443,7 @@ class Router:
         self.observe(model, answer, kind=COMPLEXITY, deployment=place.name, ticket=ticket)
         return answer
 
-    def _opinion(self, request: Request, judge: AnswerJudge, answer: Answer) -> str | None:
+    def _opinion(self, request: Request, heard: list[Answer], judge: AnswerJudge, answer: Answer) -> str | None:
         """What a judge finds wrong with an answer; one that may not see the request says nothing for the answer."""
         try:
             admission = self._guards.admit(self._read(request))
@@ -448,7 +451,8 @@ class Router:
             return f"its judge {judge.model} may not take this request"
         if judge.model not in admission.models:
             return f"its judge {judge.model} may not take this request{admission.because}"
-        return judge.wrong(self._consult(judge.model, judge.request(request, answer), admission))
+        heard.append(self._consult(judge.model, judge.request(request, answer), admission))
+        return judge.wrong(heard[-1])
 
 
 def _asked(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,9 @@ from routebench.types import Request, ToolCall
 
 _FENCE = re.compile(r"\A\s*```(?:json)?[ \t]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _SHOWN_CHARACTERS = 120
+_MOST_STEPS = 100_000
+"""Of one check: a schema of a few lines can refer to itself so that no machine comes to its end."""
+_steps = threading.local()
 
 
 def read_json(text: str) -> Any:
@@ -78,13 +82,14 @@ def misfit_of_calls(calls: tuple[ToolCall, ...], request: Request) -> str | None
 
 
 class _UnusableSchemaError(Exception):
-    """A schema refers to somewhere else, or is none."""
+    """A schema refers to somewhere else, or is none, or takes too long."""
 
 
 def _errors(schema: str, document: Any) -> Iterator[Any]:
     import jsonschema
     from referencing.exceptions import Unresolvable
 
+    _steps.left = _MOST_STEPS
     try:
         yield from _validator(schema).iter_errors(document)
     except (jsonschema.exceptions.SchemaError, jsonschema.exceptions.UndefinedTypeCheck, Unresolvable) as error:
@@ -106,11 +111,24 @@ def _validator(schema: str) -> Any:
         ) from None
     value = json.loads(schema)
     validators: Any = jsonschema.validators
-    kind = validators.extend(
-        jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
-    )
+    checks = {
+        **jsonschema.Draft202012Validator.VALIDATORS,
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+    }
+    kind = validators.extend(jsonschema.Draft202012Validator, {name: _counted(one) for name, one in checks.items()})
     kind.check_schema(value)
     return kind(value, registry=Registry())
+
+
+def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(validator: Any, said: Any, instance: Any, schema: Any) -> Any:
+        _steps.left -= 1
+        if _steps.left < 0:
+            raise _UnusableSchemaError(f"it takes more than {_MOST_STEPS:,} steps")
+        return check(validator, said, instance, schema)
+
+    return counted
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FIRST, SHIFTED = "first", "shifted"
-WORKED_OUT: dict[str, tuple[str, ...]] = {FIRST: ("chain",), SHIFTED: ("chain", "wanted")}
+WORKED_OUT: dict[str, tuple[str, ...]] = {FIRST: ("chain",), SHIFTED: ("chain", "wanted", "explored")}
 """Columns of a frame that no segment holds -> the columns that they are worked out from."""
 _ALWAYS_KNOWN = frozenset({"status", "streamed", "explored"})
 """Counts and flags that every row tells; others hold NaN or None, also on a day when all of them are known."""
@@ -165,4 +165,6 @@ def _first(table: pa.Table) -> Any:
 def _shifted(table: pa.Table) -> Any:
     from pyarrow import compute
 
-    return compute.fill_null(compute.not_equal(table.column("wanted"), _first(table)), fill_value=False)
+    another = compute.fill_null(compute.not_equal(table.column("wanted"), _first(table)), fill_value=False)
+    # What was drawn is no doing of health.
+    return compute.and_not(another, compute.fill_null(table.column("explored"), fill_value=False))

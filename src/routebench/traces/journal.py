@@ -41,12 +41,12 @@ class OpenJournal:
 
     @classmethod
     def begun(cls, folder: Path, writer: str, number: int) -> Self:
-        """Returns the next journal of a writer, its folder made where it is missing.
+        """Returns the next journal of a writer; its folder is made where it is missing, for this user alone.
 
         Raises:
             OSError: it cannot be made.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(folder, Segment(writer, number, number, JOURNAL))
 
     @property

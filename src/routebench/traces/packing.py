@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,9 @@ class Packing:
     def pack_all(self) -> None:
         """Makes Parquet of every journal that nobody writes, and removes what other files stand for."""
         with changing(self._folder):
+            for path in self._folder.glob(f".*{HALF_MADE}"):
+                # Nobody else makes files now: who was making this one was killed amid it.
+                path.unlink(missing_ok=True)
             segments = listed(self._folder)
             kept = set(standing(segments))
             for one in segments:
@@ -68,15 +71,16 @@ class Packing:
                     self._path(one).unlink()
 
     def tidy(self, now: datetime) -> None:
-        """Deletes segments that are older than is asked for, and what killed processes left half made."""
-        for path in self._folder.glob(".*"):
-            if now.timestamp() - path.stat().st_mtime > _HOUR_S and named(path.name[1:].removesuffix(HALF_MADE)):
-                path.unlink()
-        if self._keep_days is None:
-            return
-        before = now - timedelta(days=self._keep_days)
-        with changing(self._folder):
-            self._delete(before)
+        """Deletes segments that are older than is asked for, and journals that killed processes never began."""
+        for path in self._folder.glob(f".*.{JOURNAL}"):
+            # One that another gateway begins just now is called otherwise in the next moment.
+            with suppress(FileNotFoundError):
+                if named(path.name[1:]) and now.timestamp() - path.stat().st_mtime > _HOUR_S:
+                    path.unlink()
+        if self._keep_days is not None:
+            before = now - timedelta(days=self._keep_days)
+            with changing(self._folder):
+                self._delete(before)
 
     def _delete(self, before: datetime) -> None:
         for one in standing(listed(self._folder)):

@@ -58,12 +58,14 @@ def parquet_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             table = file.read([name for name in asked if name in there])
     except pa.ArrowInvalid as error:
         raise _damaged(path, error) from None
+    except PermissionError:
+        raise unreadable(path) from None
     if _TIME not in there:
         raise InputError(f"traces {path}: holds no traces: it has no column {_TIME!r}")
-    for name in asked:
-        if name not in there:
-            table = table.append_column(name, pa.nulls(table.num_rows, schema().field(name).type))
-    return table.select([*asked])
+    try:
+        return pa.table({name: _as_of_now(table, name) for name in asked}, schema=pa.schema(map(schema().field, asked)))
+    except pa.ArrowException as error:
+        raise _damaged(path, error) from None
 
 
 def times_of(path: Path) -> tuple[datetime, datetime]:
@@ -80,6 +82,8 @@ def times_of(path: Path) -> tuple[datetime, datetime]:
         footer = parquet.read_metadata(path)
     except pa.ArrowInvalid as error:
         raise _damaged(path, error) from None
+    except PermissionError:
+        raise unreadable(path) from None
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     columns = [group.column(place) for group in groups for place in range(group.num_columns)]
     told = [column.statistics for column in columns if column.path_in_schema == _TIME]
@@ -116,6 +120,19 @@ def _groups(tables: Iterable[pa.Table]) -> Iterable[pa.Table]:
             held.clear()
     if held:
         yield pa.concat_tables(held)
+
+
+def _as_of_now(table: pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    """A column of the type that it has now, whatever it had when it was written."""
+    import pyarrow as pa
+
+    kind = schema().field(name).type
+    return table.column(name).cast(kind) if name in table.column_names else pa.nulls(table.num_rows, kind)
+
+
+def unreadable(path: Path) -> InputError:
+    """Returns the error of a file that belongs to somebody else."""
+    return InputError(f"traces {path}: this user may not read it; read as the gateway's user, or give the file away")
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -22,6 +22,7 @@ def prepared(trace: Trace, prepare: Prepare | None) -> Trace:
     try:
         return prepare(trace)
     except Exception as error:  # noqa: BLE001 - whatever a function of the user's does, no text gets past it
-        _LOG.error("traces: row %s is kept without its texts: %s", trace.trace_id, error)
+        # Its kind alone: what it says may quote the text.
+        _LOG.error("traces: row %s is kept without its texts: %s", trace.trace_id, type(error).__name__)
         texts: dict[str, Any] = dict.fromkeys(TEXTS)
         return replace(trace, error=None, **texts)

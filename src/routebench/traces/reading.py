@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from routebench.errors import InputError
 from routebench.traces import frames
-from routebench.traces.parquet import ALWAYS, parquet_table, times_of
+from routebench.traces.parquet import ALWAYS, parquet_table, times_of, unreadable
 from routebench.traces.segments import JOURNAL, PARQUET, Segment, listed, standing
 from routebench.traces.tables import read_journal, schema
 
@@ -21,6 +21,7 @@ Source = Path | str | Sequence[Path | str]
 """A folder of traces, a file of one, or several of both."""
 _TIME = "at"
 _OF_ATTEMPTS = ("trace_id", _TIME, "attempts")
+_TRIES = 20
 
 
 class TraceFolder:
@@ -64,7 +65,7 @@ class TraceFolder:
             InputError: the folder, or a file in it, cannot be read.
         """
         names, window = _with_time(columns), _window(since, until)
-        while True:
+        for _ in range(_TRIES):
             segments = self.standing()
             try:
                 found = {one: self._segment(one, names, window) for one in segments}
@@ -73,6 +74,7 @@ class TraceFolder:
                 continue
             self._held = {key: table for key, table in self._held.items() if key[0] in found}
             return list(found.values())
+        raise _always_gone(self.folder)
 
     def standing(self) -> list[Segment]:
         """Returns the files that hold every row once, sorted by writer.
@@ -148,7 +150,7 @@ def each_table(path: Path) -> Iterator[pa.Table]:
     if not path.is_dir():
         yield _read_file(path, names)
         return
-    folder, done = TraceFolder(path), Segment("", 0, 0)
+    folder, done, tries = TraceFolder(path), Segment("", 0, 0), 0
     while left := [one for one in folder.standing() if (one.writer, one.last) > (done.writer, done.last)]:
         for one in left:
             read = _read_journal if one.kind == JOURNAL else parquet_table
@@ -156,9 +158,12 @@ def each_table(path: Path) -> Iterator[pa.Table]:
                 table = read(path / one.name, names)
             except FileNotFoundError:
                 # It has become another file since it was listed.
+                tries += 1
                 break
             yield table
-            done = one
+            done, tries = one, 0
+        if tries > _TRIES:
+            raise _always_gone(path)
 
 
 def whole_files(path: Path) -> list[Path]:
@@ -196,7 +201,17 @@ def _read_file(path: Path, columns: tuple[str, ...]) -> pa.Table:
 
 
 def _read_journal(path: Path, columns: tuple[str, ...]) -> pa.Table:
-    return read_journal(path.read_bytes()).table.select([*columns])
+    try:
+        data = path.read_bytes()
+    except PermissionError:
+        raise unreadable(path) from None
+    return read_journal(data).table.select([*columns])
+
+
+def _always_gone(folder: Path) -> InputError:
+    return InputError(
+        f"traces {folder}: a file is listed and cannot be found, over and over; take broken links out of the folder"
+    )
 
 
 def _in_order(tables: Sequence[pa.Table], columns: Sequence[str], window: tuple[datetime, datetime]) -> pa.Table:

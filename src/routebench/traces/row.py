@@ -12,6 +12,11 @@ Outcome = Literal["ok", "refused", "failed", "broken", "cancelled"]
 after its first token was handed over. `cancelled`: the client went away."""
 TEXTS = ("messages", "answer", "tool_calls", "request")
 """Fields of a trace that hold what people and models said."""
+QUICK_FEATURES = ("input_tokens", "turns", "has_tools", "has_images", "json_schema")
+"""Features that every row tells. The others need a look at the whole text, and a gateway tells them of no more than so
+many requests a second."""
+LONG_TOKENS = 2_000
+"""Of a longer request it never tells them."""
 
 
 # Neither is frozen: one that is takes three times as long to make, and a gateway makes them for every request.
@@ -53,7 +58,7 @@ class Trace:
         rule: the rule that decided; None where nothing was decided.
         chain: the models of the decision, the first to ask first.
         wanted: the model that would have come first were every model well; another one than `chain[0]` is a shift by
-            health.
+            health, unless exploration drew that one.
         eligible: the models that may take the request; among them exploration draws.
         explored: whether exploration chose the first model.
         propensity: the chance with which the first model was chosen, by policy and exploration together; None where

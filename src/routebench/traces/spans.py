@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from routebench.errors import MissingDependencyError
 from routebench.traces.preparing import Prepare, prepared
-from routebench.traces.row import Trace
+from routebench.traces.row import TEXTS, Trace
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -30,6 +33,7 @@ _PAUSE_S = 0.0005
 _BATCH = 128
 _NANOSECONDS = 1_000_000_000
 _SERVER_ERROR = 500
+_CLOSE_S = 10.0
 _NAMES: Mapping[str, str] = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
 """Providers that the conventions call otherwise."""
 _OWN = (
@@ -38,6 +42,8 @@ _OWN = (
     "shadow_chain tags"
 ).split()
 """Of a trace, under `routebench.`."""
+_WITHOUT_TEXTS = tuple(one.name for one in fields(Trace) if one.name not in ("features", *TEXTS))
+_WITH_TEXTS = (*_WITHOUT_TEXTS, "messages", "answer")
 
 
 class Spans:
@@ -72,12 +78,15 @@ class Spans:
         self._prepare = prepare
         self._every_s = every_s
         self._max_waiting = max_waiting
-        self._waiting: deque[Trace] = deque()
+        self._names = _WITH_TEXTS if texts else _WITHOUT_TEXTS
+        self._values_of = attrgetter(*self._names)
+        self._waiting: deque[tuple[Any, ...]] = deque()
         self._ended: list[ReadableSpan] = []
         self._n_sent = 0
         self._n_overflown = 0
         self._n_refused = 0
         self._close = threading.Event()
+        self._until = math.inf
         try:
             self._begin(exporter)
         except ModuleNotFoundError as error:
@@ -90,7 +99,8 @@ class Spans:
     def put(self, trace: Trace) -> None:
         """Takes a row; never waits. A row for which there is no room is counted as lost."""
         if len(self._waiting) < self._max_waiting and not self._close.is_set():
-            self._waiting.append(trace)
+            # Not the row itself: its features hold the request, and rows may wait for as long as nobody takes them.
+            self._waiting.append(self._values_of(trace))
         else:
             self._n_overflown += 1
 
@@ -105,8 +115,10 @@ class Spans:
         return self._n_overflown + self._n_refused
 
     def close(self) -> None:
-        """Sends what waits; a second call does nothing."""
-        self._close.set()
+        """Sends what waits, as long as somebody takes it, for about 10 s; a second call does nothing."""
+        if not self._close.is_set():
+            self._until = time.monotonic() + _CLOSE_S
+            self._close.set()
         self._thread.join()
 
     def _begin(self, exporter: SpanExporter | None) -> None:
@@ -139,15 +151,22 @@ class Spans:
         while not self._close.wait(self._every_s):
             self._send_waiting()
         self._send_waiting()
+        if self._waiting:
+            self._n_refused += len(self._waiting)
+            _LOG.error("spans: %d more could not be sent, and are lost", len(self._waiting))
+            self._waiting.clear()
         self._exporter.shutdown()
         self._provider.shutdown()
 
     def _send_waiting(self) -> None:
         stretch = max(1, len(self._waiting) // _SLICES)
         for left in range(len(self._waiting), 0, -1):
-            self._span(self._waiting.popleft())
+            self._span(Trace(**dict(zip(self._names, self._waiting.popleft(), strict=True))))
             if len(self._ended) >= _BATCH:
-                self._send()
+                taken = self._send()
+                if self._close.is_set() and (not taken or time.monotonic() > self._until):
+                    # A gateway that ends waits for no collector that is gone, batch after batch.
+                    return
             elif left % stretch == 0 and not self._close.is_set():
                 # The event loop's turn.
                 time.sleep(_PAUSE_S)
@@ -167,18 +186,20 @@ class Spans:
             span.set_status(self._failed, trace.error)
         span.end(int((trace.at + trace.latency_s) * _NANOSECONDS))
 
-    def _send(self) -> None:
+    def _send(self) -> bool:
+        """Sends the spans that are ready, and returns whether they were taken."""
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         if not self._ended:
-            return
-        taken = self._exporter.export(tuple(self._ended)) is SpanExportResult.SUCCESS
+            return True
+        taken: bool = self._exporter.export(tuple(self._ended)) is SpanExportResult.SUCCESS
         if taken:
             self._n_sent += len(self._ended)
         else:
             self._n_refused += len(self._ended)
             _LOG.error("spans: %d were not taken, see above; see to OTEL_EXPORTER_OTLP_ENDPOINT", len(self._ended))
         self._ended.clear()
+        return taken
 
     def _attributes(self, trace: Trace) -> Iterator[tuple[str, Any]]:
         """The span's attributes; what is unknown has none."""

@@ -15,6 +15,9 @@ from routebench.traces.row import Attempt, Trace
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_OF_ROWS = ("trace_id", "at", "outcome")
+"""What every row tells; a line without is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Journalled:
@@ -73,6 +76,8 @@ def read_journal(data: bytes) -> Journalled:
         )
     except pa.ArrowInvalid:
         return _line_by_line(whole.split(b"\n"), torn)
+    if _lacks(table):
+        return _line_by_line(whole.split(b"\n"), torn)
     return Journalled(table.select([*COLUMNS]), torn)
 
 
@@ -84,10 +89,19 @@ def _line_by_line(lines: Iterable[bytes], torn: bytes) -> Journalled:
     for line in lines:
         try:
             row = json.loads(line)
-            tables.append(pa.Table.from_pylist([{**row, "at": datetime.fromisoformat(row["at"])}], schema=schema()))
+            one = pa.Table.from_pylist([{**row, "at": datetime.fromisoformat(row["at"])}], schema=schema())
         except (ValueError, TypeError, KeyError, OverflowError, pa.ArrowException):
             unreadable.append(line)
+            continue
+        if _lacks(one):
+            unreadable.append(line)
+        else:
+            tables.append(one)
     return Journalled(pa.concat_tables(tables), torn, tuple(unreadable))
+
+
+def _lacks(table: pa.Table) -> bool:
+    return any(table.column(name).null_count for name in _OF_ROWS)
 
 
 def _empty() -> pa.Table:

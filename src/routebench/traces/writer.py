@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Self
 
 from routebench.errors import MissingDependencyError, RoutebenchError
 from routebench.traces.journal import OpenJournal
+from routebench.traces.packer import Packer
 from routebench.traces.preparing import Prepare, prepared
-from routebench.traces.row import Trace
+from routebench.traces.row import TEXTS, Trace
 from routebench.traces.segments import JOURNAL, listed
 
 _LOG = logging.getLogger("routebench.traces")
@@ -33,7 +32,11 @@ many that wait there are longer stretches instead of more of them."""
 _PAUSE_S = 0.0005
 _SEGMENT_BYTES = 4 << 20
 _BATCH_BYTES = 1 << 18
+_MOST_BYTES = 64 << 20
+"""Of lines that wait while the disk takes none."""
 _CLOSE_S = 60.0
+_texts_of = attrgetter("error", *TEXTS)
+_NO_TEXTS = (None,) * (1 + len(TEXTS))
 
 
 class TraceWriter:
@@ -47,10 +50,11 @@ class TraceWriter:
         segment_s: how long a journal is written before it becomes Parquet.
         segment_rows: rows after which it does so earlier.
         flush_s: how long a row waits in memory.
-        max_waiting: rows that may wait while the disk takes none; those beyond are counted as lost.
+        max_waiting: rows that may wait while the disk takes none, 64 MB of them at the most; those beyond are counted
+            as lost.
         keep_days: segments whose last row is older are deleted; None keeps all.
-        prepare: what becomes of a row before it is written, on the writer's thread, such as taking personal data out of
-            its texts. Where it fails, the row is written without texts.
+        prepare: what becomes of a row that holds texts or an error before it is written, on the writer's thread, such
+            as taking personal data out of them. Where it fails, the row is written without texts.
         now: the clock, in seconds since 1970.
     """
 
@@ -73,11 +77,12 @@ class TraceWriter:
         self._segment_rows = segment_rows
         self._flush_s = flush_s
         self._max_waiting = max_waiting
-        self._packer = _Packer(self.folder, self.name, keep_days)
+        self._packer = Packer(self.folder, self.name, keep_days)
         self._prepare = prepare
         self._line_of: Callable[[Trace], bytes] = _not_started
         self._waiting: deque[Trace | bytes] = deque()
         self._lines: list[bytes] = []
+        self._n_bytes = 0
         self._journal: OpenJournal | None = None
         self._number = 0
         self._ends_at = 0.0
@@ -117,14 +122,14 @@ class TraceWriter:
 
     def put(self, trace: Trace) -> None:
         """Takes a row; never waits. A row for which there is no room is counted as lost."""
-        if not self._is_open or len(self._waiting) >= self._max_waiting:
+        if not self._is_open or self._is_full():
             self._n_overflown += 1
-        elif trace.messages is None and trace.error is None:
+        elif _texts_of(trace) != _NO_TEXTS:
+            self._waiting.append(trace)
+        else:
             # There is nothing to take out of it. Made a line here it costs some microseconds; on the thread it would
             # cost as much, and besides that the handing over of the interpreter's lock, which costs more.
             self._waiting.append(self._line(trace))
-        else:
-            self._waiting.append(trace)
 
     @property
     def n_written(self) -> int:
@@ -173,58 +178,75 @@ class TraceWriter:
             self._lines.clear()
 
     def _write_waiting(self) -> None:
-        if self._lines and not self._write():
-            # No more is taken on while the disk refuses what there is.
-            return
-        size = 0
+        takes = self._write()
         stretch = max(_SLICE, len(self._waiting) // _SLICES)
-        # Only what waits now: a turn ends however fast rows come.
+        # Only what waits now: a turn ends however fast rows come. While the disk refuses them they wait as lines: a row
+        # that is none yet holds all of its request.
         for left in range(len(self._waiting), 0, -1):
-            waiting = self._waiting.popleft()
-            line = self._line(prepared(waiting, self._prepare)) if isinstance(waiting, Trace) else waiting
-            self._lines += [line] if line else []
-            size += len(line)
-            if size >= _BATCH_BYTES or len(self._lines) >= self._segment_rows:
-                if not self._write():
-                    return
-                size = 0
+            self._add(self._waiting.popleft())
+            if takes and (self._n_bytes >= _BATCH_BYTES or len(self._lines) >= self._segment_rows):
+                takes = self._write()
             elif left % stretch == 0 and not self._close.is_set():
                 # The event loop's turn.
                 time.sleep(_PAUSE_S)
-        if self._lines:
+        if takes:
             self._write()
 
+    def _add(self, waiting: Trace | bytes) -> None:
+        line = self._line(prepared(waiting, self._prepare)) if isinstance(waiting, Trace) else waiting
+        if line:
+            self._lines.append(line)
+            self._n_bytes += len(line)
+        else:
+            self._n_lost += 1
+
     def _line(self, trace: Trace) -> bytes:
+        """The line of a row, empty where it can have none."""
         try:
             return self._line_of(trace)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            self._n_lost += 1
             _LOG.error("traces %s: row %s cannot be written: %s", self.folder, trace.trace_id, error)
             return b""
 
+    def _is_full(self) -> bool:
+        return len(self._waiting) + len(self._lines) >= self._max_waiting or self._n_bytes >= _MOST_BYTES
+
     def _write(self) -> bool:
-        """Writes the lines that are ready; False where the disk refuses, and they wait."""
-        try:
-            journal = self._there()
-            journal.write(b"".join(self._lines), len(self._lines))
-        except OSError as error:
-            if not self._is_failing:
-                _LOG.error(
-                    "traces %s: cannot be written (%s); up to %d rows wait in memory until they can",
-                    self.folder,
-                    error.strerror or error,
-                    self._max_waiting,
-                )
-            self._is_failing = True
-            return False
-        if self._is_failing:
-            _LOG.warning("traces %s: can be written again", self.folder)
-        self._is_failing = False
-        self._n_written += len(self._lines)
-        self._lines.clear()
-        if journal.n_rows >= self._segment_rows or journal.n_bytes >= _SEGMENT_BYTES:
-            self._end_journal()
+        """Writes the lines that are ready, batch by batch; False where the disk refuses, and they wait."""
+        while self._lines:
+            batch = self._batch()
+            data = b"".join(batch)
+            try:
+                journal = self._there()
+                journal.write(data, len(batch))
+            except OSError as error:
+                if not self._is_failing:
+                    _LOG.error(
+                        "traces %s: cannot be written (%s); up to %d rows wait in memory until they can",
+                        self.folder,
+                        error.strerror or error,
+                        self._max_waiting,
+                    )
+                self._is_failing = True
+                return False
+            if self._is_failing:
+                _LOG.warning("traces %s: can be written again", self.folder)
+            self._is_failing = False
+            self._n_written += len(batch)
+            self._n_bytes -= len(data)
+            del self._lines[: len(batch)]
+            if journal.n_rows >= self._segment_rows or journal.n_bytes >= _SEGMENT_BYTES:
+                self._end_journal()
         return True
+
+    def _batch(self) -> list[bytes]:
+        """The lines that are written at once: joining all that have gathered would hold up the event loop."""
+        size = 0
+        for number, line in enumerate(self._lines, start=1):
+            size += len(line)
+            if size >= _BATCH_BYTES or number >= self._segment_rows:
+                return self._lines[:number]
+        return self._lines[:]
 
     def _there(self) -> OpenJournal:
         """The open journal; another one where there is none, or somebody removed its file and its rows with it."""
@@ -249,46 +271,6 @@ class TraceWriter:
             self._journal.close()
             self._journal = None
             self._packer.wake()
-
-
-class _Packer:
-    """The child process that makes Parquet of journals; another one is started where it died."""
-
-    def __init__(self, folder: Path, writer: str, keep_days: float | None) -> None:
-        self._command = [sys.executable, "-P", "-m", "routebench.traces.packing", str(folder), "--writer", writer]
-        if keep_days is not None:
-            self._command += ["--keep-days", str(keep_days)]
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def wake(self) -> None:
-        """Has it look for journals; what cannot be told now is told with the next journal."""
-        try:
-            if self._child is None or self._child.poll() is not None:
-                self._start()
-            elif self._child.stdin is not None:
-                os.write(self._child.stdin.fileno(), b"\n")
-        except OSError as error:
-            _LOG.error("traces: no process makes Parquet of journals (%s); they stay as they are", error)
-
-    def end(self, timeout_s: float) -> bool:
-        """Has it make Parquet of what is left, and returns whether it did so in time."""
-        child, self._child = self._child, None
-        if child is None or child.stdin is None:
-            return True
-        child.stdin.close()
-        try:
-            return child.wait(timeout_s) == 0
-        except subprocess.TimeoutExpired:
-            return False
-
-    def _start(self) -> None:
-        if self._child is not None and self._child.stdin is not None:
-            _LOG.warning("traces: what makes Parquet has ended with %s; it is started anew", self._child.returncode)
-            self._child.stdin.close()
-        # A session of its own: what ends the gateway must not end it amid a file; it ends with its standard input.
-        self._child = subprocess.Popen(  # noqa: S603 - our own module
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0, start_new_session=True
-        )
 
 
 def _not_started(_trace: Trace) -> bytes:

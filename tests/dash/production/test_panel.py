@@ -183,6 +183,15 @@ def test_what_was_not_kept_is_said() -> None:
     assert "<dt>cost</dt><dd>n/a</dd>" in told
 
 
+def test_calls_of_tools_are_shown_where_texts_were_kept() -> None:
+    called = {"type": "function", "function": {"name": "find<b>", "arguments": json.dumps({"city": "Oslo"})}}
+    row = traffic(1, texts=True).iloc[0].to_dict()
+    told = trace_html({**row, "answer": "", "tool_calls": json.dumps([called])})
+    assert "<b>calls of tools</b><pre>find&lt;b&gt;\ncity\nOslo</pre>" in told
+    assert "<b>answer</b>" not in told
+    assert "<b>answer</b><pre></pre>" in trace_html({**row, "answer": ""}), "an empty answer is one"
+
+
 def test_a_trace_of_a_file_reads_as_one_of_memory(tmp_path: Path) -> None:
     writer = TraceWriter(tmp_path)
     writer.start()
@@ -282,6 +291,47 @@ def test_drift_is_measured_anew_for_other_choices() -> None:
     assert panel.beside.found is not before
     assert panel.beside.found is not None
     assert panel.beside.found.n == panel.state.shown.n
+
+
+def test_drift_catches_up_with_what_was_chosen_meanwhile() -> None:
+    frame, ruleset = governed()
+    works: list[Any] = []
+    panel = ProductionPanel(Production(FrameSource(frame)), evidence=Evidence(ruleset), start=works.append)
+    show(panel, "Drift")
+    panel.choose("client", "chat")
+    assert len(works) == 1, "one measurement at a time"
+    works.pop()()
+    works.pop()()
+    assert panel.beside is not None
+    assert panel.beside.found is not None
+    assert panel.beside.found.n == panel.state.shown.n < len(frame)
+    assert not works
+
+
+def test_figures_of_other_traces_do_not_stand_where_none_is_left() -> None:
+    frame, ruleset = governed()
+    panel = opened(frame, Evidence(ruleset))
+    show(panel, "Drift")
+    assert panel.beside is not None
+    panel.choose("outcome", "broken")
+    assert panel.beside.found is None
+    assert "No trace is left by these choices." in panel.beside._told.value
+    assert panel.beside._rows.frame.empty
+    assert panel.beside.numbers() == ()
+    panel.choose("outcome", None)
+    assert panel.beside.found is not None
+    assert len(panel.beside._rows.frame)
+
+
+def test_who_closes_the_widget_is_followed_no_more(panel: ProductionPanel) -> None:
+    panel.widget.close()
+    panel._follow()
+
+
+def test_stretches_that_the_page_still_shows_select_nothing(panel: ProductionPanel) -> None:
+    panel._board.volume.selected = ("1", str(panel.state.totals["name"].iloc[0]))
+    assert panel.state.selected == {str(panel.state.totals["name"].iloc[0])}
+    assert panel.state.picked.n == 20
 
 
 def test_traces_of_another_policy_are_refused_in_two_lines() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,22 @@ from tests.dash.production.traffic import STARTS_S, traffic
 @pytest.fixture
 def state() -> Production:
     return opened(traffic())
+
+
+class Growing:
+    """Gives one frame after the other."""
+
+    name = "a gateway"
+    grows = True
+
+    def __init__(self, *frames: pd.DataFrame) -> None:
+        self._left = list(frames)
+
+    def fresh(self) -> pd.DataFrame:
+        return self._left.pop(0) if self._left else traffic(0)
+
+    def whole(self, trace_id: str, at_s: float) -> Any:
+        raise InputError(f"trace {trace_id}: it is no longer there")
 
 
 def opened(frame: pd.DataFrame) -> Production:
@@ -84,8 +101,55 @@ def test_selected_stretches_narrow_tables_and_not_pictures(state: Production) ->
     start_s, end_s = inside["start_ms"].min() / 1000, inside["end_ms"].max() / 1000
     assert ((state.picked.served.at_s >= start_s) & (state.picked.served.at_s < end_s)).all()
     assert "60 of 600 requests" in reading(state)
-    state.select(["not there"])
+    with pytest.raises(InputError, match="no stretch 'not there'; take names of `state.periods`"):
+        state.select(["not there"])
+    assert state.picked.n == 60
+    state.select(())
     assert state.picked.n == 600
+
+
+def test_selected_stretches_stay_as_long_as_they_are(state: Production) -> None:
+    name = str(state.totals["name"].iloc[-2])
+    state.select([name])
+    state.look_back(600)
+    assert state.length_s == 120, "another length would select other traces"
+    assert (state.selected, state.picked.n) == (frozenset([name]), 20)
+    state.select(())
+    state.look_back(600)
+    assert state.length_s == 30
+
+
+def test_stretches_that_became_too_short_are_selected_no_more() -> None:
+    state = Production(Growing(traffic(600), traffic(600, start=600)))
+    state.look()
+    state.cut(10)
+    state.select([str(state.totals["name"].iloc[0])])
+    assert state.look() == 600
+    assert state.length_s == 30, "two hours in 10 s are more than can be drawn"
+    assert state.selected == frozenset()
+    assert state.picked.n == 1200
+
+
+def test_other_stretches_are_the_same_traces(state: Production) -> None:
+    before = state.version
+    state.cut(300)
+    assert state.version == before
+    state.look_back(600)
+    assert state.version != before
+
+
+@pytest.mark.parametrize("length_s", [0, -60, 0.5, float("nan"), float("inf")])
+def test_a_length_that_is_none_is_refused(state: Production, length_s: float) -> None:
+    with pytest.raises(InputError, match="give whole seconds, such as 300"):
+        state.cut(length_s)
+    assert state.length_s == 120
+
+
+@pytest.mark.parametrize("last_s", [0, -60, float("nan"), float("inf")])
+def test_one_cannot_look_back_on_nothing(state: Production, last_s: float) -> None:
+    with pytest.raises(InputError, match="give a positive number of seconds"):
+        state.look_back(last_s)
+    assert state.shown.n == 600
 
 
 def test_what_went_another_way_is_told_by_kind(state: Production) -> None:
@@ -173,6 +237,8 @@ def test_the_reading_holds_the_figures(state: Production) -> None:
     assert f"small gave {100 * share:.1f}% [" in text
     assert f"({frame['cost_usd'].isna().sum()} of unknown cost left out)" in text
     assert "2 rule sets decided" in text
+    days = reading(opened(traffic(40, every_s=3600)))
+    assert days.startswith("40 requests within 1 d 15 h from 2026-11-30 00:53:20 to 2026-12-01 15:53:20 UTC")
 
 
 def test_no_traces_are_told_and_not_drawn(tmp_path: Path) -> None:

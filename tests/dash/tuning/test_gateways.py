@@ -97,6 +97,22 @@ def test_the_files_are_written_into_the_folder_of_the_page_and_not_over_others(p
     assert "names no file here" in panel.refusal
 
 
+def test_what_no_export_wrote_is_not_replaced(panel: TunerPanel) -> None:
+    gateways = panel.gateways
+    gateways.shown.click()
+    gateways.path.value = "rules.yaml"
+    gateways.written.click()
+    written = Path(panel.said.removeprefix("Written: ").split(", ")[0])
+    policy = "schema: routebench/rules/v1\n"
+    written.write_text(policy, encoding="utf-8")
+    gateways.replace.value = True
+    gateways.written.click()
+    assert "was not written by an export" in panel.refusal
+    assert written.read_text(encoding="utf-8") == policy
+    gateways.replace.value = False
+    written.unlink()
+
+
 def test_a_product_that_is_not_installed_is_told_with_its_install_line(
     panel: TunerPanel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

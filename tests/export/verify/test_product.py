@@ -9,7 +9,7 @@ import pytest
 
 from routebench.errors import MissingDependencyError, ProviderError
 from routebench.export.verify.asked import ask_all
-from routebench.export.verify.product import find_program, free_port, running
+from routebench.export.verify.product import ended, find_program, free_port, running
 from routebench.export.verify.upstream import upstream
 from routebench.export.verify.verified import NOBODY
 from routebench.types import Request
@@ -70,11 +70,22 @@ def test_a_product_that_ends_is_told_with_what_its_log_says(tmp_path: Path) -> N
 
 def test_the_upstream_names_the_model_that_it_stands_for_and_fails_when_told() -> None:
     with upstream() as served:
-        assert served.base_url("a b") == f"{served.url}/a b/v1"
-        url = served.base_url("small")
-        assert asyncio.run(ask_all(url, "x", [HELLO, HELLO])).models == ("small", "small")
-        served.failing = {"small"}
+        url = served.base_url("org/small model")
+        assert served.base_url("large") != url == served.base_url("org/small model")
+        assert asyncio.run(ask_all(url, "x", [HELLO, HELLO])).models == ("org/small model",) * 2
+        served.failing = {"org/small model"}
         told = asyncio.run(ask_all(url, "x", [HELLO]))
         assert told.models == (NOBODY,)
         assert told.faults == ("1 requests failed (HTTP 500: server).",)
-        assert served.asked == ["small"] * 3
+        assert served.asked == ["org/small model"] * 3
+
+
+def test_a_program_is_run_to_its_end_without_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVIDER_KEY", "secret")
+    script = "import os, sys; print(sys.stdin.read(), os.environ.get('PROVIDER_KEY'))"
+    assert ended(Path(sys.executable), ["-c", script], install="install it", given="hello").stdout == "hello None\n"
+
+
+def test_a_program_that_does_not_run_is_told_with_the_line_that_installs_it(tmp_path: Path) -> None:
+    with pytest.raises(ProviderError, match="it does not run: .*; install it"):
+        ended(tmp_path, [], install="install it")

@@ -150,6 +150,15 @@ def test_dollars_are_no_variables() -> None:
     assert SignalReplay(config).decide(Request(({"role": "user", "content": "1 $USD end"},))) == "small"
 
 
+def test_dollars_of_metadata_are_no_variables_either() -> None:
+    rules = (Rule("dear", {"metadata.price": ["$HIGH", "$5"]}, ("small",)), Rule("one", {"metadata.p": "$X"}, ("mid",)))
+    config = config_of(ruleset(rules=rules))
+    predicates = [one["predicate"] for one in config["routing"]["signals"]["metadata"]]
+    assert predicates == [{"in": ["$$HIGH", "$$5"]}, {"equals": "$$X"}]
+    asked = Request(({"role": "user", "content": "x"},), metadata={"p": "$X"})
+    assert SignalReplay(config).decide(asked) == "mid"
+
+
 def test_limits_stand_on_the_cards() -> None:
     models = {"a": make_model("a", context_window=900, capabilities=frozenset({"tools", "json_schema"}))}
     config = config_of(RuleSet("t", models, Default(("a",)), sticky="none"))

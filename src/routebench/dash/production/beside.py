@@ -58,6 +58,7 @@ class Beside:
         self._busy = threading.Lock()
         self._measured: int | None = None
         self._measured_s = float("-inf")
+        self._choice: tuple[object, ...] = ()
         self._told = widgets.HTML()
         self._rows = Grid(DRIFT_COLUMNS, name="drift", label="production beside the evidence")
         self._needs = Grid(NEED_COLUMNS, name="label-needs", label="labelled cases by rule")
@@ -68,13 +69,23 @@ class Beside:
         self.label = widgets.VBox([self._needs, self.chosen])
 
     def show(self, state: Production) -> None:
-        """Measures anew where other traces are shown than before; until it is done the tables stay as they are."""
-        if state.version == self._measured or not state.shown.n or not self._busy.acquire(blocking=False):
+        """Measures anew where other traces are shown than before; until it is done the tables stay as they are.
+
+        What only grows is measured every ten seconds at the most; whoever follows it asks again.
+        """
+        if state.version == self._measured:
             return
-        if self.found is not None and time.monotonic() - self._measured_s < _EVERY_S and state.source.grows:
-            self._busy.release()
+        if not state.shown.n:
+            if self._busy.locked():
+                return
+            self._measured = state.version
+            self._forget(f"<p>{'No trace is left by these choices.' if state.log.n else 'There are no traces yet.'}</p>")
             return
-        self._measured = state.version
+        choice = (tuple(sorted(state.chosen.items())), state.last_s)
+        waits = choice == self._choice and self.found is not None and time.monotonic() - self._measured_s < _EVERY_S
+        if waits or not self._busy.acquire(blocking=False):
+            return
+        self._measured, self._choice = state.version, choice
         frame = state.shown_frame()
         if self.found is None:
             self._told.value = f"<p role='status'>{len(frame):,} traces are held against the evidence …</p>"
@@ -103,14 +114,14 @@ class Beside:
             found = self._evidence.measure(frame)
         except RoutebenchError as error:
             cause, _, mend = str(error).partition("; ")
-            self._told.value = (
+            self._forget(
                 f"<div class='rb-notice' role='alert'><div>{html.escape(cause)}</div>"
                 f"<div class='rb-mend'>{html.escape(mend)}</div></div>"
             )
             return
         except Exception as error:
             # A defect of ours goes on to the log; whoever looks at the page must not wait for ever.
-            self._told.value = f"<p role='alert'>{html.escape(type(error).__name__)}: the log says how it broke.</p>"
+            self._forget(f"<p role='alert'>{html.escape(type(error).__name__)}: the log says how it broke.</p>")
             raise
         self.found = found
         told = "".join(f"<li>{html.escape(one.text)}</li>" for one in found.readings)
@@ -118,3 +129,10 @@ class Beside:
         self._rows.show(drift_rows(found))
         self._needs.show(need_rows(found))
         self.chosen.show(label_rows(found))
+
+    def _forget(self, told: str) -> None:
+        """Says why there are no figures; those of other traces must not stand below it."""
+        self.found = None
+        self._told.value = told
+        for grid in (self._rows, self._needs, self.chosen):
+            grid.show(grid.frame.iloc[:0])

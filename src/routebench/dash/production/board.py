@@ -82,6 +82,11 @@ class Board:
         """The pictures from top to bottom."""
         return (self.volume, self._mix, self._cost, self._times, self._incidents)
 
+    @property
+    def looked_at(self) -> str:
+        """The title of the table that is looked at."""
+        return list(self._tables)[self.tabs.selected_index or 0]
+
     def add(self, title: str, child: widgets.Widget, show: Callable[[Production], None]) -> None:
         """Puts one more table behind the others."""
         self._tables[title] = (child, show)
@@ -128,7 +133,7 @@ class Board:
 
     def tell(self, state: Production) -> None:
         """Fills the table that is looked at."""
-        _, show = list(self._tables.values())[self.tabs.selected_index or 0]
+        _, show = self._tables[self.looked_at]
         show(state)
 
     def numbers(self, state: Production) -> Sequence[Numbers]:

@@ -8,7 +8,8 @@ from typing import Any
 import ipywidgets as widgets
 
 from routebench.dash.parts import Panel
-from routebench.dash.production.state import FACETS, LENGTHS_S, Facet, Production
+from routebench.dash.production.seen import LENGTHS_S, Facet
+from routebench.dash.production.state import FACETS, Production
 from routebench.dash.production.wording import span
 
 _ALL = ""

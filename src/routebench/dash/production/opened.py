@@ -54,8 +54,7 @@ def _told(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     chain, shadow = _list(known.get("chain")), known.get("shadow_chain")
     waited, extra = known.get("cascade_wait_s"), known.get("cascade_extra_usd")
     chance = known.get("propensity")
-    features = known.get("features")
-    features = json.loads(features) if isinstance(features, str) else features
+    features = _read(known.get("features"))
     return [
         ("chain", " → ".join(map(str, chain))),
         ("explored", f"yes, with a chance of {chance:.3g}" if known.get("explored") and chance is not None else ""),
@@ -74,13 +73,12 @@ def _shadow(known: Mapping[str, Any], chain: Sequence[Any]) -> str:
 
 
 def _texts(known: Mapping[str, Any]) -> str:
-    messages, answer = known.get("messages"), known.get("answer")
-    if isinstance(messages, str):
-        messages = json.loads(messages)
+    messages, answer, calls = _read(known.get("messages")), known.get("answer"), _read(known.get("tool_calls"))
     if messages is None and answer is None:
         return "<p>Its texts were not kept.</p>"
     said = [(str(one.get("role")), spoken(one)) for one in _list(messages)]
-    said += [] if answer is None else [("answer", str(answer))]
+    said += [] if answer is None or (calls and not answer) else [("answer", str(answer))]
+    said += [("calls of tools", spoken({"role": "assistant", "tool_calls": calls}))] if calls else []
     return "".join(f"<div><b>{html.escape(role)}</b>{_folded(text)}</div>" for role, text in said)
 
 
@@ -114,6 +112,11 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> str:
         )
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
     return f"<table class='rb-numbers'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _read(value: Any) -> Any:
+    """What is JSON in a frame."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _list(value: Any) -> list[Any]:

@@ -18,12 +18,16 @@ from routebench.dash.production.board import Board
 from routebench.dash.production.controls import Controls
 from routebench.dash.production.evidence import Evidence
 from routebench.dash.production.opened import trace_html
-from routebench.dash.production.state import FACETS, Facet, Production
+from routebench.dash.production.seen import Facet
+from routebench.dash.production.state import FACETS, Production
 from routebench.dash.production.wording import choices, footer, reading
 from routebench.errors import RoutebenchError
 
 _LOOKS_EVERY_S = 2.0
+_REST = 4.0
+"""So many times as long as a look took nothing is read."""
 _STILL_EVERY_S = 15.0
+_DRIFT, _LABEL = "Drift", "Label next"
 
 
 class ProductionPanel(Panel):
@@ -61,10 +65,10 @@ class ProductionPanel(Panel):
         self._still_s = 0.0
         self._board = Board()
         self._controls = Controls(self.choose, self.look_back, self.cut)
-        self.beside = None if evidence is None else Beside(evidence, start, self._settle)
+        self.beside = None if evidence is None else Beside(evidence, start, self._measured)
         if self.beside is not None:
-            self._board.add("Drift", self.beside.drift, self.beside.show)
-            self._board.add("Label next", widgets.VBox([self.beside.label, self._board.labelled]), self.beside.show)
+            self._board.add(_DRIFT, self.beside.drift, self.beside.show)
+            self._board.add(_LABEL, widgets.VBox([self.beside.label, self._board.labelled]), self.beside.show)
         super().__init__(
             title="Production" if evidence is None else f"Production: {evidence.ruleset.name}",
             children=[self._controls.widget, self._board.drawn, self._board.tabs],
@@ -115,10 +119,10 @@ class ProductionPanel(Panel):
     def show_everything(self) -> None:
         """Lifts every choice."""
         with self._turn:
+            self.state.select(())
             for facet in FACETS:
                 self.state.choose(facet, None)
             self.state.look_back(None)
-            self.state.select(())
             self._show()
         self.say("Everything is shown.")
 
@@ -209,8 +213,10 @@ class ProductionPanel(Panel):
 
     def _picked(self, names: Sequence[str]) -> None:
         with self._turn:
-            if not self._quiet and set(names) != self.state.selected:
-                self.select(names)
+            # The page may still show stretches of before.
+            known = set(names) & set(self.state.periods["name"])
+            if not self._quiet and known != self.state.selected:
+                self.select(sorted(known))
 
     def _open(self, trace_id: str, place: widgets.HTML) -> None:
         if not trace_id:
@@ -238,8 +244,25 @@ class ProductionPanel(Panel):
             self._still_s = now_s
             self.settled()
 
+    def _measured(self) -> None:
+        self._catch_up()
+        self._settle()
+
+    def _catch_up(self) -> None:
+        """Has what is looked at measured, where other traces have come or were chosen while that could not be done."""
+        with self._turn:
+            if self.beside is not None and self._board.looked_at in (_DRIFT, _LABEL):
+                self.beside.show(self.state)
+
     def _follow(self) -> None:
-        while True:
-            time.sleep(_LOOKS_EVERY_S)
-            if self._controls.follow.value and (n := self.refresh()):
-                self.say(f"{n:,} new traces.")
+        wait_s = _LOOKS_EVERY_S
+        # Who closes the widget looks no more.
+        while self.widget.comm is not None:
+            time.sleep(wait_s)
+            if self._controls.follow.value:
+                began_s = time.monotonic()
+                if n := self.refresh():
+                    self.say(f"{n:,} new traces.")
+                self._catch_up()
+                # Of very many traces a look takes its time, and the kernel is there for more than that.
+                wait_s = max(_LOOKS_EVERY_S, _REST * (time.monotonic() - began_s))

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import replace
-from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from routebench.dash.production.agreement import agreement
-from routebench.dash.production.incidents import incidents_of
 from routebench.dash.production.log import NONE, READ, Log
+from routebench.dash.production.seen import Facet, Seen, words_of
 from routebench.dash.production.sources import Source
-from routebench.drifting import by_period
-from routebench.drifting.served import Words
 from routebench.errors import InputError
-from routebench.evaluate.choices import BoolArray, FloatArray, IntArray
+from routebench.evaluate.choices import BoolArray, FloatArray
 from routebench.evaluate.intervals import Interval, mean_interval
 
-Facet = Literal["model", "rule", "client", "outcome", "policy"]
-"""What traces are chosen by, besides their time."""
 FACETS: tuple[Facet, ...] = ("model", "rule", "client", "outcome", "policy")
-LENGTHS_S = (1, 2, 5, 10, 30, 60, 120, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 604_800)
-"""Lengths of stretches that people can read off an axis."""
-MOST_PERIODS = 48
-"""Stretches that are drawn where nobody asks for a length of them."""
-_FINEST = 400
-"""Stretches that are drawn at the most."""
-_EVER = "36500D"
-"""So long that all traces are in one stretch."""
 
 
 class Production:
@@ -60,7 +45,7 @@ class Production:
         self.asked_length_s: float | None = None
         self.selected: frozenset[str] = frozenset()
         self.version = 0
-        self._seen = _Seen(self)
+        self._seen = self._looked(None)
 
     def look(self) -> int:
         """Reads what has come since, and returns how many traces that are.
@@ -94,24 +79,45 @@ class Production:
         self._changed()
 
     def look_back(self, last_s: float | None) -> None:
-        """Leaves only the latest traces; None leaves all."""
+        """Leaves only the latest traces; None leaves all.
+
+        Raises:
+            InputError: it is no length of time.
+        """
+        if last_s is not None and not 0 < last_s < math.inf:
+            raise InputError(f"cannot look back {last_s!r} s; give a positive number of seconds, such as 3600")
         self.last_s = last_s
         self._changed()
 
     def cut(self, length_s: float | None) -> None:
-        """Cuts time into stretches of another length; None takes one that gives about forty."""
+        """Cuts time into stretches of another length; None takes one that gives about forty.
+
+        Raises:
+            InputError: these are no whole seconds.
+        """
+        if length_s is not None and not (length_s >= 1 and float(length_s).is_integer()):
+            raise InputError(f"stretches cannot be {length_s!r} s long; give whole seconds, such as 300")
         self.asked_length_s = length_s
         self.selected = frozenset()
-        self._changed()
+        self._seen = self._looked(length_s)
 
     def select(self, names: Collection[str]) -> None:
-        """Selects stretches, by their names in `periods`; tables and sentences are of these from now on."""
-        self.selected = frozenset(names) & set(self.periods["name"])
-        self._seen = self._seen.narrowed()
+        """Selects stretches, by their names in `periods`; tables and sentences are of these from now on.
+
+        They stay as long as they are while something is selected.
+
+        Raises:
+            InputError: there is no such stretch.
+        """
+        unknown = sorted(set(names) - set(self.periods["name"]))
+        if unknown:
+            raise InputError(f"there is no stretch {unknown[0]!r}; take names of `state.periods`")
+        self.selected = frozenset(names)
+        self._seen = self._seen.narrowed(self.selected)
 
     def options(self, facet: Facet) -> dict[str, int]:
         """The values of a facet in all traces with how often they occur, the commonest first."""
-        words = self._words(self.log, facet)
+        words = words_of(self.log, facet)
         missing = int((~words.known).sum())
         return {**words.counts(), **({NONE: missing} if missing else {})}
 
@@ -209,112 +215,14 @@ class Production:
             values[known].astype(float), served.conversation[known], np.ones(int(known.sum())), share=True
         )
 
-    def _words(self, log: Log, facet: Facet) -> Words:
-        return log.client if facet == "client" else cast("Words", getattr(log.served, facet))
-
-    def _kept(self) -> BoolArray:
-        served = self.log.served
-        kept = np.ones(self.log.n, dtype=bool)
-        if self.last_s is not None and self.log.n:
-            kept &= served.at_s > served.at_s[-1] - self.last_s
-        for facet, value in self.chosen.items():
-            words = self._words(self.log, facet)
-            kept &= ~words.known if value == NONE else words.are(value)
-        return kept
-
     def _changed(self) -> None:
         self.version += 1
-        self._seen = _Seen(self)
+        before_s = self._seen.length_s if self.selected else self.asked_length_s
+        self._seen = self._looked(before_s)
+        if self.selected and self._seen.length_s != before_s:
+            # Time has grown too long for stretches of that length: what was selected is none of the new ones.
+            self.selected = frozenset()
+            self._seen = self._looked(self.asked_length_s)
 
-
-class _Seen:
-    """What follows from the choices; each part is worked out when it is first asked for."""
-
-    def __init__(self, of: Production) -> None:
-        self._of = of
-
-    def narrowed(self) -> _Seen:
-        """The same where only other stretches are selected."""
-        made = _Seen(self._of)
-        for name in ("shown", "length_s", "periods", "totals", "incidents"):
-            if name in vars(self):
-                vars(made)[name] = vars(self)[name]
-        return made
-
-    @cached_property
-    def shown(self) -> Log:
-        return self._of.log.take(self._of._kept())  # noqa: SLF001 - it is a part of it
-
-    @cached_property
-    def picked(self) -> Log:
-        if not self._of.selected:
-            return self.shown
-        starts = np.array([float(name) for name in self._of.selected])
-        return self.shown.take(np.isin(self._number, np.floor_divide(starts, self.length_s)))
-
-    @cached_property
-    def length_s(self) -> float:
-        at = self.shown.served.at_s
-        span_s = float(at[-1] - at[0]) if len(at) else 0.0
-        asked = self._of.asked_length_s
-        most = MOST_PERIODS if asked is None else _FINEST
-        least = span_s / most
-        if asked is not None and asked >= least:
-            return float(asked)
-        return float(next((one for one in LENGTHS_S if one >= least), LENGTHS_S[-1] * math.ceil(least / LENGTHS_S[-1])))
-
-    @cached_property
-    def periods(self) -> pd.DataFrame:
-        made = by_period(self.shown.served, every=pd.Timedelta(seconds=self.length_s).to_pytimedelta())
-        # Every stretch has as many rows, one after the other.
-        width = int(made["model"].notna().sum() // max(1, made["model"].isna().sum())) + 1
-        start_s = made["period"].to_numpy(dtype="datetime64[s]").astype(np.int64)[::width]
-        own = {
-            "name": start_s.astype(str).astype(object),
-            "start_ms": 1000.0 * start_s,
-            "end_ms": 1000.0 * (start_s + self.length_s),
-            "when": np.array(_when(start_s, start_s + int(self.length_s)), dtype=object),
-        }
-        return made.assign(**{name: np.repeat(values, width) for name, values in own.items()})
-
-    @cached_property
-    def totals(self) -> pd.DataFrame:
-        return self.periods[self.periods["model"].isna()]
-
-    @cached_property
-    def incidents(self) -> pd.DataFrame:
-        return incidents_of(self.shown, self.totals, self._place)
-
-    @cached_property
-    def by_model(self) -> pd.DataFrame:
-        return _whole(by_period(self.picked.served, every=_EVER))
-
-    @cached_property
-    def by_rule(self) -> pd.DataFrame:
-        served = self.picked.served
-        # A rule stands where a model does: what is told of both is the same.
-        answered = replace(served.rule, by=np.where(served.model.known, served.rule.by, -1))
-        return _whole(by_period(replace(served, model=answered, first=served.rule), every=_EVER))
-
-    @cached_property
-    def _number(self) -> FloatArray:
-        return np.floor_divide(self.shown.served.at_s, self.length_s)
-
-    @property
-    def _place(self) -> IntArray:
-        """The place of each trace's stretch."""
-        return (self._number - self._number[0]).astype(np.intp) if self.shown.n else np.zeros(0, dtype=np.intp)
-
-
-def _whole(made: pd.DataFrame) -> pd.DataFrame:
-    named = made[made["model"].notna() & (made["n"] + made["sent"] > 0)]
-    return named.sort_values("n", ascending=False, kind="stable").set_index("model", drop=False)
-
-
-def _when(start_s: npt.NDArray[np.int64], end_s: npt.NDArray[np.int64]) -> list[str]:
-    """When stretches begin and end, in words."""
-    starts, ends = (np.datetime_as_string(one.astype("datetime64[s]")) for one in (start_s, end_s))
-    return [
-        f"{start[:10]} {start[11:]} to {end[11:] if start[:10] == end[:10] else f'{end[:10]} {end[11:]}'} UTC"
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    def _looked(self, length_s: float | None) -> Seen:
+        return Seen(self.log, self.chosen, self.last_s, length_s, self.selected)

@@ -23,7 +23,8 @@ def reading(state: Production) -> str:
     start, end = (pd.Timestamp(float(served.at_s[place]), unit="s") for place in (0, -1))
     of = "" if log.n == state.log.n else f" of {state.log.n:,}"
     within = f"within {span(float(served.at_s[-1] - served.at_s[0]))} from {start:%Y-%m-%d %H:%M:%S}"
-    text = f"{log.n:,}{of} requests {within} to {end:%H:%M:%S} UTC"
+    until = f"{end:%H:%M:%S}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    text = f"{log.n:,}{of} requests {within} to {until} UTC"
     parts = [_mix(state), _cost(state), _times(state), _failures(state)]
     text = f"{text}: {'; '.join(part for part in parts if part)}."
     if log.n < MIN_CASES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -12,9 +12,10 @@ from routebench.evaluate import Outcomes
 from routebench.export import Exported, Target, find_target
 from routebench.export.capability import capability_line
 from routebench.export.effect import Effect, effect_of
+from routebench.export.openings import openings_of
 from routebench.export.prompts import known_prompts
 from routebench.export.verify.verified import Verified
-from routebench.export.writing import heading, write
+from routebench.export.writing import WRITTEN, heading, write
 from routebench.rules import RuleSet
 from routebench.types import Request
 
@@ -67,7 +68,13 @@ class GatewayForm:
         """
         target = find_target(name)
         requests = known_prompts(ruleset, outcomes)
-        exported = target.export(ruleset, requests=requests, names=names, allow_lost_guards=allow_lost_guards)
+        exported = target.export(
+            ruleset,
+            requests=requests,
+            openings=openings_of(ruleset, outcomes),
+            names=names,
+            allow_lost_guards=allow_lost_guards,
+        )
         unknown = target.check(exported.files)
         if unknown:
             raise InputError(f"{unknown[0]}; it is not written")
@@ -82,7 +89,7 @@ class GatewayForm:
         """
         tried = known_prompts(self.ruleset) or self.requests
         verified = self.target.verify(self.exported, self.ruleset, list(tried)[:MOST_PROVED])
-        return type(self)(self.target, self.ruleset, self.exported, self.effect, self.requests, verified)
+        return replace(self, verified=verified)
 
     @property
     def capability(self) -> str:
@@ -123,4 +130,4 @@ class GatewayForm:
 
 def _is_ours(path: Path) -> bool:
     with path.open("rb") as file:
-        return b"routebench" in file.read(4096)
+        return WRITTEN.encode() in file.read(4096)

@@ -94,7 +94,8 @@ class Gateways:
         study = tuning.study
         ruleset = study.ruleset(tuning.found, tuning.constraints)
         train = study.outcomes.take(study.inside)
-        names = read_names(one for one in str(self.names.value).split(",") if one.strip())
+        told = (one for one in str(self.names.value).split(",") if one.strip())
+        names = read_names(told, study.frame.models)
         lost = bool(self.lost.value)
         self.form = GatewayForm.of(str(self.target.value), ruleset, train, names=names, allow_lost_guards=lost)
         self._draw()

@@ -22,6 +22,7 @@ MOST_TIERS = 8
 """Tiers of its own that LiteLLM allows."""
 FILE = "routebench_tiers.py"
 REFUSED = "refused"
+Chain = tuple[str, ...]
 
 
 class Asked(Protocol):
@@ -39,25 +40,32 @@ class LiteLLMTiers:
         tiers: LiteLLM's name of each chain; of a chain that has none a part stands for it.
     """
 
-    def __init__(self, classifier: Classifier, tiers: Mapping[tuple[str, ...], str]) -> None:
+    def __init__(self, classifier: Classifier, tiers: Mapping[Chain, str]) -> None:
         self._classifier = classifier
         self._tiers = tiers
-        self._first = {chain[0]: name for chain, name in reversed(tuple(tiers.items()))}
-        self._guarded = bool(classifier.ruleset.guards)
+        self._is_guarded = bool(classifier.ruleset.guards)
 
     @classmethod
-    def load(cls, rules: str | Path, *, policy_sha256: str, tiers: Mapping[str, Sequence[str]]) -> Self:
+    def load(
+        cls,
+        rules: str | Path,
+        *,
+        policy_sha256: str,
+        tiers: Mapping[str, Sequence[str]],
+        as_written: Sequence[str] = (),
+    ) -> Self:
         """Reads a rules.yaml.
 
         Args:
             rules: the path.
             policy_sha256: of the policy that the tiers were written for.
             tiers: name -> chain.
+            as_written: where cascades stand whose first model is asked first.
 
         Raises:
             RulesError: the file cannot be used, or is another policy.
         """
-        classifier = Classifier.load(rules, policy_sha256=policy_sha256)
+        classifier = Classifier.load(rules, policy_sha256=policy_sha256, as_written=as_written)
         return cls(classifier, {tuple(chain): name for name, chain in tiers.items()})
 
     def __deepcopy__(self, memo: Any) -> Self:
@@ -73,20 +81,32 @@ class LiteLLMTiers:
         said = context.metadata.get("requester_metadata") or {}
         tags = [str(tag) for tag in context.metadata.get("tags") or ()]
         chain = self._classifier.tier(context.structured_messages, metadata=said, tags=tags).chain
-        return self._named(chain) or REFUSED
-
-    def _named(self, chain: tuple[str, ...]) -> str | None:
-        """The tier of a chain, else of the longest beginning of it, else of what is left without its first model."""
-        for start in range(len(chain)):
-            for end in range(len(chain), start, -1):
-                if chain[start:end] in self._tiers:
-                    return self._tiers[chain[start:end]]
-            if not self._guarded and chain[start] in self._first:
-                return self._first[chain[start]]
-        return None
+        found = stands_for(chain, tuple(self._tiers), is_guarded=self._is_guarded)
+        return REFUSED if found is None else self._tiers[found]
 
 
-def tiers_for(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[tuple[tuple[str, ...], ...], bool]:
+def stands_for(chain: Chain, tiers: Sequence[Chain], *, is_guarded: bool) -> Chain | None:
+    """Returns the tier of a chain, else of the longest beginning of it, else of what is left without its first model.
+
+    None where no tier may stand for it.
+
+    Args:
+        chain: that was decided.
+        tiers: the chains that have one.
+        is_guarded: only parts of the chain itself may stand for it, for a guard may forbid all others.
+    """
+    for start in range(len(chain)):
+        for end in range(len(chain), start, -1):
+            if chain[start:end] in tiers:
+                return chain[start:end]
+        if not is_guarded:
+            first = next((tier for tier in tiers if tier[0] == chain[start]), None)
+            if first is not None:
+                return first
+    return None
+
+
+def tiers_for(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[tuple[Chain, ...], bool]:
     """Returns the chains that LiteLLM's tiers stand for, and whether they are all that there are.
 
     Where there are more chains than tiers, every model that prompts are sent to first has one tier: with the chain that
@@ -119,7 +139,7 @@ def _chains(ruleset: RuleSet, requests: Sequence[Request]) -> Iterator[tuple[str
             continue
 
 
-def fallback(ruleset: RuleSet) -> tuple[str, ...] | None:
+def fallback(ruleset: RuleSet) -> Chain | None:
     """Returns where requests go when the classifier fails; None where they must not go anywhere."""
     if ruleset.guards:
         return None
@@ -127,8 +147,14 @@ def fallback(ruleset: RuleSet) -> tuple[str, ...] | None:
     return None if tier is None else tier.chain
 
 
-def source(ruleset: RuleSet, names: Mapping[str, tuple[str, ...]]) -> str:
-    """Returns the text of the classifier's file."""
+def source(ruleset: RuleSet, names: Mapping[str, Chain], as_written: Sequence[str]) -> str:
+    """Returns the text of the classifier's file.
+
+    Args:
+        ruleset: the policy.
+        names: tier -> chain.
+        as_written: where cascades stand whose first model is asked first.
+    """
     tiers = "".join(f"    {name!r}: {list(chain)!r},\n" for name, chain in names.items())
     return f'''"""Names the tier of a request for LiteLLM; written by routebench, from rules.yaml.
 
@@ -142,5 +168,8 @@ from routebench.export.litellm.asking import LiteLLMTiers
 POLICY_SHA256 = "{ruleset.policy_sha256}"
 TIERS = {{
 {tiers}}}
-classifier = LiteLLMTiers.load(Path(__file__).with_name("rules.yaml"), policy_sha256=POLICY_SHA256, tiers=TIERS)
+AS_WRITTEN = {tuple(as_written)!r}
+classifier = LiteLLMTiers.load(
+    Path(__file__).with_name("rules.yaml"), policy_sha256=POLICY_SHA256, tiers=TIERS, as_written=AS_WRITTEN
+)
 '''

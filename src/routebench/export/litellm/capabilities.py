@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routebench.export.capability import Capability
+from routebench.export.capability import CASCADE, EXPLORE, Capability
 
 _SCAN = "in the first 2,048 characters of the last user message, whatever the case"
 
@@ -43,7 +43,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("tag", "none", "its tags choose among the deployments of a model, not among tiers"),
     Capability("time", "none", "it knows no time of day"),
     Capability("any_all_not", "degraded", "`any` in full; `all` as `all_keywords`; `not` of a length alone"),
-    Capability("in", "none", "it reads the last user message that has text, without blocks of system reminders"),
+    Capability("in", "none", "it reads the last user message that has text"),
     Capability(
         "order",
         "degraded",
@@ -53,8 +53,9 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(
         "guards",
         "degraded",
-        "held as the most severe tier where they say `in: user`; refused otherwise, for "
-        "a word in an earlier turn would not count. Callers that may name models themselves pass every guard",
+        "held as the most severe tier where they say `in: user` and ask for a length; refused otherwise, for a word "
+        "in an earlier turn or in unusual letters would not count. Callers that may name models themselves pass every "
+        "guard",
     ),
     Capability(
         "complexity", "degraded", "rules of keywords, patterns and lengths that were learned from its decisions"
@@ -63,7 +64,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("learned", "degraded", "likewise"),
     Capability("mix", "none", "it draws no chain: all of it goes to the strongest of them"),
     Capability("chain", "full", "a group a chain with `fallbacks` in `router_settings`"),
-    Capability("cascade", "none", "no answer is checked: requests go to the last model of the chain at once"),
+    CASCADE,
     Capability("deployments", "full", "several entries of one `model_name`, with their weights"),
     Capability("health", "degraded", "`allowed_fails` a minute and `cooldown_time`: no latency, no probes"),
     Capability("budget", "none", "its budgets refuse, they do not route"),
@@ -71,9 +72,9 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability(
         "limits",
         "degraded",
-        "`enable_context_window_escalation` and `modality_routing`, by its own count of "
+        "`enable_context_window_escalation` and `modality_routing` where there is no guard, by its own count of "
         "tokens; tools and JSON schemas are not looked at",
     ),
     Capability("few_shot", "none", "it adds nothing to a request"),
-    Capability("explore", "none", "it tries no other model by chance"),
+    EXPLORE,
 )

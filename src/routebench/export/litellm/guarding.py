@@ -1,18 +1,19 @@
 """Guards as LiteLLM's most severe tiers, where it can hold them at all.
 
 A guard here holds for a conversation, for every model of a chain and for models that a caller names. LiteLLM reads the
-last message of the user: a word in an earlier turn does not count there. So a guard is held in full only where it says
-`in: user`; where guards read the conversation there is no export without the caller's word for it.
+last message of the user: a word in an earlier turn does not count there, and neither does one in letters that only look
+like it, or one behind the beginning that patterns read. So a guard is held in full only where it says `in: user` and
+asks for a length; for all others there is no export without the caller's word for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from routebench.export.litellm.ladder import Chain, Step
 from routebench.export.litellm.matchers import Clause, InexpressibleError, clause_of
-from routebench.export.loss import Lost
+from routebench.export.loss import How, Lost
 from routebench.rules import Guard, RuleSet
 from routebench.rules.guards import admitted
 
@@ -45,39 +46,52 @@ def guarded(ruleset: RuleSet, chains: Sequence[Chain], *, allow: bool) -> Guarde
     steps: list[Step] = []
     kept: list[Guard] = []
     lost: list[Lost] = []
-    held: list[frozenset[str]] = []
     for guard in ruleset.guards:
         allowed = admitted(guard, ruleset)
-        if all(allowed.issuperset(chain) for chain in chains):
-            # No chain leads out of it, so there is nothing to hold.
+        leads_out = any(not allowed.issuperset(chain) for chain in chains)
+        if not leads_out and not any(_elsewhere(ruleset, guard, chain) for chain in chains):
+            # Whatever it holds for stays within it, so there is nothing to hold.
             kept.append(guard)
             continue
+        chain, safe = _chain(ruleset, chains, allowed)
         try:
-            clause, why = _clause(guard)
+            if not chain:
+                raise InexpressibleError("it leaves no model, and LiteLLM cannot refuse what it routes")
+            clause = clause_of({**guard.when, "in": guard.when.get("in", "user")})
         except InexpressibleError as error:
             lost.append(Lost(f"guard {guard.name}", "dropped" if allow else "refused", str(error), _MEND))
             continue
-        chain, safe = _chain(ruleset, chains, allowed)
-        if any(not other.issuperset(chain) for other in held):
-            why = "a request that an earlier guard holds for too could go where that guard forbids"
-        if guard.regions is not None and _elsewhere(ruleset, guard, chain):
-            why = "it cannot keep a request from the other places of a model"
-        if why:
-            lost.append(Lost(f"guard {guard.name}", "approximated" if allow else "refused", why, _MEND))
+        lacks = list(_lacks(ruleset, guard, clause, chain))
+        if any(not allowed.issuperset(other.chain) for other in steps):
+            # Of two that hold the earlier one is the more severe tier.
+            lacks.append("a request that an earlier guard holds for too goes where this one forbids")
+        if lacks:
+            how: How = "approximated" if allow else "refused"
+            lost.append(Lost(f"guard {guard.name}", how, "; ".join(lacks), _MEND))
         if safe:
             text = f"what it holds for goes to {chain[0]}, whatever rule it meets besides"
             lost.append(Lost(f"guard {guard.name}", "approximated", text, "none is needed: it errs on the safe side"))
-        held.append(allowed)
         steps.append(Step(guard.name, clause, chain, is_guard=True))
+    for guard in kept:
+        allowed = admitted(guard, ruleset)
+        past = [one for one in steps if not allowed.issuperset(one.chain) or _elsewhere(ruleset, guard, one.chain)]
+        if past:
+            why = f"a request that guard {past[0].name} holds for too goes where this one forbids"
+            lost.append(Lost(f"guard {guard.name}", "approximated" if allow else "refused", why, _MEND))
     return Guarded(tuple(steps), tuple(kept), tuple(lost))
 
 
-def _clause(guard: Guard) -> tuple[Clause, str]:
-    """The condition, and why it is less than the guard asks for; nothing where it is not."""
-    if "in" in guard.when:
-        return clause_of(guard.when), ""
-    clause = clause_of({**guard.when, "in": "user"})
-    return clause, "it reads the last user message alone, and the guard the whole conversation"
+def _lacks(ruleset: RuleSet, guard: Guard, clause: Clause, chain: Chain) -> Iterator[str]:
+    """Why a guard holds for less there than here; nothing where it does not."""
+    if "in" not in guard.when:
+        yield "it reads the last user message alone, and the guard the whole conversation"
+    if any(matcher.keywords for matcher in clause):
+        yield "it does not see words in unusual forms of letters, such as full-width ones"
+    yield from dict.fromkeys(text for matcher in clause for text in matcher.inexact)
+    if any(matcher.below is not None for matcher in clause):
+        yield "a request without a user message goes to the default"
+    if _elsewhere(ruleset, guard, chain):
+        yield "it cannot keep a request from the other places of a model"
 
 
 def _chain(ruleset: RuleSet, chains: Sequence[Chain], allowed: frozenset[str]) -> tuple[Chain, bool]:
@@ -90,5 +104,8 @@ def _chain(ruleset: RuleSet, chains: Sequence[Chain], allowed: frozenset[str]) -
 
 
 def _elsewhere(ruleset: RuleSet, guard: Guard, chain: Chain) -> bool:
-    regions = set(guard.regions or ())
+    """Whether a model of a chain has places that a guard on regions forbids."""
+    if guard.regions is None:
+        return False
+    regions = set(guard.regions)
     return any(place.region not in regions for name in chain for place in ruleset.deployments_of(name))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from routebench.errors import RulesError
 from routebench.evaluate.choices import BoolArray, IntArray
 from routebench.export.litellm.matchers import Clause, when_of
 from routebench.export.loss import Lost
@@ -79,6 +80,9 @@ def ladder_of(
         steps: guards and rules, the first wins.
         default: where everything else goes.
         requests: prompts that a change is measured on.
+
+    Raises:
+        RulesError: the guards alone are more than it has room for.
     """
     kept = list(steps)
     lost: list[Lost] = []
@@ -95,7 +99,10 @@ def ladder_of(
             for place, (some, one) in enumerate(fewer)
         ]
         if not found:
-            return Ladder(levels), tuple(lost)
+            raise RulesError(
+                f"LiteLLM cannot hold this rule set: its guards need more than the {MOST_TIERS} tiers, or ask for "
+                "several things at once; let LiteLLM ask routebench (--classifier)"
+            )
         # Without prompts nothing is moved by anything: then the last possibility, which drops the last rule.
         least = min(moved for moved, *_ in found)
         _, _, kept, one = max((row for row in found if row[0] == least), key=lambda row: row[1])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
+from routebench.export.addresses import Address, address_of, unserved
 from routebench.export.litellm.ladder import Chain
 from routebench.export.loss import Lost
 from routebench.export.tiers import shown_by_models
@@ -31,25 +33,8 @@ _PREFIXES: Mapping[str, str] = {
     "litellm": "openai",
 }
 """Our provider -> LiteLLM's prefix; those without a name of their own there are OpenAI-compatible addresses."""
-_ADDRESSES: Mapping[str, str] = {
-    "llamacpp": "http://127.0.0.1:8080/v1",
-    "ollama": "http://127.0.0.1:11434/v1",
-    "vllm": "http://127.0.0.1:8000/v1",
-    "tokenmix": "https://api.tokenmix.ai/v1",
-    "portkey": "https://api.portkey.ai/v1",
-}
-_KEYS: Mapping[str, str] = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "qwen": "DASHSCOPE_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-    "tokenmix": "TOKENMIX_API_KEY",
-    "portkey": "PORTKEY_API_KEY",
-    "litellm": "LITELLM_API_KEY",
-}
+_AT_HOME = frozenset({"openai", "anthropic", "gemini", "deepseek", "mistral", "qwen", "openrouter"})
+"""Providers whose address LiteLLM knows."""
 
 
 class Groups:
@@ -60,18 +45,20 @@ class Groups:
 
     Args:
         chains: that tiers lead to.
+        models: the names of all models, which no other group may have.
     """
 
-    def __init__(self, chains: Sequence[Chain]) -> None:
+    def __init__(self, chains: Sequence[Chain], models: Sequence[str]) -> None:
         self._names: dict[Chain, str] = {}
+        taken = set(models)
         for chain in dict.fromkeys(chains):
-            name = chain[0] if len(chain) == 1 else f"{chain[0]}-then-{chain[1]}"
-            taken = set(self._names.values())
-            number = 2
-            base = name
-            while name in taken:
-                name, number = f"{base}-{number}", number + 1
-            self._names[chain] = name
+            if len(chain) == 1:
+                self._names[chain] = chain[0]
+                continue
+            base = f"{chain[0]}-then-{chain[1]}"
+            names = (base if number == 1 else f"{base}-{number}" for number in count(1))
+            self._names[chain] = next(name for name in names if name not in taken)
+            taken.add(self._names[chain])
 
     def name(self, chain: Chain) -> str:
         """Returns the group that a tier names for a chain."""
@@ -100,18 +87,17 @@ def model_list(ruleset: RuleSet, groups: Groups, names: Mapping[str, str]) -> tu
         listed += [{"model_name": name, **entry} for entry in made[name]]
     for group, name in groups.several:
         listed += [{"model_name": group, **entry} for entry in made[name]]
-    return listed, list(_lost(ruleset, names))
+    unknown = [name for name in ruleset.order if name not in names]
+    return listed, [*unserved(ruleset, unknown), *shown_by_models(ruleset, ruleset.order, "LiteLLM")]
 
 
 def _entry(model: Model, place: Deployment, names: Mapping[str, str]) -> dict[str, Any]:
-    params: dict[str, Any] = {"model": _called(model, names)}
-    address = place.base_url or model.base_url or _ADDRESSES.get(model.provider)
-    if address is not None:
-        params["api_base"] = address
-    key = place.key_env or model.key_env or _KEYS.get(model.provider)
-    # Local servers take any key, and LiteLLM sends none of an empty one.
-    params["api_key"] = f"os.environ/{key}" if key is not None else "none"
-    params |= {name: value for name, value in model.params.items() if name != "stream"}
+    address = address_of(model, place)
+    params: dict[str, Any] = {"model": _called(model, names), **_reached(model, place, address)}
+    if model.name in names and address.url_env is not None:
+        # The caller says what LiteLLM calls it, and LiteLLM where that is and what key it takes.
+        params = {"model": names[model.name]}
+    params |= {name: _translated(name, value) for name, value in model.params.items() if name != "stream"}
     if place.weight != 1.0:
         params["weight"] = place.weight
     if model.price is not None:
@@ -136,13 +122,24 @@ def _called(model: Model, names: Mapping[str, str]) -> str:
     return f"{_PREFIXES.get(model.provider, 'openai')}/{model.model}"
 
 
-def _lost(ruleset: RuleSet, names: Mapping[str, str]) -> Iterator[Lost]:
-    unknown = [name for name in ruleset.order if name not in names and ruleset.models[name].provider not in _PREFIXES]
-    if unknown:
-        yield Lost(
-            f"models {', '.join(unknown)}",
-            "dropped",
-            "nothing is known of how to call them: they are written as models of OpenAI",
-            f"name each before the file is loaded, such as --map {unknown[0]}=PROVIDER/MODEL",
-        )
-    yield from shown_by_models(ruleset, ruleset.order, "LiteLLM")
+def _reached(model: Model, place: Deployment, address: Address) -> dict[str, str]:
+    """Address and key. A provider's own key goes to its own address alone, and local servers take any."""
+    reached = {}
+    if address.url_env is not None:
+        reached["api_base"] = f"os.environ/{address.url_env}"
+    elif address.base_url is not None and (model.provider not in _AT_HOME or place.base_url or model.base_url):
+        # LiteLLM puts `/v1/messages` behind it.
+        at_root = model.provider == "anthropic"
+        reached["api_base"] = address.base_url.rstrip("/").removesuffix("/v1") if at_root else address.base_url
+    # Of an empty key LiteLLM sends none.
+    return reached | {"api_key": "none" if address.key_env is None else f"os.environ/{address.key_env}"}
+
+
+def _translated(name: str, value: Any) -> Any:
+    """A parameter; a header that names a variable does so in LiteLLM's words."""
+    if name != "extra_headers":
+        return value
+    return {
+        header: f"os.environ/{text[4:]}" if (text := str(told)).startswith("env:") else text
+        for header, told in value.items()
+    }

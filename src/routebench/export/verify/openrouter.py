@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from routebench.errors import NoEligibleModelError, ProviderError
 from routebench.export.classifying import Classifier
 from routebench.export.verify.expected import first_models
-from routebench.export.verify.product import find_program
+from routebench.export.verify.product import ended, find_program
 from routebench.export.verify.verified import NOBODY, Verified
 from routebench.rules import RuleSet
 from routebench.types import Request
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 PROGRAM = ".venv-interop-openrouter/bin/python"
 _INSTALL = "`make interop` builds .venv-interop-openrouter with it, or: pip install openrouter==1.3.84"
-_CHECK_S = 120.0
 
 _SCRIPT = """
 import importlib.metadata, json, sys
@@ -61,13 +59,12 @@ def verify(
         title="OpenRouter's SDK",
         install=_INSTALL,
     )
-    document = json.loads(next(iter(exported.files.values())))
-    templates = document["templates"]
+    templates = json.loads(next(iter(exported.files.values())))["templates"]
     told = _checked(program, templates)
     if told["wrong"]:
         name, why = next(iter(told["wrong"].items()))
         raise ProviderError(f"OpenRouter's types refuse {len(told['wrong'])} templates; {name}: {why}")
-    classifier = Classifier(original, without=document["without"])
+    classifier = Classifier(exported.ruleset)
     return Verified.of(
         f"openrouter {told['version']}, its types",
         "validated",
@@ -78,17 +75,7 @@ def verify(
 
 
 def _checked(program: Path, templates: dict[str, Any]) -> dict[str, Any]:
-    try:
-        done = subprocess.run(  # noqa: S603 - the program is the caller's, the script is ours
-            [str(program.absolute()), "-c", _SCRIPT],
-            input=json.dumps(templates),
-            capture_output=True,
-            text=True,
-            timeout=_CHECK_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProviderError(f"{program}: it does not run: {error}; {_INSTALL}") from None
+    done = ended(program, ["-c", _SCRIPT], install=_INSTALL, given=json.dumps(templates))
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
         raise ProviderError(f"{program}: OpenRouter's SDK does not load: {last[0]}; {_INSTALL}")

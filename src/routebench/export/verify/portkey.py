@@ -45,7 +45,7 @@ def verify(
         title="Portkey's gateway",
         install=_INSTALL,
     )
-    classifier = Classifier(original)
+    classifier = Classifier(exported.ruleset)
     with tempfile.TemporaryDirectory(prefix="routebench-") as name, upstream() as served:
         config = _behind(json.loads(next(iter(exported.files.values()))), classifier.tiers, served)
         sending = PortkeyHeaders(classifier, config)

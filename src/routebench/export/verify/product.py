@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from routebench.errors import MissingDependencyError, ProviderError
 _STOP_S = 10.0
 _POLL_S = 0.2
 _KEPT = 6
+_MOST_S = 300.0
 
 
 def find_program(
@@ -56,6 +58,37 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def ended(
+    program: Path, arguments: Sequence[str], *, install: str, given: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a product's program to its end.
+
+    It gets nothing of the caller's environment but the path.
+
+    Args:
+        program: to run.
+        arguments: of it.
+        install: the line that installs it, for the message.
+        given: what it reads.
+
+    Raises:
+        ProviderError: it does not run, or takes too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="routebench-") as home:
+        try:
+            return subprocess.run(  # noqa: S603 - the program is the caller's
+                [str(program.absolute()), *arguments],
+                input=given,
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": home},
+                capture_output=True,
+                text=True,
+                timeout=_MOST_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ProviderError(f"{program}: it does not run: {error}; {install}") from None
 
 
 @contextmanager

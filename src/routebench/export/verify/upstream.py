@@ -13,21 +13,30 @@ _USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
 class NamingUpstream:
-    """Stands for every model of a rule set: what is asked at `/NAME/v1/chat/completions` is answered with NAME.
+    """Stands for every model of a rule set: what is asked at the address of a model is answered with its name.
 
     Attributes:
         url: its address; `base_url(name)` is what a product is told of a model.
         failing: names that answer 500 instead, to see a product fail over.
+        asked: names, in the order in which they were asked.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.failing: set[str] = set()
         self.asked: list[str] = []
+        self._names: list[str] = []
 
     def base_url(self, name: str) -> str:
         """Returns the address of the server that stands for a model."""
-        return f"{self.url}/{name}/v1"
+        # By number, for a name may hold what an address may not, such as a slash.
+        if name not in self._names:
+            self._names.append(name)
+        return f"{self.url}/{self._names.index(name)}/v1"
+
+    def name(self, path: str) -> str:
+        """Returns the model whose address a path begins with."""
+        return self._names[int(path.lstrip("/").partition("/")[0])]
 
 
 @contextmanager
@@ -55,7 +64,7 @@ def _answering(served: NamingUpstream) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            name = self.path.lstrip("/").partition("/")[0]
+            name = served.name(self.path)
             served.asked.append(name)
             if name in served.failing:
                 self._say(500, {"error": {"message": "out of order", "type": "server_error", "code": None}})

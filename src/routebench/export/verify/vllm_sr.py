@@ -6,7 +6,6 @@ Its router is a container of Go and Rust with Envoy before it, which is not star
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import yaml
 
 from routebench.errors import ProviderError
 from routebench.export.verify.expected import first_models
-from routebench.export.verify.product import find_program
+from routebench.export.verify.product import ended, find_program
 from routebench.export.verify.verified import NOBODY, Verified
 from routebench.export.vllm_sr.places import places_of
 from routebench.rules import Reading, RuleSet
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 PROGRAM = ".venv-interop-vllm-sr/bin/vllm-sr"
 _INSTALL = "`make interop` builds .venv-interop-vllm-sr with it, or: pip install vllm-sr==0.4.0"
-_CHECK_S = 300.0
 _SUFFIXES = {"K": 1_000, "M": 1_000_000}
 
 
@@ -62,21 +60,12 @@ def _validated(program: Path, text: str) -> str:
     with tempfile.TemporaryDirectory(prefix="routebench-") as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(text, encoding="utf-8")
-        told = _run(program, ["config", "validate", "--config", str(path)])
+        told = ended(program, ["config", "validate", "--config", str(path)], install=_INSTALL)
     if told.returncode != 0:
         said = " ".join((told.stderr + told.stdout).split())
         raise ProviderError(f"vllm-sr refuses the config: {said[-600:]}")
-    version = _run(program, ["--version"]).stdout.split()
+    version = ended(program, ["--version"], install=_INSTALL).stdout.split()
     return version[-1] if version else "of an unknown version"
-
-
-def _run(program: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 - the program is the caller's
-            [str(program.absolute()), *arguments], capture_output=True, text=True, timeout=_CHECK_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ProviderError(f"{program}: it does not run: {error}; {_INSTALL}") from None
 
 
 class SignalReplay:
@@ -162,7 +151,7 @@ def _conversation(signal: Mapping[str, Any]) -> Callable[[Reading], bool]:
 
 
 def _metadata(signal: Mapping[str, Any]) -> Callable[[Reading], bool]:
-    key, predicate = signal["key"], signal["predicate"]
+    key, predicate = signal["key"].replace("$$", "$"), signal["predicate"]
     values = [one.replace("$$", "$") for one in predicate.get("in") or [predicate["equals"]]]
     return lambda reading: reading.request.metadata.get(key) in values
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-import yaml
-
-from routebench.export.addresses import Address, address_of, not_served
-from routebench.export.capability import Capability
-from routebench.export.loss import Lost, refuse_lost_guards
+from routebench.export.addresses import Address, address_of, unserved, variables_of
+from routebench.export.loss import refuse_lost_guards
 from routebench.export.target import Exported, Target
 from routebench.export.tiers import Regions, narrowed, safe_tier, shown_by_models
+from routebench.export.unchecked import Opening
 from routebench.export.verify.vllm_sr import verify
+from routebench.export.vllm_sr.capabilities import CAPABILITIES
 from routebench.export.vllm_sr.names import check
 from routebench.export.vllm_sr.places import Place, places_of
 from routebench.export.vllm_sr.reduced import of_models, reduced
 from routebench.export.vllm_sr.signals import Node, Signals, literal, plain_name
 from routebench.rules import Guard, Rule, RuleSet
+from routebench.rules.file.writing import yaml_text
 from routebench.types import Model, Request
 
 MAIN = "vllm-sr.yaml"
@@ -38,65 +37,12 @@ _CAPABILITIES_THERE: Mapping[str, str] = {"tools": "tools", "json_schema": "stru
 _STEP = 10
 _RETRIES = [408, 429, 500, 502, 503, 504, 529]
 
-_CAPABILITIES = (
-    Capability("any_keyword", "full", "`keyword` signals with word boundaries of ASCII, else `structure` patterns"),
-    Capability("all_keywords", "full", "as any_keyword, all of them"),
-    Capability("regex", "full", "`structure` signals: the same syntax (RE2)"),
-    Capability("language", "degraded", "its own detector tells it"),
-    Capability("length", "full", "`structure` signals that count characters and words"),
-    Capability("input_tokens", "degraded", "its own estimate; guards allow for twice the difference"),
-    Capability("digits", "none", "it counts matches, and knows no share of characters"),
-    Capability("has_code", "full", "a `structure` pattern, the same as ours"),
-    Capability("is_question", "full", "a `structure` pattern"),
-    Capability("turns", "full", "a `conversation` signal"),
-    Capability("has_tools", "full", "a `conversation` signal"),
-    Capability("has_images", "full", "a `conversation` signal; other parts that are no text are not seen"),
-    Capability("json_schema", "none", "it does not read what form the answer must have"),
-    Capability("metadata", "degraded", "`metadata` signals of texts; numbers and lists are not compared"),
-    Capability("tag", "none", "it knows no tags; send them as metadata"),
-    Capability("time", "none", "it knows no clock"),
-    Capability("any_all_not", "full", "AND, OR and NOT in a decision's rules"),
-    Capability("in", "degraded", "it reads the last user message; a guard holds for every conversation that has more"),
-    Capability("order", "full", "priorities in the order of the rules"),
-    Capability(
-        "guards", "degraded", "decisions of their own for every set of guards; wider where it cannot read what is asked"
-    ),
-    Capability(
-        "complexity",
-        "degraded",
-        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
-    ),
-    Capability(
-        "similarity",
-        "degraded",
-        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
-    ),
-    Capability(
-        "learned",
-        "degraded",
-        "rules learned from its decisions on a store's prompts; without one all goes to the strongest",
-    ),
-    Capability("mix", "none", "all of it goes to the part with the strongest model"),
-    Capability(
-        "chain", "degraded", "`modelRefs` in order with `routing.fallback`; which failures go on is its own list"
-    ),
-    Capability("cascade", "none", "answers are not checked: the chain begins at its last model, which is the safest"),
-    Capability(
-        "deployments", "degraded", "models of their own: the heaviest is asked first, the others where it fails"
-    ),
-    Capability("health", "none", "set `providers.models[].reliability` there"),
-    Capability("budget", "none", "nobody tells it what a day may cost"),
-    Capability("sticky", "none", "every turn is decided anew"),
-    Capability("limits", "degraded", "`candidate_requirements` by the model cards"),
-    Capability("few_shot", "none", "the caller's messages are sent as they are"),
-    Capability("explore", "none", "no request tries another model by chance"),
-)
-
 
 def export(
     ruleset: RuleSet,
     *,
     requests: Sequence[Request] = (),
+    openings: Sequence[Opening] = (),
     names: Mapping[str, str] | None = None,
     allow_lost_guards: bool = False,
 ) -> Exported:
@@ -105,13 +51,14 @@ def export(
     Args:
         ruleset: the policy.
         requests: prompts that rules are learned on in place of a learned phase.
+        openings: which model is asked first of cascades that were replayed without their checks.
         names: model name -> the model id that is sent to its provider, where it is not the model's own.
         allow_lost_guards: guards that cannot be held are left out, and said so.
 
     Raises:
         RulesError: a guard would be lost.
     """
-    written, lost = reduced(ruleset, requests)
+    written, lost = reduced(ruleset, requests, openings)
     signals = Signals()
     decisions = list(_decisions(written, signals))
     asked = {ref["model"] for decision in decisions for ref in decision["modelRefs"]}
@@ -120,7 +67,7 @@ def export(
         *lost,
         *of_models(ruleset, used),
         *shown_by_models(ruleset, used, TITLE),
-        *_unserved(ruleset, used),
+        *unserved(ruleset, used, _host_variable),
     ]
     refuse_lost_guards(parts, TITLE, allow=allow_lost_guards)
     safe = safe_tier(written)
@@ -143,10 +90,10 @@ def export(
             "decisions": decisions,
         },
     }
-    variables = sorted({one for name in used for one in _variables(ruleset, name)})
+    variables = variables_of(ruleset, used, _host_variable)
     return Exported(
         target="vllm-sr",
-        files={MAIN: yaml.dump(config, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)},
+        files={MAIN: yaml_text(config)},
         lost=tuple(parts),
         ruleset=written,
         needs=(
@@ -304,66 +251,20 @@ def _backend(model: Model, place: Place) -> dict[str, Any]:
 def _url(model: Model, address: Address) -> str:
     if address.url_env is not None:
         # Its validator wants an address that is one before the variable is read.
-        return f"http://${{{_host_variable(address)}}}/v1"
+        return f"http://${{{_host_variable(address.url_env)}}}/v1"
     url = literal(address.base_url or "")
     # Gemini speaks OpenAI's words there, which is all that this router speaks to it.
     return f"{url}/openai" if model.provider == "gemini" and not url.endswith("/openai") else url
 
 
-def _host_variable(address: Address) -> str:
-    return f"{(address.url_env or '').removesuffix('_BASE_URL')}_HOST"
-
-
-def _unserved(ruleset: RuleSet, used: Sequence[str]) -> Iterator[Lost]:
-    for name in used:
-        model = ruleset.models[name]
-        address = address_of(model, ruleset.deployments_of(name)[0])
-        if address.url_env is not None:
-            yield not_served(model, replace(address, url_env=_host_variable(address)))
-
-
-def _variables(ruleset: RuleSet, name: str) -> Iterator[str]:
-    for place in ruleset.deployments_of(name):
-        address = address_of(ruleset.models[name], place)
-        if address.key_env is not None:
-            yield address.key_env
-        if address.url_env is not None:
-            yield _host_variable(address)
-
-
-_ONE_LINE = 110
-
-
-class _Readable(yaml.SafeDumper):
-    """Writes what fits on a line on one line; repeats values instead of pointing at them."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper's own interface
-        return True
-
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:  # noqa: FBT001
-        node = super().represent_mapping(tag, mapping, flow_style)
-        node.flow_style = node.flow_style or _width(node) <= _ONE_LINE
-        return node
-
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:  # noqa: FBT001
-        node = super().represent_sequence(tag, sequence, flow_style)
-        scalars = all(isinstance(child, yaml.ScalarNode) for child in node.value)
-        node.flow_style = node.flow_style or (scalars and _width(node) <= _ONE_LINE) or not node.value
-        return node
-
-
-def _width(node: yaml.Node) -> int:
-    if isinstance(node, yaml.MappingNode):
-        return sum(_width(key) + _width(value) + 4 for key, value in node.value)
-    if isinstance(node, yaml.SequenceNode):
-        return sum(_width(child) + 2 for child in node.value) + 2
-    return _ONE_LINE + 1 if "\n" in node.value else len(node.value) + 2
+def _host_variable(url_variable: str) -> str:
+    return f"{url_variable.removesuffix('_BASE_URL')}_HOST"
 
 
 VLLM_SR = Target(
     name="vllm-sr",
     title=TITLE,
-    capabilities=_CAPABILITIES,
+    capabilities=CAPABILITIES,
     export=export,
     check=check,
     verify=verify,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from routebench.export.loss import Lost
-from routebench.export.tiers import narrowed, safest, without_answers
+from routebench.export.tiers import consulted, narrowed, safest
+from routebench.export.unchecked import Opening, without_answers
 from routebench.export.vllm_sr.nearest import of_guard, of_rule
 from routebench.rules import Default, Guard, Rule, RuleSet
 from routebench.rules.contents import COMPLEXITY, LEARNED, SIMILARITY
-from routebench.rules.learned.llm_classifier import LlmClassifier
 from routebench.types import Request
 
 MOST_GUARDS = 4
@@ -19,7 +20,9 @@ ANY_GUARD = "any-guard"
 _SERVE = "serve it with `routebench serve`"
 
 
-def reduced(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[RuleSet, tuple[Lost, ...]]:
+def reduced(
+    ruleset: RuleSet, requests: Sequence[Request] = (), openings: Sequence[Opening] = ()
+) -> tuple[RuleSet, tuple[Lost, ...]]:
     """Returns the rule set that is written, and what was lost.
 
     Guards that cannot be held are among the lost as `refused`, and not in the rule set.
@@ -27,8 +30,9 @@ def reduced(ruleset: RuleSet, requests: Sequence[Request] = ()) -> tuple[RuleSet
     Args:
         ruleset: the policy.
         requests: prompts that rules are learned on where the policy has a learned phase.
+        openings: which model is asked first of cascades that were replayed without their checks.
     """
-    plain, lost = without_answers(ruleset)
+    plain, lost = without_answers(ruleset, openings)
     guards, of_guards = _guards(plain)
     rules, of_rules = _rules(plain)
     learned, default, of_default = _default(plain, requests)
@@ -119,21 +123,27 @@ def _default(ruleset: RuleSet, requests: Sequence[Request]) -> tuple[tuple[Rule,
 
 
 def _instead(ruleset: RuleSet, part: str, requests: Sequence[Request]) -> tuple[tuple[Rule, ...], Default, list[Lost]]:
-    from routebench.export.vllm_sr.substitutes import substitutes
+    from routebench.export.stand_ins import stand_ins, strongest
 
-    asks = ruleset.complexity is not None and isinstance(ruleset.complexity.classifier, LlmClassifier)
     # What a model would say of the prompts is not known here.
-    found = substitutes(ruleset, requests) if requests and not asks else None
+    found = None if consulted(ruleset) is not None else stand_ins(ruleset, requests, _is_askable)
     if found is not None:
-        rules, chain, number = found
+        rules = [
+            Rule(f"learned-{number}", nearest.when, chain)
+            for number, (when, chain) in enumerate(found.rules, start=1)
+            if (nearest := of_rule(when)).when is not None
+        ]
         said = "1 rule stands" if len(rules) == 1 else f"{len(rules)} rules stand"
-        why = f"it has no form there: {said} for it, learned from its decisions on {number:,} prompts"
-        return rules, Default(chain), [Lost(part, "approximated", why, _SERVE)]
-    only_tiers = ruleset.similarity is None and ruleset.learned is None and ruleset.complexity is not None
-    chain = ruleset.complexity.tiers[-1].route if only_tiers and ruleset.complexity else tuple(reversed(ruleset.order))
+        why = f"it has no form there: {said} for it, learned from its decisions on {found.n:,} prompts"
+        return tuple(rules), Default(found.default), [Lost(part, "approximated", why, _SERVE)]
+    chain = strongest(ruleset)
     why = f"it has no form there, and all that no rule takes goes to {' > '.join(chain)}"
     mend = f"name a store with prompts to learn rules from (--store, --suite), or {_SERVE}"
     return (), Default(chain), [Lost(part, "approximated", why, mend)]
+
+
+def _is_askable(when: Mapping[str, Any]) -> bool:
+    return not of_rule(when).notes
 
 
 def _others(ruleset: RuleSet) -> Iterator[Lost]:

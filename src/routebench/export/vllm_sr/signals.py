@@ -115,8 +115,9 @@ class Signals:
         return self._signal("structure", "structure", asked, name)
 
     def _metadata(self, key: str, value: Any) -> Node:
-        predicate = {"in": list(value)} if isinstance(value, list) else {"equals": value}
-        return self._signal("metadata", "metadata", {"key": key, "predicate": predicate}, key)
+        values = [literal(one) for one in value] if isinstance(value, list) else literal(value)
+        predicate = {"in" if isinstance(value, list) else "equals": values}
+        return self._signal("metadata", "metadata", {"key": literal(key), "predicate": predicate}, key)
 
     def _signal(self, family: str, kind: str, asked: Mapping[str, Any], name: str, *, fixed: bool = False) -> Node:
         """A leaf that asks for a signal, which is added where it is new."""

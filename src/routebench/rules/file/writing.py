@@ -36,7 +36,13 @@ def to_yaml(ruleset: Contents) -> str:
         "evidence": plain(ruleset.evidence),
         "golden": [_golden_dict(one) for one in ruleset.golden],
     }
-    return yaml.dump(_said(body), Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+    return yaml_text(_said(body))
+
+
+def yaml_text(document: Mapping[str, Any]) -> str:
+    """Returns the text of a YAML file as people read it: what fits on a line stands on one, and nothing is an alias."""
+    text: str = yaml.dump(document, Dumper=_Readable, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def plain(value: Any) -> Any:
