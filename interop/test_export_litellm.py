@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from interop.conftest import LITELLM as PROGRAM
-from routebench.export.litellm.exporter import export_asking, export_litellm
+from routebench.export.litellm.exporter import export_litellm
 from routebench.export.litellm.matchers import clause_of
+from routebench.export.litellm.plugin import export_asking
 from routebench.export.verify.litellm import verify_litellm
 from routebench.export.verify.verified import NOBODY
 from routebench.rules import RuleSet

@@ -103,7 +103,7 @@ def test_what_to_label_next_is_written(folder: Path, tmp_path: Path, capsys: pyt
     lines = (tmp_path / "next.jsonl").read_text().splitlines()
     assert f"written: {tmp_path / 'next.jsonl'}, {len(lines)} requests to label next" in capsys.readouterr().out
     assert 0 < len(lines) <= 20
-    assert {"id", "messages", "grader", "tags"} <= set(json.loads(lines[0]))
+    assert set(json.loads(lines[0])) == {"id", "messages", "category", "group", "grader"}
 
 
 def test_rules_in_the_shadow_are_replayed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

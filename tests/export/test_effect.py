@@ -116,6 +116,9 @@ def test_what_the_target_does_not_have_of_a_chain_is_not_replayed(ruleset: RuleS
     outcomes = replace(outcomes, status=status)
     whole = replace(export_litellm(ruleset), ruleset=ruleset)
     cut = replace(whole, holds=lambda chain: chain[:1])
+    answered = effect_of(ruleset, cut, outcomes.take(np.arange(n // 2, n)))
+    assert answered.agreement.chain == 0.0
+    assert answered.sentences[-1] == "No recorded outcome changes, so quality and cost are what was measured."
     assert effect_of(ruleset, whole, outcomes).sentences[1].startswith("Nothing moves")
     told = effect_of(ruleset, cut, outcomes).as_dict()
     assert told["quality"]["delta"] == pytest.approx(-0.5)

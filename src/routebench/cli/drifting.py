@@ -71,13 +71,13 @@ def report_traces(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace, *, texts: bool) -> Any:
-    from routebench.drifting.served import COLUMNS
+    from routebench.drifting.served import COLUMNS, TEXTS
     from routebench.traces import read_traces
 
     since = arguments.since
     if arguments.window is not None:
         since = (arguments.until or datetime.now(UTC)) - arguments.window
-    columns = [*COLUMNS, "messages"] if texts else list(COLUMNS)
+    columns = [*COLUMNS, *TEXTS] if texts else list(COLUMNS)
     return read_traces(arguments.traces, since=since, until=arguments.until, columns=columns)
 
 
@@ -152,9 +152,10 @@ def length(text: str) -> timedelta:
 
 def add_window(made: argparse.ArgumentParser) -> None:
     """Adds the arguments that say which traces count."""
-    made.add_argument("--since", type=moment, metavar="TIME", help="from this time on, in UTC unless it names a zone")
+    begins = made.add_mutually_exclusive_group()
+    begins.add_argument("--since", type=moment, metavar="TIME", help="from this time on, in UTC unless it names a zone")
+    begins.add_argument("--window", type=length, metavar="24h", help="the last so much time, instead of --since")
     made.add_argument("--until", type=moment, metavar="TIME", help="before this time")
-    made.add_argument("--window", type=length, metavar="24h", help="the last so much time, instead of --since")
 
 
 def add_drifting(add: Add) -> None:

@@ -53,5 +53,6 @@ def untold(ruleset: RuleSet) -> tuple[str, ...]:
 
 
 def _parts(ruleset: RuleSet) -> Iterator[Mapping[str, Any]]:
-    for one in (*ruleset.guards, *ruleset.rules):
-        yield from parts_of(one.when)
+    whens = [*(guard.when for guard in ruleset.guards), *(rule.when for rule in ruleset.rules)]
+    for when in whens:
+        yield from parts_of(when)

@@ -124,8 +124,9 @@ class Logged:
 
 
 def doubly_robust(logged: Logged, *, seed: int = 0) -> Studentised | None:
-    """Returns the difference of mean scores, target less the policy at work; None for matches in fewer than 30
-    conversations.
+    """Returns the difference of mean scores, target less the policy at work; None for fewer than 30 matches.
+
+    Matches of one conversation are one.
 
     Args:
         logged: what was tried, wanted and scored.
@@ -148,7 +149,8 @@ def doubly_robust(logged: Logged, *, seed: int = 0) -> Studentised | None:
     if estimate is None:
         return None
     # What never moves tells nothing of how much differences spread, nor does what was not tried: as many degrees of
-    # freedom as conversations with a match, less one; and no correction for a skewness that the few large weights would make up.
+    # freedom as conversations with a match, less one; and no correction for a skewness that the few large weights would
+    # make up.
     return Studentised(estimate.value, estimate.error, min(estimate.freedom, matched - 1.0), 0.0, estimate.clustered)
 
 

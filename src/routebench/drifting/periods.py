@@ -52,14 +52,14 @@ def by_period(traces: pd.DataFrame | Served, *, every: str | timedelta) -> pd.Da
     """
     served = Served.of(traces)
     length_s = _seconds(every)
+    models = tuple(dict.fromkeys((*served.model.names, *served.first.names)))
     if not served.n:
-        return _table(served, np.zeros(0, dtype=np.intp), (), np.zeros(0))
+        return _table(served, np.zeros(0, dtype=np.intp), models, np.zeros(0))
     number = np.floor_divide(served.at_s, length_s).astype(np.int64)
     first, last = int(number.min()), int(number.max())
     n_periods = last - first + 1
     if n_periods > MOST_PERIODS:
         raise InputError(f"every={every!r} cuts these traces into {n_periods:,} stretches; take a longer one")
-    models = tuple(dict.fromkeys((*served.model.names, *served.first.names)))
     starts = (first + np.arange(n_periods, dtype=float)) * length_s
     return _table(served, (number - first).astype(np.intp), models, starts)
 

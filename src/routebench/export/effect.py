@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from routebench.strategies.times import at_time, times_of
 from routebench.types import Request
 
 Chain = tuple[str, ...]
+_NOTHING_USD = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class _Decided(NamedTuple):
     cascade: str | None
 
 
-def _decisions(ruleset: RuleSet, read: Sequence[Reading], at: datetime | None) -> Iterator[_Decided]:
+def _decisions(ruleset: RuleSet, read: Iterable[Reading], at: datetime | None) -> Iterator[_Decided]:
     """What becomes of each request at a time; no chain where no model may take it."""
     router = Router(ruleset)
     for reading in read:
@@ -215,7 +216,10 @@ def _moved(moved: Moved, *, is_same: bool) -> Iterator[str]:
     if is_same:
         yield "Nothing moves, so quality and cost are what was measured."
         return
-    scores = moved.scores
+    scores, added = moved.scores, moved.added_usd
+    if scores.n and not scores.n_discordant and added is not None and abs(added.mean) < _NOTHING_USD:
+        yield "No recorded outcome changes, so quality and cost are what was measured."
+        return
     if scores.ci95 is None:
         yield f"Quality: too few to decide, {scores.n_discordant} of {scores.n} cases differ in score."
     else:
@@ -227,7 +231,6 @@ def _moved(moved: Moved, *, is_same: bool) -> Iterator[str]:
             yield f"The loss {what} {abs(points):.1f} points [{bounds[0]:.1f}, {bounds[1]:.1f}] of quality."
         else:
             yield f"Quality stays what it is: {points + 0.0:+.1f} points [{low:.1f}, {high:.1f}]."
-    added = moved.added_usd
     if added is None:
         yield "What it does to cost is unknown."
         return

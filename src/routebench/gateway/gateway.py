@@ -217,7 +217,8 @@ class Gateway:
                 date_header=True,
                 ws="none",
                 timeout_keep_alive=int(serving.limits.keep_alive_s),
-                timeout_graceful_shutdown=self._drain_s,  # type: ignore[arg-type] - parts of a second do as well
+                # Parts of a second do as well, whatever the annotation says.
+                timeout_graceful_shutdown=self._drain_s,  # type: ignore[arg-type]
             )
         )
         with signals(loop, self._end, self._reload.set) if by_signals else nullcontext():

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from routebench.gateway.course import Course
-from routebench.traces.row import Attempt
+from routebench.traces.row import LONG_TOKENS, QUICK_FEATURES, Attempt
 from routebench.types import Completion, Decision, Request
 
-_LONG_TOKENS = 2_000
 _PRINTED = bytes(sign if 0x20 <= sign < 0x7F else ord("?") for sign in range(256))
-_QUICK = ("input_tokens", "turns", "has_tools", "has_images", "json_schema")
 
 
 def about(course: Course, trace_id: str, cost_usd: float | None) -> dict[str, Any]:
@@ -112,7 +110,7 @@ def trace_facts(course: Course, cost_usd: float | None, *, fully: bool) -> dict[
 def _features(decision: Decision, *, fully: bool) -> Mapping[str, Any]:
     """What conditions can read; of a long text only what needs no look at all of it, for that is a millisecond."""
     features = decision.features
-    names = features if fully and features["input_tokens"] <= _LONG_TOKENS else _QUICK
+    names = features if fully and features["input_tokens"] <= LONG_TOKENS else QUICK_FEATURES
     return {name: features[name] for name in names}
 
 

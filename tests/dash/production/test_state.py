@@ -101,7 +101,7 @@ def test_selected_stretches_narrow_tables_and_not_pictures(state: Production) ->
     start_s, end_s = inside["start_ms"].min() / 1000, inside["end_ms"].max() / 1000
     assert ((state.picked.served.at_s >= start_s) & (state.picked.served.at_s < end_s)).all()
     assert "60 of 600 requests" in reading(state)
-    with pytest.raises(InputError, match="no stretch 'not there'; take names of `state.periods`"):
+    with pytest.raises(InputError, match="there is no stretch 'not there'; take names"):
         state.select(["not there"])
     assert state.picked.n == 60
     state.select(())
@@ -252,6 +252,8 @@ def test_no_traces_are_told_and_not_drawn(tmp_path: Path) -> None:
     full = opened(traffic(40))
     full.choose("outcome", "broken")
     assert reading(full).startswith("None of 40 traces is left by these choices")
+    for found in (full.totals, full.incidents, full.by_model(), full.by_rule(), full.shadow(), full.policies()):
+        assert found.empty, "names that nobody has any more are no rows"
 
 
 def test_new_traces_are_read_while_they_are_written(tmp_path: Path) -> None:

@@ -87,5 +87,5 @@ def test_a_program_is_run_to_its_end_without_the_callers_environment(monkeypatch
 
 
 def test_a_program_that_does_not_run_is_told_with_the_line_that_installs_it(tmp_path: Path) -> None:
-    with pytest.raises(ProviderError, match="it does not run: .*; install it"):
+    with pytest.raises(ProviderError, match=r"it does not run: .*; install it"):
         ended(tmp_path, [], install="install it")

@@ -79,7 +79,9 @@ class Beside:
             if self._busy.locked():
                 return
             self._measured = state.version
-            self._forget(f"<p>{'No trace is left by these choices.' if state.log.n else 'There are no traces yet.'}</p>")
+            self._forget(
+                f"<p>{'No trace is left by these choices.' if state.log.n else 'There are no traces yet.'}</p>"
+            )
             return
         choice = (tuple(sorted(state.chosen.items())), state.last_s)
         waits = choice == self._choice and self.found is not None and time.monotonic() - self._measured_s < _EVERY_S

@@ -55,9 +55,7 @@ def guarded(ruleset: RuleSet, chains: Sequence[Chain], *, allow: bool) -> Guarde
             continue
         chain, safe = _chain(ruleset, chains, allowed)
         try:
-            if not chain:
-                raise InexpressibleError("it leaves no model, and LiteLLM cannot refuse what it routes")
-            clause = clause_of({**guard.when, "in": guard.when.get("in", "user")})
+            clause = _clause(guard, chain)
         except InexpressibleError as error:
             lost.append(Lost(f"guard {guard.name}", "dropped" if allow else "refused", str(error), _MEND))
             continue
@@ -79,6 +77,12 @@ def guarded(ruleset: RuleSet, chains: Sequence[Chain], *, allow: bool) -> Guarde
             why = f"a request that guard {past[0].name} holds for too goes where this one forbids"
             lost.append(Lost(f"guard {guard.name}", "approximated" if allow else "refused", why, _MEND))
     return Guarded(tuple(steps), tuple(kept), tuple(lost))
+
+
+def _clause(guard: Guard, chain: Chain) -> Clause:
+    if not chain:
+        raise InexpressibleError("it leaves no model, and LiteLLM cannot refuse what it routes")
+    return clause_of({"in": "user", **guard.when})
 
 
 def _lacks(ruleset: RuleSet, guard: Guard, clause: Clause, chain: Chain) -> Iterator[str]:
