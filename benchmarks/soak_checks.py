@@ -144,8 +144,8 @@ def traces(seen: Seen) -> Iterator[Check]:
     both = seen.rows.dropna(subset=["trace_id"]).merge(seen.traces, on="trace_id", suffixes=("", "_traced"))
     expected = {"whole": "ok", "refused": "refused", "told": "broken"}
     differing = both[both["what"].map(expected).notna() & (both["what"].map(expected) != both["outcome"])]
-    # Of one who leaves all may have been written before.
-    odd = both[(both["what"] == "left") & ~both["outcome"].isin(["cancelled", "ok"])]
+    # Of one who leaves all may have been written before, or the answer may break in the same moment.
+    odd = both[(both["what"] == "left") & ~both["outcome"].isin(["cancelled", "ok", "broken"])]
     pairs = Counter(zip([*differing["what"], *odd["what"]], [*differing["outcome"], *odd["outcome"]], strict=True))
     yield Check("traces say what clients saw", not pairs, f"{len(both):,} compared; differing {dict(pairs) or 0}")
 

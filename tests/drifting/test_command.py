@@ -87,7 +87,9 @@ def test_a_time_cuts_the_traces(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "there is no trace in this time" in json.loads(capsys.readouterr().out)["error"]
 
 
-@pytest.mark.parametrize("wrong", [["--since", "yesterday"], ["--window", "long"], ["--max-mix-shift", "7"]])
+@pytest.mark.parametrize(
+    "wrong", [["--since", "yesterday"], ["--window", "long"], ["--window", "NaT"], ["--max-mix-shift", "7"]]
+)
 def test_what_is_no_time_or_share_is_refused(
     folder: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +97,12 @@ def test_what_is_no_time_or_share_is_refused(
         drift(folder, "moved", *wrong)
     assert stopped.value.code == 2
     assert wrong[1] in capsys.readouterr().err
+
+
+def test_a_time_begins_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        drift(folder, "moved", "--since", "2026-01-01", "--window", "1h")
+    assert "not allowed with argument --since" in capsys.readouterr().err
 
 
 def test_what_to_label_next_is_written(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,6 +108,23 @@ def test_mixes_that_are_the_same_are_seldom_told_apart(n: int) -> None:
     assert false / 300 <= 0.085
 
 
+@pytest.mark.parametrize("share", [0.05, 0.01])
+def test_a_rare_word_that_did_not_come_is_no_other_mix(share: float) -> None:
+    false = 0
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        own, other = (random.random(n) < share for n in (40, 500))
+        found = variation(
+            np.eye(2)[own.astype(int)],
+            Side.of(np.zeros(40), np.arange(40)),
+            np.eye(2)[other.astype(int)],
+            Side.of(np.zeros(500), np.arange(500)),
+        )
+        assert found is not None
+        false += found.p_value < 0.05
+    assert false / 200 <= 0.09
+
+
 def test_distributions_that_are_the_same_are_seldom_told_apart() -> None:
     false = 0
     for seed in range(150):

@@ -142,12 +142,13 @@ def length(text: str) -> timedelta:
     import pandas as pd
 
     try:
-        found = pd.Timedelta(text).to_pytimedelta()
+        found = pd.Timedelta(text)
     except ValueError:
-        found = timedelta()
-    if not found > timedelta():
+        found = pd.Timedelta(0)
+    # `NaT` is above nothing.
+    if not found > pd.Timedelta(0):
         raise argparse.ArgumentTypeError(f"{text} is no length of time; write 24h, 7d or 30min")
-    return found
+    return found.to_pytimedelta()
 
 
 def add_window(made: argparse.ArgumentParser) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from pathlib import Path
 
 from routebench.cli.output import DONE, Add, print_json
+
+_LAST_PORT = 65_535
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -38,13 +41,29 @@ def _serve(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; write one up to {_LAST_PORT}, or 0 for any that is free")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not (value >= 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text} is no time to wait; write seconds, 0 for none")
+    return value
+
+
 def add_routing(add: Add) -> None:
     """Adds `serve`."""
     made = add("serve", _serve, "serve a rule set as an OpenAI-compatible gateway")
     made.add_argument("rules", type=Path, metavar="rules.yaml")
     made.add_argument("--config", type=Path, metavar="gateway.yaml", help="keys, limits, what traces keep")
     made.add_argument("--host", default="127.0.0.1", help="the interface; another than this machine's needs keys")
-    made.add_argument("--port", type=int, default=8080, help="0 for any that is free (default 8080)")
+    made.add_argument("--port", type=_port, default=8080, help="0 for any that is free (default 8080)")
     made.add_argument("--shadow", type=Path, metavar="NEW.yaml", help="also write down what this one would decide")
     made.add_argument("--traces", type=Path, metavar="DIR", help="where a row for every request goes (default traces)")
-    made.add_argument("--drain-s", type=float, default=30.0, help="longest wait for requests when it ends (default 30)")
+    made.add_argument(
+        "--drain-s", type=_seconds, default=30.0, help="longest wait for requests when it ends (default 30)"
+    )

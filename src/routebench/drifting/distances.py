@@ -54,7 +54,9 @@ def variation(
     if one is None or other is None:
         return None
     found = float(np.abs(one[0] - other[0]).sum() / 2)
-    covariance = one[1] + other[1]
+    worth = one[2] + 1, other[2] + 1
+    pooled = np.average([one[0], other[0]], axis=0, weights=worth)
+    covariance = one[1] + other[1] + _unseen(one[0], pooled, worth[0]) + _unseen(other[0], pooled, worth[1])
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     random = np.random.default_rng(seed)
@@ -63,6 +65,15 @@ def variation(
     drawn = np.abs(random.standard_normal((_DRAWS, len(values))) @ root.T).sum(axis=1) / 2 * scale
     p_value = float((1 + np.count_nonzero(drawn >= found)) / (1 + _DRAWS))
     return Distance(found, float(np.quantile(drawn, 1 - ALPHA)), p_value, "total variation, cluster-robust")
+
+
+def _unseen(shares: FloatArray, pooled: FloatArray, worth: float) -> FloatArray:
+    """What a side's covariance lacks: that a word did not come among few requests does not say that it never does."""
+    which = (shares == 0) & (pooled > 0)
+    # What goes to such a word is taken from the others by their shares.
+    moves = np.eye(len(shares))[which] - shares
+    lacking: FloatArray = moves.T * (pooled[which] * (1 - pooled[which]) / worth) @ moves
+    return lacking
 
 
 def _mix(chances: FloatArray, side: Side) -> tuple[FloatArray, FloatArray, float] | None:

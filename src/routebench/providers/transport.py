@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _WHOLE_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 20.0
+_MOST_IDLE = 256
+"""Connections to one host that are kept for the next calls: after a rush the others are closed at once."""
 
 
 class TransportError(Exception):
@@ -115,7 +117,7 @@ class _Pool:
     def __init__(self, *, keep_alive: bool) -> None:
         # A redirect would send a prompt, and perhaps a key, to an address that nobody wrote down.
         builder = ClientBuilder().follow_redirects(enable=False).connect_timeout(timedelta(seconds=_CONNECT_TIMEOUT_S))
-        self._client = (builder if keep_alive else builder.pool_max_idle_per_host(0)).build()
+        self._client = builder.pool_max_idle_per_host(_MOST_IDLE if keep_alive else 0).build()
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float, whole: bool
