@@ -19,7 +19,7 @@ def _drift(arguments: argparse.Namespace) -> int:
     from routebench.rules import RuleSet
 
     ruleset = RuleSet.load(arguments.rules)
-    outcomes = None if arguments.store is None else _outcomes(arguments)
+    outcomes = _outcomes(arguments)
     if outcomes is None and arguments.shadow is not None:
         raise InputError("--shadow replays these rules on a suite; give --store and --suite")
     found = drift(
@@ -58,7 +58,7 @@ def report_traces(arguments: argparse.Namespace) -> int:
     served = Served.of(_read(arguments, texts=False))
     found = None
     if arguments.rules is not None:
-        outcomes = None if arguments.store is None else _outcomes(arguments)
+        outcomes = _outcomes(arguments)
         found = drift(served, RuleSet.load(arguments.rules), outcomes)
     write_traces(arguments.out, served, found)
     if arguments.json:
@@ -86,6 +86,10 @@ def _outcomes(arguments: argparse.Namespace) -> Any:
     from routebench.store import open_store
     from routebench.suites.prompts import read_prompt_file
 
+    if arguments.store is None:
+        if arguments.suite is not None:
+            raise InputError(f"--suite {arguments.suite}: say which store holds it with --store")
+        return None
     if arguments.suite is None:
         raise InputError("--store holds outcomes of suites; say which with --suite")
     store = open_store(arguments.store, lock_timeout_s=arguments.lock_timeout_s)

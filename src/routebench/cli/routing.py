@@ -32,7 +32,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"url": gateway.url, "rules": ruleset.name, "traces": str(gateway.traces_folder)})
         else:
-            keys = f"{len(gateway.config.keys)} keys" if gateway.config.keys else "no keys: this machine only"
+            n = len(gateway.config.keys)
+            keys = f"{n} {'key' if n == 1 else 'keys'}" if n else "no keys: this machine only"
             print(f"{ruleset.name} is served at {gateway.url} ({len(ruleset.order)} models, {keys})")
             print(f"traces: {gateway.traces_folder}; Ctrl-C ends it, SIGHUP or a changed file reloads it")
         sys.stdout.flush()

@@ -51,9 +51,12 @@ def listening(host: str, port: int) -> socket.socket:
         try:
             made.bind((host, port))
             made.listen(_BACKLOG)
-        except OSError:
+        except (OSError, OverflowError):
             made.close()
             raise
+    except OverflowError as error:
+        # What a port beyond 65535 is to `bind`.
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}; give another --port") from None
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from None
     return made

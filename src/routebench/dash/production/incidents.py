@@ -10,7 +10,7 @@ from routebench.evaluate.choices import IntArray
 
 _TOLD = {
     "request failed": "failed",
-    "turned down by the gateway": "refused",
+    "turned down": "refused",
     "client went away": "cancelled",
     "shifted by health": "shifted",
     "explored": "explored",
@@ -38,7 +38,7 @@ def incidents_of(log: Log, totals: pd.DataFrame, place: IntArray) -> pd.DataFram
         found[kind] = np.bincount(place[hit], minlength=count)
     for name, column in _TOLD.items():
         found[name] = totals[column].to_numpy()
-    found["not refused, but broken off"] = np.bincount(place[served.outcome.are("broken")], minlength=count)
+    found["answer broke off"] = np.bincount(place[served.outcome.are("broken")], minlength=count)
     found["shadow differs"] = np.bincount(place[log.shadow == 0], minlength=count)
     kept = sorted((name for name, n in found.items() if n.any()), key=lambda name: (-int(found[name].sum()), name))
     requests = totals["n"].to_numpy()

@@ -63,7 +63,7 @@ class Log:
         attempts = served.attempts()
         unanswered = attempts.verdict.are("failed", "refused")
         kinds = [
-            "answer refused by its check" if verdict == "refused" else f"call failed: {kind or 'unknown'}"
+            "answer refused" if verdict == "refused" else f"call failed: {kind or 'unknown'}"
             for verdict, kind in zip(
                 _texts(attempts.verdict, unanswered), _texts(attempts.error_kind, unanswered), strict=True
             )
