@@ -127,6 +127,8 @@ def test_rules_in_the_shadow_are_replayed(folder: Path, tmp_path: Path, capsys: 
 def test_a_suite_must_be_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert drift(folder, "moved", "--store", str(folder / "s.duckdb"), suite=False) == 2
     assert "say which with --suite" in capsys.readouterr().err
+    assert drift(folder, "moved", "--suite", "shop", suite=False) == 2
+    assert "--suite shop: say which store holds it with --store" in capsys.readouterr().err
 
 
 def report(folder: Path, out: Path, *options: str) -> str:
