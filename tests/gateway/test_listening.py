@@ -6,7 +6,7 @@ import pytest
 
 from routebench.errors import ConfigError
 from routebench.gateway.keys import Key, digest_of
-from routebench.gateway.listening import check_listening, check_visitor
+from routebench.gateway.listening import check_listening, check_visitor, listening
 from routebench.gateway.refusal import Refusal
 from routebench.gateway.settings import GatewayConfig
 
@@ -57,3 +57,8 @@ def test_pages_of_other_sites_may_not(headers: dict[bytes, bytes], code: str) ->
     with pytest.raises(Refusal) as refused:
         check_visitor(headers)
     assert (refused.value.status, refused.value.code) == (403, code)
+
+
+def test_a_port_that_is_none_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"a port is 0 to 65535; give another --port"):
+        listening("127.0.0.1", 99_999)

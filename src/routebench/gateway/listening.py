@@ -54,9 +54,9 @@ def listening(host: str, port: int) -> socket.socket:
         except (OSError, OverflowError):
             made.close()
             raise
-    except OverflowError as error:
+    except OverflowError:
         # What a port beyond 65535 is to `bind`.
-        raise ConfigError(f"cannot listen on {host}:{port}: {error}; give another --port") from None
+        raise ConfigError(f"cannot listen on {host}:{port}: a port is 0 to 65535; give another --port") from None
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; give another --port") from None
     return made
