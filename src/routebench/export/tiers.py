@@ -134,13 +134,13 @@ def shown_by_models(ruleset: RuleSet, names: Sequence[str], title: str) -> Itera
     """
     for name in names:
         model = ruleset.models[name]
-        what = "system prompt" if model.system else "demonstrations"
-        if model.system or model.few_shot:
+        own = [what for what, said in (("system prompt", model.system), ("demonstrations", model.few_shot)) if said]
+        if own:
             yield Lost(
                 f"model {name}",
                 "dropped",
-                f"its {what} is part of what was measured, and {title} sends the caller's messages alone",
-                "let the caller put it in front of its messages, or serve it with `routebench serve`",
+                f"what was measured has its {' and '.join(own)} in front; {title} sends the caller's messages alone",
+                "let the caller put that in front of its messages, or serve it with `routebench serve`",
             )
 
 
