@@ -135,6 +135,17 @@ def test_a_deployment_is_held_to_what_is_known_of_its_model() -> None:
     assert [health.state(name) for name in ("m#1", "m#2", "m#x")] == ["closed", "open", "closed"]
 
 
+def test_where_all_are_passed_over_a_slow_answer_comes_before_none() -> None:
+    health, watch = make()
+    for name in ("a", "b"):
+        tell(health, watch, 25, latency_s=0.1, name=name, every_s=0.2)
+    tell(health, watch, 30, latency_s=2.0, name="b", every_s=0.1)
+    tell(health, watch, 10, "server", name="a", every_s=0.05)
+    assert {name: health.report()[name]["cause"] for name in ("a", "b")} == {"a": "errors", "b": "slow"}
+    assert health.order(("a", "b"), probe=False) == ("b", "a")
+    assert health.order(("b", "a"), probe=False) == ("b", "a")
+
+
 def test_a_burst_of_a_slow_kind_is_no_slow_down() -> None:
     health, watch = make()
     for _ in range(200):

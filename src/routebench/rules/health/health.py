@@ -161,7 +161,8 @@ class Health:
 
         One on probation keeps its place before those who are well when a probe is granted, and behind the first of them
         in any case: it is not asked yet, and where it comes to that, this is asked again. No name is dropped or added,
-        each group keeps its order, and where all are passed over the chain stands: somebody must be asked.
+        and each group keeps its order. Of those passed over, who is slow comes before who fails: where all are,
+        somebody must be asked, and a slow answer is one.
 
         Args:
             chain: names in the order in which they would be asked; those that nobody has are taken to be well.
@@ -171,6 +172,8 @@ class Health:
         if not ill:
             return tuple(chain)
         passed_over = [name for name in chain if ill.get(name) == "open"]
+        if len(passed_over) > 1:
+            passed_over.sort(key=lambda name: self._standings[name].cause == "errors")
         asked = [name for name in chain if ill.get(name) != "open"]
         first_well = next((place for place, name in enumerate(asked) if name not in ill), None)
         if first_well is None:
