@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routebench.rules import Condition
@@ -136,6 +136,7 @@ def test_weights_count_and_their_unit_does_not() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 1000), z=st.sampled_from([0.0, 1.0]), most=st.integers(0, 5))
+@example(seed=155, z=0.0, most=4)  # a group of keywords, and a rule before it that goes again
 def test_no_more_rules_than_asked_each_with_evidence(seed: int, z: float, most: int) -> None:
     rng = np.random.default_rng(seed)
     requests = [ask(" ".join(rng.choice(list("abcdefgh"), 6)) + " and more" * int(rng.integers(9))) for _ in range(80)]

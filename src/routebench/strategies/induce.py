@@ -226,6 +226,8 @@ class _Search:
         sums = self._found.keyword_sums(worth)
         error = self._z * float(np.sqrt(self._pooled[action]))
         left = at.rows.copy()
+        # The rule's own mask says nothing of the place: what reaches it changes with the rules before it.
+        mask = np.zeros(self._n, dtype=bool)
         words: list[str] = []
         while len(words) < _MAX_KEYWORDS:
             support, expected, seen = sums.T
@@ -235,11 +237,12 @@ class _Search:
             if bounds[place] <= 0:
                 break
             words += self._found[place].when["any_keyword"]
+            mask |= self._found.masks[place]
             taken = np.flatnonzero(left & self._found.masks[place])
             left[taken] = False
             sums = sums - self._found.keyword_sums(worth[taken], taken)
         if len(words) > 1:
-            yield _Placed({"any_keyword": words}, at.rows & ~left, action)
+            yield _Placed({"any_keyword": words}, mask, action)
 
     def _of_candidates(self, at: _At, actions: IntArray) -> _Sums:
         """Of every candidate and some of the actions, shape (c, len(actions))."""
