@@ -48,7 +48,7 @@ class Gateways:
         self.target = widgets.Dropdown(
             options=[(title, name) for title, name, _ in _TARGETS], description="gateway", **_LABELLED
         )
-        self.path = widgets.Text(value=_TARGETS[0][2], description="file", **_LABELLED)
+        self.path = widgets.Text(value=_TARGETS[0][2], description="to write", **_LABELLED)
         self.replace = widgets.Checkbox(value=False, description="replace what is there", indent=False, layout=_NARROW)
         self.lost = widgets.Checkbox(value=False, description="guards may be lost", indent=False, layout=_NARROW)
         self.names = widgets.Text(
