@@ -8,12 +8,12 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from routebench.providers.carriers import as_transport
 from routebench.providers.transport import (
     BrokenError,
     NotReachedError,
     TooSlowError,
     TransportError,
-    as_transport,
     open_transport,
 )
 

@@ -24,7 +24,7 @@ from routebench.providers.exchange import Client, Heard
 from routebench.types import Completion, ErrorKind, Request
 
 if TYPE_CHECKING:
-    from routebench.providers.transport import Carrier
+    from routebench.providers.carriers import Carrier
 
 _CAPS: Sequence[Mapping[str, int]] = ({"max_tokens": 1}, {"max_tokens": 16}, {"max_completion_tokens": 16})
 """How short an answer is asked for; a server that refuses one gets the next."""

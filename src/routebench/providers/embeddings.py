@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from routebench.providers.transport import Carrier
+    from routebench.providers.carriers import Carrier
 
 _FIRST_WAIT_S = 0.5
 _MAX_WAIT_S = 120.0

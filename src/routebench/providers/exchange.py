@@ -13,14 +13,15 @@ from urllib.parse import urlsplit
 from routebench.errors import ConfigError
 from routebench.providers.answer import read_json
 from routebench.providers.base import failed
+from routebench.providers.carriers import as_transport
 from routebench.providers.faults import from_exception, from_status
 from routebench.providers.http import MAX_ANSWER_BYTES
-from routebench.providers.transport import TransportError, as_transport, open_transport
+from routebench.providers.transport import TransportError, open_transport
 from routebench.redact import Secrets
 from routebench.types import Completion
 
 if TYPE_CHECKING:
-    from routebench.providers.transport import Carrier
+    from routebench.providers.carriers import Carrier
 
 _MAX_ERROR_CHARACTERS = 300
 

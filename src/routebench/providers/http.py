@@ -17,17 +17,18 @@ import orjson
 
 from routebench.providers.answer import Answer, read_json
 from routebench.providers.base import Call, failed, now, requested_output_cap
+from routebench.providers.carriers import as_transport
 from routebench.providers.deadline import Deadline
 from routebench.providers.events import Done, Event
 from routebench.providers.faults import from_exception, from_status, request_id
 from routebench.providers.sse import Decoder
-from routebench.providers.transport import Response, Transport, TransportError, as_transport
+from routebench.providers.transport import Response, Transport, TransportError
 from routebench.providers.waits import exhausted_s
 from routebench.redact import Secrets
 from routebench.types import Completion, Model, Request
 
 if TYPE_CHECKING:
-    from routebench.providers.transport import Carrier
+    from routebench.providers.carriers import Carrier
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """More than any model writes: what is longer is not an answer, and would fill the memory."""

@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import Any, Protocol, Self
 
 from pyreqwest import exceptions
 
 # At the top, although it is heavy: first imported on a thread that then ends, such as a run's, the library brings the
 # whole process down when the next thread opens a client.
 from pyreqwest.client import ClientBuilder
-
-if TYPE_CHECKING:
-    import httpx
 
 _WHOLE_BYTES = 64 * 1024
 _CONNECT_TIMEOUT_S = 20.0
@@ -90,11 +87,6 @@ class Transport(Protocol):
         ...
 
 
-if TYPE_CHECKING:
-    Carrier = Transport | httpx.AsyncBaseTransport
-    """What can be made to carry requests."""
-
-
 def open_transport(*, keep_alive: bool = True) -> Transport:
     """Opens the transport.
 
@@ -102,15 +94,6 @@ def open_transport(*, keep_alive: bool = True) -> Transport:
         keep_alive: use a connection again; off for a server that closes it without saying so.
     """
     return _Pool(keep_alive=keep_alive)
-
-
-def as_transport(carrier: Carrier) -> Transport:
-    """Returns what carries requests: ours as it is, httpx's behind our interface."""
-    if hasattr(carrier, "send"):
-        return cast("Transport", carrier)
-    from routebench.providers.over_httpx import OverHttpx
-
-    return OverHttpx(carrier)
 
 
 class _Pool:
