@@ -68,8 +68,6 @@ def trace_facts(course: Course, cost_usd: float | None, *, fully: bool) -> dict[
     """Returns what a trace says of a request that came as far as a decision."""
     decision, place, accepted = course.decision, course.place, course.accepted
     facts: dict[str, Any] = {
-        "rules": course.policy.ruleset.name,
-        "policy": course.policy.digest,
         "attempts": tuple(course.attempts),
         "decision_s": course.decision_s,
         "cost_usd": cost_usd,

@@ -69,6 +69,7 @@ class Visit:
     _error: tuple[str, str | None] | None = None
     _answer: Completion | None = None
     _ttft_s: float | None = None
+    _latency_s: float = 0.0
     _chunks: Chunks | None = None
     _costs: Sequence[float | None] | None = None
 
@@ -109,6 +110,8 @@ class Visit:
             _log.exception("%s: the gateway failed", self.trace_id)
             await self._refuse(Refusal(500, "the gateway failed; its log says how", kind="api_error", code="defect"))
         finally:
+            # What the shadow takes to decide is not the client's time.
+            self._latency_s = time.perf_counter() - self._start_s
             if seated:
                 serving.seats.leave()
             if begun and self._client is not None:
@@ -274,7 +277,7 @@ class Visit:
             status=self._status,
             outcome=self._outcome,
             streamed=asked is not None and asked.streamed,
-            latency_s=time.perf_counter() - self._start_s,
+            latency_s=self._latency_s,
             client=None if self._client is None else self._client.name,
             ttft_s=self._ttft_s,
             error_kind=kind,
