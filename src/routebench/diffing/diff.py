@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from routebench.diffing.reading import Opened, Used, read
 from routebench.errors import OutcomesError
-from routebench.evaluate import Choices, Outcomes
+from routebench.evaluate import Outcomes
 from routebench.evaluate.choices import BoolArray, IntArray
 from routebench.evaluate.examples import RoutedCase
 from routebench.evaluate.intervals import Interval
@@ -19,10 +19,10 @@ from routebench.evaluate.paired import Difference
 from routebench.evaluate.sentence import Sentence
 from routebench.evaluate.slices import Slice
 from routebench.evaluate.splits import split
-from routebench.rules import Router, RuleSet
+from routebench.rules import RuleSet
 from routebench.rules.comparing.changes import changes, replaced
 from routebench.rules.comparing.loosening import Loosening, loosened, newly_admitted
-from routebench.strategies import RulesFile, decide_all
+from routebench.strategies import decided_cases
 from routebench.strategies.prompts import readings
 
 SCHEMA = "routebench/diff/v1"
@@ -108,7 +108,7 @@ def diff_rules(old: RuleSet, new: RuleSet, outcomes: Outcomes) -> RulesDiff:
     told = outcomes.cases.has_text
     if told.any() and not told.all():
         outcomes = outcomes.take(told)
-    decided = {"old": _decide(old, outcomes), "new": _decide(new, outcomes)}
+    decided = {"old": decided_cases(old, outcomes), "new": decided_cases(new, outcomes)}
     at, used = _held_out(old, new, outcomes, n_without_text=int((~told).sum()) if told.any() else 0)
     moved = move(outcomes.take(at), decided["old"].take(at), decided["new"].take(at))
     found = loosened(old, new)
@@ -127,20 +127,6 @@ def diff_rules(old: RuleSet, new: RuleSet, outcomes: Outcomes) -> RulesDiff:
         changes=differs,
         readings=read(moved, found, opened, other, differs, used, has_guards=bool(old.guards)),
     )
-
-
-def _decide(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
-    """A chain a case, with what the rule set's checks say of the recorded answers."""
-    models = (*outcomes.models, *(name for name in ruleset.order if name not in outcomes.models))
-    choices = decide_all(Router(ruleset), models, readings(outcomes.requests), ruleset.name)
-    asked = np.unique(np.concatenate([chains.ravel() for _, chains in choices.parts]))
-    unknown = [models[at] for at in asked if at >= len(outcomes.models)]
-    if unknown:
-        raise OutcomesError(
-            f"{ruleset.source or ruleset.name}: suite {outcomes.suite!r} has no outcomes of {', '.join(unknown)}; run "
-            "these models on the suite first"
-        )
-    return RulesFile(ruleset).check(replace(choices, models=outcomes.models), outcomes)
 
 
 def _held_out(old: RuleSet, new: RuleSet, outcomes: Outcomes, *, n_without_text: int) -> tuple[IntArray, Used]:

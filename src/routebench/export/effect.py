@@ -15,7 +15,7 @@ from routebench.evaluate.choices import NOBODY, FloatArray
 from routebench.evaluate.moving import Moved, move
 from routebench.export.target import Exported
 from routebench.rules import Reading, Router, RuleSet
-from routebench.strategies import RulesFile, decide_all
+from routebench.strategies import decided_cases
 from routebench.strategies.prompts import readings
 from routebench.strategies.times import at_time, times_of
 from routebench.types import Request
@@ -153,8 +153,8 @@ def effect_of(ruleset: RuleSet, exported: Exported, outcomes: Outcomes) -> Effec
     if not told.all():
         outcomes = outcomes.take(told)
     shares = agreement(ruleset, exported.ruleset, outcomes.requests, exported.holds)
-    before = _decided(ruleset, outcomes)
-    after = _held(_decided(exported.ruleset, outcomes), exported.holds)
+    before = decided_cases(ruleset, outcomes)
+    after = _held(decided_cases(exported.ruleset, outcomes), exported.holds)
     if max(len(before.parts), len(after.parts)) > 1:
         unknown = "What it does to quality and cost is n/a: the rules ask for the time."
         return Effect(outcomes.suite, shares[0], shares[1:], None, (*_agreed(shares), unknown))
@@ -188,19 +188,6 @@ def _held(choices: Choices, holds: Callable[[Chain], Chain] | None) -> Choices:
             row[: max(1, len(names))] = [choices.models.index(name) for name in names] or [NOBODY]
         parts.append((share, cut[which.reshape(-1)]))
     return replace(choices, parts=tuple(parts))
-
-
-def _decided(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
-    models = (*outcomes.models, *(name for name in ruleset.order if name not in outcomes.models))
-    choices = decide_all(Router(ruleset), models, readings(outcomes.requests), ruleset.name)
-    asked = np.unique(np.concatenate([chains.ravel() for _, chains in choices.parts]))
-    unknown = [models[at] for at in asked if at >= len(outcomes.models)]
-    if unknown:
-        raise OutcomesError(
-            f"{ruleset.source or ruleset.name}: suite {outcomes.suite!r} has no outcomes of {', '.join(unknown)}; run "
-            "these models on the suite first"
-        )
-    return RulesFile(ruleset).check(replace(choices, models=outcomes.models), outcomes)
 
 
 def _agreed(shares: Sequence[Agreement]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from routebench.strategies.learned.strategy import Learned
 from routebench.strategies.llm_scores import LlmScores
 from routebench.strategies.recorded import RecordedRules
 from routebench.strategies.references import CategoryTable, KnnTfidf, LrTfidf
-from routebench.strategies.rules import Rules, RulesFile, decide_all
+from routebench.strategies.rules import Rules, RulesFile, decide_all, decided_cases
 from routebench.strategies.similarity import Similarity
 
 BY_NAME: Mapping[str, Callable[[], Policy]] = {
@@ -115,6 +115,7 @@ __all__ = [
     "Similarity",
     "Student",
     "decide_all",
+    "decided_cases",
     "parse_strategy",
     "with_baselines",
 ]

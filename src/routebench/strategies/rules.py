@@ -183,6 +183,24 @@ def decide_all(
     )
 
 
+def decided_cases(ruleset: RuleSet, outcomes: Outcomes) -> Choices:
+    """Returns a chain a case, with what the rule set's checks say of the recorded answers.
+
+    Raises:
+        OutcomesError: a case would go to a model that has no outcomes.
+    """
+    models = (*outcomes.models, *(name for name in ruleset.order if name not in outcomes.models))
+    choices = decide_all(Router(ruleset), models, readings(outcomes.requests), ruleset.name)
+    asked = np.unique(np.concatenate([chains.ravel() for _, chains in choices.parts]))
+    unknown = [models[at] for at in asked if at >= len(outcomes.models)]
+    if unknown:
+        raise OutcomesError(
+            f"{ruleset.source or ruleset.name}: suite {outcomes.suite!r} has no outcomes of {', '.join(unknown)}; run "
+            "these models on the suite first"
+        )
+    return RulesFile(ruleset).check(replace(choices, models=outcomes.models), outcomes)
+
+
 def _decide(router: Router, models: Sequence[str], requests: Iterable[Request | Reading], label: str) -> Choices:
     place = {name: index for index, name in enumerate(models)}
     decided: list[list[int]] = []
